@@ -1,0 +1,31 @@
+"""Where to listen and where to connect: addresses as values, before any name is resolved or any port is opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Tcp:
+    """A TCP address; *host* is a name or an IP address without brackets, empty for every interface."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host or '*'}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unix:
+    """A stream socket in the file system; *mode* are its permission bits when we make it."""
+
+    path: str
+    mode: int = 0o666
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+Address = Tcp | Unix

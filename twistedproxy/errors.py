@@ -1,0 +1,136 @@
+"""
+Whose fault, what to answer, may it be retried: every way in which an exchange can fail, in one table.
+
+A :class:`Reason` names one way.  Pure code raises it inside :class:`RequestError` or :class:`ResponseError`; transports
+and upstream connections hand it over.  Logs and counters print ``reason.name``; people read ``reason.text``.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+
+class Whose(Enum):
+    """Whose fault a failure is."""
+
+    DOWNSTREAM = "client"
+    UPSTREAM = "peer"
+    OURS = "proxy"
+
+
+class Reason:
+    """
+    One way to fail.
+
+    :ivar name: short and stable, for logs and counters
+    :ivar status: the status to answer when nothing was answered yet; 0 when there is nobody to answer
+    :ivar whose: whose fault it is
+    :ivar text: one sentence for people, with the section of the RFC where there is one
+    :ivar untouched: no byte of the request can have reached a peer, so that any request may be tried elsewhere
+    """
+
+    __slots__ = ("name", "status", "text", "untouched", "whose")
+
+    def __init__(self, name: str, status: int, whose: Whose, text: str, *, untouched: bool = False) -> None:
+        self.name = name
+        self.status = status
+        self.whose = whose
+        self.text = text
+        self.untouched = untouched
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+REASONS: Final[dict[str, Reason]] = {}
+
+
+def _reason(name: str, status: int, whose: Whose, text: str, *, untouched: bool = False) -> Reason:
+    reason = Reason(name, status, whose, text, untouched=untouched)
+    if name in REASONS:
+        raise ValueError(f"reason {name} is defined twice")
+    REASONS[name] = reason
+    return reason
+
+
+class RequestError(Exception):
+    """What a client sent is refused; :attr:`reason` says why, :attr:`detail` shows the place."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(f"{reason.name}: {reason.text}" + (f" ({detail})" if detail else ""))
+        self.reason = reason
+        self.detail = detail
+
+
+class ResponseError(Exception):
+    """What a peer sent cannot be passed on; :attr:`reason` says why, :attr:`detail` shows the place."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(f"{reason.name}: {reason.text}" + (f" ({detail})" if detail else ""))
+        self.reason = reason
+        self.detail = detail
+
+
+_D, _U, _O = Whose.DOWNSTREAM, Whose.UPSTREAM, Whose.OURS
+
+# What a client may do wrong: refused, the connection closed, nothing forwarded.
+BAD_REQUEST_LINE = _reason("bad_request_line", 400, _D, "the request line is malformed (RFC 9112 §3)")
+BAD_METHOD = _reason("bad_method", 400, _D, "the method is not a token (RFC 9110 §9.1)")
+BAD_TARGET = _reason("bad_target", 400, _D, "the request target is malformed (RFC 9112 §3.2)")
+BAD_VERSION = _reason("bad_version", 400, _D, "the protocol version is malformed (RFC 9112 §2.3)")
+VERSION_UNSUPPORTED = _reason("version_unsupported", 505, _D, "only HTTP/1.0 and HTTP/1.1 are spoken here (RFC 9110 §15.6.6)")
+CONNECT_REFUSED = _reason("connect_refused", 405, _D, "a reverse proxy opens no CONNECT tunnels (RFC 9110 §9.3.6)")
+BAD_FIELD = _reason("bad_field", 400, _D, "a header field line is malformed (RFC 9112 §5)")
+BARE_CR_OR_LF = _reason("bare_cr_or_lf", 400, _D, "a CR or LF stands alone (RFC 9112 §2.2)")
+OBS_FOLD = _reason("obs_fold", 400, _D, "a header field is folded over lines (RFC 9112 §5.2)")
+SPACE_BEFORE_COLON = _reason("space_before_colon", 400, _D, "white space stands before a colon (RFC 9112 §5.1)")
+BAD_HOST = _reason("bad_host", 400, _D, "Host is missing, repeated or malformed (RFC 9112 §3.2)")
+BAD_LENGTH = _reason("bad_length", 400, _D, "Content-Length is malformed or repeated with another value (RFC 9112 §6.3)")
+LENGTH_AND_CODING = _reason("length_and_coding", 400, _D, "Content-Length and Transfer-Encoding came together (RFC 9112 §6.1)")
+CODING_IN_1_0 = _reason("coding_in_1_0", 400, _D, "Transfer-Encoding came in an HTTP/1.0 request (RFC 9112 §6.1)")
+BAD_CODING = _reason("bad_coding", 400, _D, "Transfer-Encoding is not exactly 'chunked' (RFC 9112 §6.3)")
+CODING_UNSUPPORTED = _reason("coding_unsupported", 501, _D, "a transfer coding other than chunked is not implemented (RFC 9112 §6.1)")
+BAD_CHUNK = _reason("bad_chunk", 400, _D, "the chunked body is malformed (RFC 9112 §7.1)")
+BAD_TRAILER = _reason("bad_trailer", 400, _D, "a trailer field is malformed (RFC 9112 §7.1.2)")
+TARGET_TOO_LONG = _reason("target_too_long", 414, _D, "the request target is longer than max_target (RFC 9110 §15.5.15)")
+HEAD_TOO_LARGE = _reason("head_too_large", 431, _D, "the head is larger than max_header_size (RFC 6585 §5)")
+TOO_MANY_FIELDS = _reason("too_many_fields", 431, _D, "the head has more fields than max_headers (RFC 6585 §5)")
+BODY_TOO_LARGE = _reason("body_too_large", 413, _D, "the body is larger than max_body (RFC 9110 §15.5.14)")
+EXPECTATION_FAILED = _reason("expectation_failed", 417, _D, "the only expectation known is 100-continue (RFC 9110 §10.1.1)")
+PLAIN_HTTP_TO_TLS = _reason("plain_http_to_tls", 400, _D, "plain HTTP was sent to a TLS port")
+REQUEST_TIMEOUT = _reason("request_timeout", 408, _D, "the request did not arrive in time (RFC 9110 §15.5.9)")
+REQUEST_CUT = _reason("request_cut", 0, _D, "the client left before its request was complete (RFC 9112 §8)")
+CLIENT_GONE = _reason("client_gone", 0, _D, "the client left before the answer was complete")
+CLIENT_STALLED = _reason("client_stalled", 0, _D, "the client stopped reading the answer (client_timeout)")
+NO_ROUTE = _reason("no_route", 404, _D, "no route matches this host and path")
+BAD_UPGRADE = _reason("bad_upgrade", 400, _D, "the WebSocket handshake is malformed (RFC 6455 §4.2.1)")
+BAD_WEBSOCKET_VERSION = _reason("bad_websocket_version", 426, _D, "only WebSocket version 13 is spoken here (RFC 6455 §4.2.2)")
+
+# What may go wrong on the way to a peer.
+CONNECT_REFUSED_BY_PEER = _reason("refused", 502, _U, "the peer refused the connection", untouched=True)
+CONNECT_FAILED = _reason("connect_failed", 502, _U, "no connection to the peer could be made", untouched=True)
+CONNECT_TIMEOUT = _reason("connect_timeout", 504, _U, "the peer did not accept the connection within connect_timeout", untouched=True)
+NAME_UNRESOLVED = _reason("dns", 502, _U, "the peer's name could not be resolved", untouched=True)
+TLS_FAILED = _reason("tls_failed", 502, _U, "the TLS handshake with the peer failed", untouched=True)
+TLS_UNVERIFIED = _reason("tls_unverified", 502, _U, "the peer's certificate could not be verified", untouched=True)
+SEND_TIMEOUT = _reason("send_timeout", 504, _U, "the peer did not take the request within send_timeout")
+READ_TIMEOUT = _reason("read_timeout", 504, _U, "the peer did not answer within read_timeout")
+PEER_CLOSED = _reason("peer_closed", 502, _U, "the peer closed the connection before it answered")
+PEER_RESET = _reason("peer_reset", 502, _U, "the peer reset the connection before it answered")
+KEPT_CLOSED = _reason("kept_closed", 502, _U, "the peer closed a kept-alive connection as a request was sent on it")
+BAD_RESPONSE = _reason("bad_response", 502, _U, "the peer's answer is malformed (RFC 9112 §4)")
+BAD_RESPONSE_FIELD = _reason("bad_response_field", 502, _U, "a header field of the peer's answer is malformed (RFC 9112 §5)")
+BAD_RESPONSE_LENGTH = _reason("bad_response_length", 502, _U, "the peer's Content-Length is malformed or ambiguous (RFC 9112 §6.3)")
+BAD_RESPONSE_CODING = _reason("bad_response_coding", 502, _U, "the peer's Transfer-Encoding is not understood (RFC 9112 §6.3)")
+BAD_RESPONSE_CHUNK = _reason("bad_response_chunk", 502, _U, "the peer's chunked body is malformed (RFC 9112 §7.1)")
+RESPONSE_HEAD_TOO_LARGE = _reason("response_head_too_large", 502, _U, "the head of the peer's answer is too large")
+TOO_MANY_INTERIM = _reason("too_many_interim", 502, _U, "the peer sent too many 1xx responses (RFC 9110 §15.2)")
+RESPONSE_CUT = _reason("response_cut", 502, _U, "the peer closed the connection in mid-body (RFC 9112 §8)")
+UNASKED_UPGRADE = _reason("unasked_upgrade", 502, _U, "the peer switched protocols though nobody had asked (RFC 9110 §7.8)")
+BAD_UPGRADE_ANSWER = _reason("bad_upgrade_answer", 502, _U, "the peer's WebSocket handshake is malformed (RFC 6455 §4.1)")
+NO_PEER = _reason("no_peer", 503, _U, "no peer of the pool is available")
+
+# What is ours.
+INTERNAL = _reason("internal", 500, _O, "the proxy failed; the log has a traceback")
+STOPPING = _reason("stopping", 503, _O, "the proxy is stopping")

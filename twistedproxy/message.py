@@ -1,0 +1,231 @@
+"""
+HTTP messages as values: ordered header fields and the heads of requests and responses.
+
+Everything here is bytes, immutable once made, and free of sockets and clocks.  Heads are made by :mod:`twistedproxy.wire`,
+which has already checked them against the grammar; the other rooms only read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator
+from typing import Final
+
+Field = tuple[bytes, bytes]
+
+#: Values of :attr:`RequestFields.length` and :attr:`ResponseHead.length` that are not a number of bytes.
+CHUNKED: Final = -1
+#: Only in responses: the body ends where the connection ends (RFC 9112 §6.3 rule 8).
+UNTIL_CLOSE: Final = -2
+
+
+class Headers:
+    """
+    The header fields of one message, in the order and the letter case in which they came (RFC 9110 §5.3).
+
+    Names are looked up in lower case: ``headers.get(b"content-type")``.
+    """
+
+    __slots__ = ("_index", "items")
+
+    items: tuple[Field, ...]
+
+    def __init__(self, items: Iterable[Field] = ()) -> None:
+        self.items = tuple(items)
+        index: dict[bytes, bytes | list[bytes]] = {}
+        for name, value in self.items:
+            key = name.lower()
+            if key not in index:
+                index[key] = value
+            else:
+                seen = index[key]
+                if type(seen) is list:
+                    seen.append(value)
+                else:
+                    index[key] = [seen, value]  # type: ignore[list-item]
+        self._index = index
+
+    def get(self, name: bytes, default: bytes | None = None) -> bytes | None:
+        """The first value of the field *name* (lower case), or *default*."""
+        value = self._index.get(name)
+        if value is None:
+            return default
+        return value[0] if type(value) is list else value  # type: ignore[return-value]
+
+    def get_all(self, name: bytes) -> list[bytes]:
+        """Every value of the field *name* (lower case), in order; empty when there is none."""
+        value = self._index.get(name)
+        if value is None:
+            return []
+        return list(value) if type(value) is list else [value]  # type: ignore[list-item]
+
+    def joined(self, name: bytes) -> bytes | None:
+        """The combined value of the field (RFC 9110 §5.2): all values joined with ``", "``; None when there is none."""
+        value = self._index.get(name)
+        if value is None:
+            return None
+        return b", ".join(value) if type(value) is list else value  # type: ignore[return-value]
+
+    def elements(self, name: bytes) -> tuple[bytes, ...]:
+        """
+        The elements of a comma separated list of tokens (RFC 9110 §5.6.1), in lower case, empty elements left out.
+
+        Meant for fields whose elements hold no quoted commas: Connection, TE, Upgrade, Transfer-Encoding, Vary.
+        """
+        joined = self.joined(name)
+        if joined is None:
+            return ()
+        return tuple(e for part in joined.split(b",") if (e := part.strip(b" \t").lower()))
+
+    def without(self, names: Container[bytes]) -> Headers:
+        """A copy that lacks every field whose lower-case name is in *names*."""
+        return Headers(item for item in self.items if item[0].lower() not in names)
+
+    def plus(self, *fields: Field) -> Headers:
+        """A copy with *fields* added at the end."""
+        return Headers((*self.items, *fields))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._index
+
+    def __iter__(self) -> Iterator[Field]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self.items == other.items
+
+    def __hash__(self) -> int:
+        return hash(self.items)
+
+    def __repr__(self) -> str:
+        return f"Headers({list(self.items)!r})"
+
+
+class RequestFields:
+    """
+    What the header fields of a request say, understood once.
+
+    A client that repeats its fields on a connection shares one value between its requests, so that what was parsed,
+    checked and derived for the first of them need not be done again.
+
+    :ivar length: bytes of the body; 0 for none; CHUNKED when the length is not known beforehand
+    :ivar host: the Host field: host name or address in lower case, an IPv6 address with its brackets; empty when absent
+    :ivar port: the port that the Host field names, or None
+    :ivar keep_alive: the client wants the connection kept after this exchange (RFC 9112 §9.3)
+    :ivar connection: the elements of Connection in lower case
+    :ivar expects_continue: ``Expect: 100-continue`` was sent (RFC 9110 §10.1.1)
+    :ivar upgrade: the elements of Upgrade in lower case, empty unless Connection names ``upgrade`` (RFC 9110 §7.8)
+    """
+
+    __slots__ = ("connection", "expects_continue", "headers", "host", "keep_alive", "length", "port", "upgrade")
+
+    headers: Headers
+    length: int
+    host: bytes
+    port: int | None
+    keep_alive: bool
+    connection: tuple[bytes, ...]
+    expects_continue: bool
+    upgrade: tuple[bytes, ...]
+
+    def __init__(
+        self,
+        headers: Headers,
+        *,
+        length: int = 0,
+        host: bytes = b"",
+        port: int | None = None,
+        keep_alive: bool = True,
+        connection: tuple[bytes, ...] = (),
+        expects_continue: bool = False,
+        upgrade: tuple[bytes, ...] = (),
+    ) -> None:
+        self.headers = headers
+        self.length = length
+        self.host = host
+        self.port = port
+        self.keep_alive = keep_alive
+        self.connection = connection
+        self.expects_continue = expects_continue
+        self.upgrade = upgrade
+
+
+class RequestHead:
+    """
+    The head of a request.
+
+    :ivar method: as sent; methods are case-sensitive (RFC 9110 §9.1)
+    :ivar target: what goes to the peer, byte for byte: the origin-form (path and query), or ``*``
+    :ivar path: the target's path as sent
+    :ivar query: what follows the first ``?`` of the target; None when there is no ``?``
+    :ivar route_path: *path* normalised for routing and access decisions, never for forwarding
+    :ivar version: 10, 11 or 20
+    :ivar authority: the ``host[:port]`` that the request is for, in lower case
+    """
+
+    __slots__ = ("authority", "fields", "headers", "method", "path", "query", "route_path", "target", "version")
+
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        version: int,
+        fields: RequestFields,
+        *,
+        path: bytes,
+        query: bytes | None,
+        route_path: bytes,
+        authority: bytes,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.version = version
+        self.fields = fields
+        self.headers = fields.headers
+        self.path = path
+        self.query = query
+        self.route_path = route_path
+        self.authority = authority
+
+    def __repr__(self) -> str:
+        return f"<{self.method.decode('latin-1')} {self.target.decode('latin-1')} of {self.authority.decode('latin-1')}>"
+
+
+class ResponseHead:
+    """
+    The head of a final (not 1xx) or interim (1xx) response.
+
+    :ivar status: three digits, 100 to 599
+    :ivar reason: the reason phrase as sent, possibly empty
+    :ivar version: 10, 11 or 20
+    :ivar length: bytes of the body that follows for the request's method; 0 for none, CHUNKED, or UNTIL_CLOSE
+    :ivar keep_alive: the peer keeps the connection open after this response
+    """
+
+    __slots__ = ("headers", "keep_alive", "length", "reason", "status", "version")
+
+    def __init__(
+        self,
+        status: int,
+        reason: bytes,
+        headers: Headers,
+        *,
+        version: int = 11,
+        length: int = 0,
+        keep_alive: bool = True,
+    ) -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.version = version
+        self.length = length
+        self.keep_alive = keep_alive
+
+    def __repr__(self) -> str:
+        return f"<{self.status} {self.reason.decode('latin-1')}>"
+
+
+#: Methods that a server may execute twice with the effect of once (RFC 9110 §9.2.2).
+IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"))

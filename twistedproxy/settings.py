@@ -1,0 +1,296 @@
+"""
+Every knob, once: name, kind, default, bounds and one line of documentation.
+
+The sections of site.ini are these frozen dataclasses.  :mod:`twistedproxy.config` makes them from text, the manual's tables
+(docs/reference.md) are generated from their rows, and the rest of the program reads nothing else.  Units: durations are
+seconds (float), sizes are bytes (int).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from twistedproxy.addresses import Address
+
+#: A timeout or an interval that never comes.
+NEVER: Final = float("inf")
+
+
+def knob(
+    kind: str,
+    doc: str,
+    *,
+    default: Any = None,
+    required: bool = False,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """
+    One row of the table: a dataclass field that knows how it is written in site.ini.
+
+    *kind* names a parser of :mod:`twistedproxy.config.values`; *default* is the parsed value.
+    """
+    return field(
+        default=default,
+        metadata={
+            "kind": kind,
+            "doc": doc,
+            "required": required,
+            "minimum": minimum,
+            "maximum": maximum,
+            "choices": choices,
+        },
+    )
+
+
+@dataclass(frozen=True)
+class SiteSettings:
+    """The program as a whole."""
+
+    include: tuple[str, ...] = knob("globs", "more files to read; relative to this one", default=())
+    state_dir: str = knob("path", "where keys and certificates that the proxy makes are kept", default="var")
+
+
+@dataclass(frozen=True)
+class ListenSettings:
+    """A door: where clients connect, and what is asked of them before a route is known."""
+
+    name: str
+    on: tuple[Address, ...] = knob("listen_addresses", "tcp:PORT, tcp:HOST:PORT or unix:PATH, one a line", required=True)
+    tls: str | None = knob("tls_name", "the [tls NAME] section that terminates TLS here; plain without")
+    trusted_proxies: tuple[str, ...] = knob(
+        "networks", "addresses (CIDR) whose X-Forwarded-* fields are believed and extended, not replaced", default=()
+    )
+    header_timeout: float = knob("duration", "a request's head must be complete within", default=10.0, minimum=0.001)
+    handshake_timeout: float = knob("duration", "a TLS handshake must be complete within", default=10.0, minimum=0.001)
+    keepalive_timeout: float = knob("duration", "an idle connection is closed after", default=75.0, minimum=0)
+    keepalive_requests: int = knob("integer", "requests on one connection before it is closed", default=10_000, minimum=1)
+    half_close_timeout: float = knob(
+        "duration",
+        "a client that has closed its sending side may wait this long for its answer to begin before it counts as gone",
+        default=5.0,
+        minimum=0,
+    )
+    max_connections: int = knob("integer", "connections at a time; more wait in the backlog", default=4096, minimum=1)
+    max_connections_per_client: int = knob(
+        "integer", "connections at a time from one address; more are closed at once; 0: no limit", default=0, minimum=0
+    )
+    backlog: int = knob("integer", "connections that the kernel keeps waiting", default=1024, minimum=1)
+    max_header_size: int = knob("size", "bytes of a request's head", default=32 * 1024, minimum=256)
+    max_headers: int = knob("integer", "header fields of a request", default=100, minimum=1)
+    max_target: int = knob("size", "bytes of a request target", default=8 * 1024, minimum=64)
+
+
+@dataclass(frozen=True)
+class CertificateFiles:
+    """A certificate chain and its private key in PEM; both may be one file."""
+
+    chain: str
+    key: str
+
+
+@dataclass(frozen=True)
+class TlsSettings:
+    """Server certificates and what is negotiated."""
+
+    name: str
+    certificates: tuple[CertificateFiles, ...] = knob(
+        "certificates", "CHAIN.pem [KEY.pem] a line, or a directory with fullchain.pem and privkey.pem; the first is the default", default=()
+    )
+    self_signed: tuple[str, ...] = knob(
+        "words", "names for which a self-signed certificate is made in state_dir at the first start", default=()
+    )
+    versions: tuple[str, ...] = knob(
+        "tls_versions", "protocol versions offered", default=("TLSv1.2", "TLSv1.3"), choices=("TLSv1.2", "TLSv1.3")
+    )
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """One line of ``servers``: a peer and its options."""
+
+    address: Address
+    tls: bool = False
+    weight: int = 1
+    backup: bool = False
+    down: bool = False
+
+    @property
+    def name(self) -> str:
+        """How the peer is called in logs and in the shell: its address."""
+        return str(self.address)
+
+
+@dataclass(frozen=True)
+class CheckSettings:
+    """What an active check sends: ``tcp`` connects only, otherwise an HTTP request."""
+
+    kind: str  # "tcp" or "http"
+    method: str = "GET"
+    target: str = "/"
+
+    def __str__(self) -> str:
+        return "tcp" if self.kind == "tcp" else f"{self.method} {self.target}"
+
+
+StatusRanges = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class PoolSettings:
+    """Peers that serve the same content, and how one is chosen and watched."""
+
+    name: str
+    servers: tuple[ServerSettings, ...] = knob(
+        "servers", "[https://]HOST:PORT or unix:PATH, with weight=N, backup, down; one a line", required=True
+    )
+    balance: str = knob("choice", "the scheduler", default="round_robin", choices=("round_robin",))
+    check: CheckSettings | None = knob("check", "tcp, or METHOD TARGET: an active check of every peer")
+    check_interval: float = knob("duration", "time from one check of a peer to the next", default=5.0, minimum=0.01)
+    check_timeout: float = knob("duration", "a check that takes longer has failed", default=2.0, minimum=0.001)
+    check_expect: StatusRanges = knob("statuses", "statuses that pass an HTTP check", default=((200, 399),))
+    check_host: str | None = knob("text", "Host of an HTTP check; the peer's address without")
+    rise: int = knob("integer", "checks in a row that must pass before a peer is up again", default=2, minimum=1)
+    fall: int = knob("integer", "checks in a row that must fail before a peer is down", default=3, minimum=1)
+    max_fails: int = knob("integer", "failed attempts within fail_timeout that eject a peer; 0: never", default=3, minimum=0)
+    fail_timeout: float = knob("duration", "the time in which attempts are counted, and for which a peer is ejected", default=10.0, minimum=0.01)
+    keepalive: int = knob("integer", "idle connections kept to each peer", default=64, minimum=0)
+    keepalive_timeout: float = knob("duration", "an idle connection to a peer is closed after", default=60.0, minimum=0)
+    resolve: float = knob("duration", "a peer's name is looked up again after", default=30.0, minimum=0.1)
+    verify: bool = knob("boolean", "check the certificate of https:// peers; no is dangerous", default=True)
+    ca: str | None = knob("file", "PEM file of the authorities that https:// peers are checked against; the system's without")
+    server_name: str | None = knob("text", "name asked for by SNI and expected in the certificate; the peer's host without")
+
+
+@dataclass(frozen=True)
+class CacheSettings:
+    """A place for stored responses."""
+
+    name: str
+    directory: str = knob("path", "where entries are kept; made when absent", required=True)
+    max_size: int = knob("size", "bytes on disk; beyond it the least recently used entries go", default=1024**3, minimum=1024)
+    memory: int = knob("size", "bytes of small entries kept ready in memory", default=64 * 1024**2, minimum=0)
+    max_entry: int = knob("size", "larger responses are not stored", default=256 * 1024**2, minimum=1)
+    inactive: float = knob("duration", "entries that nobody asked for go after", default=3600.0, minimum=1)
+
+
+CacheValid = tuple[tuple[frozenset[int], float], ...]
+
+
+@dataclass(frozen=True)
+class HeaderEdit:
+    """One line of request_headers or response_headers: ``set NAME VALUE``, ``add NAME VALUE`` or ``remove NAME``."""
+
+    action: str  # "set", "add" or "remove"
+    name: str
+    value: str = ""
+
+
+@dataclass(frozen=True)
+class RedirectAnswer:
+    """``redirect = STATUS TEMPLATE``."""
+
+    status: int
+    location: str
+
+
+@dataclass(frozen=True)
+class RouteKnobs:
+    """What a route may say, and what [defaults] may say for all of them."""
+
+    connect_timeout: float = knob("duration", "a connection to a peer must stand within", default=5.0, minimum=0.001)
+    send_timeout: float = knob("duration", "a peer must take some of the request within", default=60.0, minimum=0.001)
+    read_timeout: float = knob("duration", "a peer must send some of the answer within", default=60.0, minimum=0.001)
+    client_timeout: float = knob("duration", "a client must send or take some of a body within", default=60.0, minimum=0.001)
+    max_body: int = knob("size", "bytes of a request body; 0: no limit", default=10 * 1024**2, minimum=0)
+    host: str = knob("text", "Host for the peer: preserve, upstream (the peer's address), or a literal", default="preserve")
+    forwarded: bool = knob("boolean", "set X-Forwarded-For, -Host, -Proto, -Port and X-Real-IP", default=True)
+    websocket: str = knob("choice", "what becomes of WebSocket handshakes", default="tunnel", choices=("tunnel", "no"))
+    websocket_idle_timeout: float = knob("duration", "a WebSocket on which nothing moves is closed after", default=24 * 3600.0, minimum=0.001)
+    tries: int = knob("integer", "attempts of one request, the first included", default=3, minimum=1)
+    cache: str | None = knob("cache_name", "the [cache NAME] that stores this route's answers")
+    cache_valid: CacheValid = knob("cache_valid", "STATUS… DURATION a line: freshness of answers that say nothing themselves", default=())
+    request_headers: tuple[HeaderEdit, ...] = knob("header_edits", "set NAME VALUE, add NAME VALUE, remove NAME; for the peer", default=())
+    response_headers: tuple[HeaderEdit, ...] = knob("header_edits", "the same for the client", default=())
+
+
+@dataclass(frozen=True)
+class RouteMatch:
+    """
+    What a route is named by: ``[scheme://][host[:port]]/path``.
+
+    A path that ends in ``/`` is a prefix, otherwise it is exact.  *host* is None for any host; ``*.example.com`` stands for
+    every name below example.com.
+    """
+
+    scheme: str | None
+    host: str | None
+    port: int | None
+    path: str
+
+    @property
+    def is_prefix(self) -> bool:
+        """Whether everything below the path is meant."""
+        return self.path.endswith("/")
+
+
+@dataclass(frozen=True)
+class RouteSettings(RouteKnobs):
+    """A route: which requests, and what becomes of them (exactly one of pool, redirect and respond)."""
+
+    name: str = ""
+    match: RouteMatch = RouteMatch(None, None, None, "/")
+    listen: tuple[str, ...] = knob("listen_names", "only requests that came in by these listeners", default=())
+    pool: str | None = knob("pool_name", "the [pool NAME] that serves this route")
+    redirect: RedirectAnswer | None = knob("redirect", "STATUS LOCATION, for instance 301 https://{host}{uri}")
+    strip_prefix: str | None = knob("text", "taken off the front of the path before it goes to the peer")
+
+
+@dataclass(frozen=True)
+class AppSettings:
+    """A Twisted service that runs inside the proxy's process, for instance as the peers of a pool."""
+
+    name: str
+    run: str = knob("python_name", "package.module:callable, called without arguments, returns an IService", required=True)
+
+
+@dataclass(frozen=True)
+class ShellSettings:
+    """The admin shell: Manhole over SSH."""
+
+    on: tuple[Address, ...] = knob("listen_addresses", "where ssh connects", required=True)
+    authorized_keys: str = knob("file", "public keys, one a line, as for sshd", required=True)
+
+
+@dataclass(frozen=True)
+class StatusSettings:
+    """Where the state can be read over HTTP: /status.json."""
+
+    on: tuple[Address, ...] = knob("listen_addresses", "a port of its own", required=True)
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """A log of exchanges."""
+
+    name: str
+    file: str = knob("path", "where lines are appended; - for standard output", required=True)
+    format: str = knob("text", "combined, json, or a template", default="combined")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A whole site, checked: every name that one section says of another leads somewhere."""
+
+    site: SiteSettings
+    listen: tuple[ListenSettings, ...]
+    routes: tuple[RouteSettings, ...]
+    tls: dict[str, TlsSettings] = field(default_factory=dict)
+    pools: dict[str, PoolSettings] = field(default_factory=dict)
+    caches: dict[str, CacheSettings] = field(default_factory=dict)
+    apps: tuple[AppSettings, ...] = ()
+    shell: ShellSettings | None = None
+    status: StatusSettings | None = None
+    logs: tuple[LogSettings, ...] = ()

@@ -1,0 +1,44 @@
+"""
+Verdicts: what was decided about an exchange and why, as shared constants that print well.
+
+A verdict is never built on the way of a request; the exchange keeps references to these constants, so that keeping the
+whole story of a request costs nothing, and logs, ``Cache-Status`` and the shell print the same words.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Verdict(Enum):
+    """The base of all verdicts; the value is the sentence that people read."""
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+class RouteVerdict(Verdict):
+    """Outcome of routing."""
+
+    MATCHED = "a route matched"
+    NO_ROUTE = "no route matches this host and path"
+
+
+class ChooseVerdict(Verdict):
+    """Why a pool offered a peer, or none."""
+
+    SCHEDULED = "the scheduler's next peer"
+    BACKUP = "every primary peer is unavailable: a backup was taken"
+    ALL_DOWN = "every peer is down"
+    ALL_TRIED = "every available peer was tried"
+    EMPTY = "the pool has no peer"
+
+
+class RetryVerdict(Verdict):
+    """What follows after an attempt failed."""
+
+    ELSEWHERE = "try another peer"
+    AGAIN = "the kept-alive connection had been closed by the peer: try the same peer on a new connection"
+    GIVE_UP_SENT = "bytes of a request that must not be repeated were already sent"
+    GIVE_UP_ANSWERED = "a part of the answer already went to the client"
+    GIVE_UP_TRIES = "no try is left"
