@@ -1,0 +1,266 @@
+"""
+A peer: one server of a pool, with everything that is known about it.
+
+Three parties have a say, and each says it here without knowing of the others: the operator (drain, maintenance), the active
+checks (down), and the attempts themselves (ejected).  :attr:`Peer.state` is what follows, in the order of
+:class:`PeerState`: what the operator wants counts most.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from twistedproxy.errors import KEPT_CLOSED, Reason, Whose
+from twistedproxy.settings import NEVER, PoolSettings, ServerSettings
+
+#: Results of active checks that a peer remembers.
+CHECKS_KEPT: Final = 20
+
+
+class PeerState(Enum):
+    """Whether new exchanges go to a peer; only UP ones get any.  The first that applies, in this order, is the state."""
+
+    MAINTENANCE = "in maintenance"
+    DRAINING = "draining"
+    DOWN = "down"
+    EJECTED = "ejected"
+    UP = "up"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """
+    What one active check found.
+
+    :ivar at: when it began, seconds since 1970 (wall clock)
+    :ivar duration: seconds until its outcome was known
+    :ivar reason: why it failed; empty when it passed
+    """
+
+    at: float
+    duration: float
+    passed: bool
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{'passed' if self.passed else self.reason} ({self.duration * 1000:.0f} ms)"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A peer went from one state to another."""
+
+    peer: Peer
+    before: PeerState
+    after: PeerState
+    why: str
+
+    def __str__(self) -> str:
+        return f"peer {self.peer.name} is {self.after}: {self.why}"
+
+
+class Peer:
+    """
+    One server of a pool.
+
+    An attempt calls :meth:`begin`, and then exactly one of :meth:`succeed` and :meth:`fail`.
+
+    :ivar name: how people call it: its address
+    :ivar weight: its share of the pool's exchanges; changed by :meth:`twistedproxy.balance.pool.Pool.set_weight` only
+    :ivar why: the reason of the present state, for people; empty as long as nothing happened
+    :ivar since: when the present state began, seconds since 1970 (wall clock)
+    :ivar in_flight: attempts that have begun and not ended
+    :ivar attempts: attempts begun, ever
+    :ivar failures: attempts that failed through the peer's fault, ever
+    :ivar last_failure: the reason of the last of them
+    :ivar bytes_sent: bytes that went to the peer, counted by those who send them
+    :ivar bytes_received: bytes that came from the peer, counted likewise
+    :ivar ejected_until: monotonic time at which the ejection ends; NEVER when there is none
+    :ivar last_checks: the last results of active checks, oldest first
+    :ivar idle: kept-alive connections that wait for work; they belong to :mod:`twistedproxy.upstream`
+    :ivar on_change: called after each change of :attr:`state`; the pool sets it
+    """
+
+    __slots__ = (
+        "_fail_timeout",
+        "_failed",
+        "_fall",
+        "_max_fails",
+        "_on_trial",
+        "_passes_checks",
+        "_rise",
+        "_streak",
+        "_will",
+        "address",
+        "attempts",
+        "backup",
+        "bytes_received",
+        "bytes_sent",
+        "ejected_until",
+        "failures",
+        "idle",
+        "in_flight",
+        "last_checks",
+        "last_failure",
+        "name",
+        "on_change",
+        "settings",
+        "since",
+        "state",
+        "tls",
+        "weight",
+        "why",
+    )
+
+    def __init__(self, settings: ServerSettings, pool: PoolSettings) -> None:
+        self.settings = settings
+        self.name = settings.name
+        self.address = settings.address
+        self.tls = settings.tls
+        self.weight = settings.weight
+        self.backup = settings.backup
+        self.state = PeerState.MAINTENANCE if settings.down else PeerState.UP
+        self.why = "down in site.ini" if settings.down else ""
+        self.since = 0.0
+        self.in_flight = 0
+        self.attempts = 0
+        self.failures = 0
+        self.last_failure: Reason | None = None
+        self.bytes_sent = 0
+        self.bytes_received = 0
+        self.ejected_until = NEVER
+        self.last_checks: deque[CheckResult] = deque(maxlen=CHECKS_KEPT)
+        self.idle: list[Any] = []
+        self.on_change: Callable[[Change], None] | None = None
+        self._will = PeerState.MAINTENANCE if settings.down else PeerState.UP
+        self._rise = pool.rise
+        self._fall = pool.fall
+        self._passes_checks = True
+        self._streak = 0
+        # With nobody to take its place, to eject a peer would only turn slow answers into no answers.
+        self._max_fails = pool.max_fails if len(pool.servers) > 1 else 0
+        self._fail_timeout = pool.fail_timeout
+        self._failed: deque[float] = deque(maxlen=self._max_fails)
+        self._on_trial = False
+
+    @property
+    def available(self) -> bool:
+        """Whether new exchanges may go here."""
+        return self.state is PeerState.UP and self.weight > 0
+
+    # What attempts report.
+
+    def begin(self) -> None:
+        """An attempt begins."""
+        self.in_flight += 1
+        self.attempts += 1
+
+    def succeed(self, now: float) -> None:
+        """An attempt has ended well at *now* (monotonic): earlier failures are forgiven."""
+        self.in_flight -= 1
+        self._on_trial = False
+        if self._failed:
+            self._failed.clear()
+
+    def fail(self, reason: Reason, now: float) -> None:
+        """
+        An attempt has ended badly at *now* (monotonic).
+
+        ``max_fails`` failures within ``fail_timeout`` eject the peer for ``fail_timeout``; when it is back, and until an
+        attempt succeeds, one failure does.  What was not the peer's fault is not held against it; neither is that it closed
+        a kept-alive connection, which it may do at any time (RFC 9112 §9.5).
+        """
+        self.in_flight -= 1
+        if reason.whose is not Whose.UPSTREAM or reason is KEPT_CLOSED:
+            return
+        self.failures += 1
+        self.last_failure = reason
+        if not self._max_fails or self.state is not PeerState.UP:
+            return
+        failed = self._failed
+        failed.append(now)
+        if self._on_trial:
+            self._eject(now, f"back from an ejection it failed again: {reason.text}")
+        elif len(failed) == self._max_fails and now - failed[0] < self._fail_timeout:
+            self._eject(now, f"{counted(len(failed), 'attempt')} failed within {self._fail_timeout:g} s, the last: {reason.text}")
+
+    def _eject(self, now: float, why: str) -> None:
+        self._failed.clear()
+        self.ejected_until = now + self._fail_timeout
+        self._settle(f"{why}; for {self._fail_timeout:g} s")
+
+    def end_ejection(self) -> None:
+        """The time of an ejection is over: the peer gets exchanges again, on trial."""
+        self.ejected_until = NEVER
+        self._on_trial = True
+        self._settle("the time of its ejection is over")
+
+    # What active checks report.
+
+    def checked(self, result: CheckResult) -> None:
+        """
+        A check has ended.
+
+        ``fall`` failed checks in a row take the peer down; ``rise`` passed ones in a row bring it back, and end an ejection.
+        """
+        self.last_checks.append(result)
+        if result.passed is self._passes_checks:
+            self._streak = 0
+            return
+        self._streak += 1
+        if self._streak < (self._rise if result.passed else self._fall):
+            return
+        checks = counted(self._streak, "check")
+        self._passes_checks = result.passed
+        self._streak = 0
+        if result.passed:
+            self.ejected_until = NEVER
+            self._settle(f"{checks} passed")
+        else:
+            self._settle(f"{checks} failed, the last: {result.reason}")
+
+    # What the operator wants.
+
+    def command(self, will: PeerState, why: str) -> None:
+        """
+        The operator's will: DRAINING, MAINTENANCE, or UP to leave the state to checks and attempts again.
+
+        UP also ends an ejection: who restores a peer knows more than a counter.
+        """
+        self._will = will
+        if will is PeerState.UP:
+            self.ejected_until = NEVER
+        self._settle(why)
+
+    def _settle(self, why: str) -> None:
+        """Every change of state comes through here."""
+        before = self.state
+        if self._will is not PeerState.UP:
+            after = self._will
+        elif not self._passes_checks:
+            after = PeerState.DOWN
+        elif self.ejected_until < NEVER:
+            after = PeerState.EJECTED
+        else:
+            after = PeerState.UP
+        if after is not before:
+            self.state = after
+            self.why = why
+            if self.on_change is not None:
+                self.on_change(Change(self, before, after, why))
+
+    def __repr__(self) -> str:
+        backup = " backup" if self.backup else ""
+        return f"<Peer {self.name} {self.state} weight={self.weight}{backup} in_flight={self.in_flight}>"
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 check``, ``3 checks``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

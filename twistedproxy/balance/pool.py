@@ -1,0 +1,159 @@
+"""
+A pool: peers that serve the same content, the choice of one of them, and what the operator can do to them.
+
+:meth:`Pool.choose` runs for every request.  As long as nothing changes it asks the scheduler and does nothing else; what the
+time changes (the end of an ejection) is noticed by comparing *now* with the next moment at which anything can change, and
+needs no timer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+
+from twisted.logger import Logger
+
+from twistedproxy.balance.peer import Change, Peer, PeerState
+from twistedproxy.balance.schedulers import SCHEDULERS
+from twistedproxy.clock import Clock
+from twistedproxy.settings import NEVER, PoolSettings
+from twistedproxy.verdicts import ChooseVerdict
+
+#: Earlier than every monotonic time.
+_AT_ONCE = -NEVER
+
+
+class UnknownPeer(KeyError):
+    """No peer of the pool has that name; the message says which it has, or which was probably meant."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class Pool:
+    """
+    The peers of one ``[pool NAME]``.
+
+    :ivar settings: what site.ini says
+    :ivar peers: in the order of site.ini
+    :ivar on_change: called, in order, after each change of a peer's state
+    """
+
+    log = Logger()
+
+    def __init__(self, settings: PoolSettings, clock: Clock) -> None:
+        self.settings = settings
+        self.name = settings.name
+        self.clock = clock
+        self.peers = [Peer(server, settings) for server in settings.servers]
+        self.on_change: list[Callable[[Change], None]] = []
+        self._primaries = SCHEDULERS[settings.balance]()
+        self._backups = SCHEDULERS[settings.balance]()
+        self._pick = self._primaries.pick
+        self._next_change = _AT_ONCE
+        for peer in self.peers:
+            peer.since = clock.wall()
+            peer.on_change = self._peer_changed
+
+    def choose(self, tried: Sequence[Peer], now: float) -> Peer | None:
+        """
+        The peer for the next attempt of an exchange.
+
+        *tried* are the peers that this exchange has tried in vain, *now* is monotonic.  Backups (``peer.backup`` tells) are
+        taken when no primary peer is left.  None when there is nobody: :meth:`verdict_when_none` says why.
+        """
+        if now >= self._next_change:
+            self.refresh(now)
+        if not tried:
+            return self._pick()
+        return self._primaries.pick_other(tried) or self._backups.pick_other(tried)
+
+    def verdict_when_none(self, tried: Sequence[Peer], now: float) -> ChooseVerdict:
+        """Why :meth:`choose` with the same arguments has just returned None."""
+        if not self.peers:
+            return ChooseVerdict.EMPTY
+        if any(peer.available for peer in self.peers):
+            return ChooseVerdict.ALL_TRIED
+        return ChooseVerdict.ALL_DOWN
+
+    def refresh(self, now: float) -> None:
+        """
+        Take note of every change until *now* (monotonic).
+
+        :meth:`choose` does so by itself; call it before states are shown, since a pool without traffic notices nothing.
+        """
+        for peer in self.peers:
+            if peer.ejected_until <= now:
+                peer.end_ejection()
+        primaries = [peer for peer in self.peers if peer.available and not peer.backup]
+        self._primaries.update(primaries)
+        self._backups.update([peer for peer in self.peers if peer.available and peer.backup])
+        self._pick = self._primaries.pick if primaries else self._backups.pick
+        self._next_change = min((peer.ejected_until for peer in self.peers), default=NEVER)
+
+    def peer(self, name: str) -> Peer:
+        """The peer called *name*; raises :class:`UnknownPeer`."""
+        for peer in self.peers:
+            if peer.name == name:
+                return peer
+        names = [peer.name for peer in self.peers]
+        close = get_close_matches(name, names, n=1)
+        remedy = f"did you mean {close[0]}?" if close else f"it has {', '.join(names) or 'none'}"
+        raise UnknownPeer(f"pool {self.name} has no peer {name!r}; {remedy}")
+
+    def drain(self, peer_name: str) -> Peer:
+        """No new exchanges for this peer; those that run finish.  Raises :class:`UnknownPeer`."""
+        peer = self.peer(peer_name)
+        peer.command(PeerState.DRAINING, "the operator drains it")
+        return peer
+
+    def maintain(self, peer_name: str) -> Peer:
+        """As :meth:`drain`, and no checks either, as with ``down`` in site.ini.  Raises :class:`UnknownPeer`."""
+        peer = self.peer(peer_name)
+        peer.command(PeerState.MAINTENANCE, "the operator took it out")
+        return peer
+
+    def restore(self, peer_name: str) -> Peer:
+        """Undo :meth:`drain`, :meth:`maintain`, ``down`` in site.ini, and an ejection.  Raises :class:`UnknownPeer`."""
+        peer = self.peer(peer_name)
+        peer.command(PeerState.UP, "the operator restored it")
+        return peer
+
+    def set_weight(self, peer_name: str, weight: int) -> Peer:
+        """
+        Change a peer's share; 0: no new exchanges.
+
+        Raises :class:`UnknownPeer`, and ValueError when *weight* is negative.
+        """
+        peer = self.peer(peer_name)
+        if weight < 0:
+            raise ValueError(f"a weight is 0 or more, not {weight}")
+        if weight != peer.weight:
+            self.log.info(
+                "pool {pool}: peer {peer} has weight {weight}, before: {before}",
+                pool=self.name,
+                peer=peer.name,
+                weight=weight,
+                before=peer.weight,
+            )
+            peer.weight = weight
+            self._next_change = _AT_ONCE
+        return peer
+
+    def _peer_changed(self, change: Change) -> None:
+        self._next_change = _AT_ONCE
+        change.peer.since = self.clock.wall()
+        tell = self.log.warn if change.after in (PeerState.DOWN, PeerState.EJECTED) else self.log.info
+        tell(
+            "pool {pool}: peer {peer} is {state}: {why}",
+            pool=self.name,
+            peer=change.peer.name,
+            state=change.after,
+            why=change.why,
+        )
+        for observer in self.on_change:
+            observer(change)
+
+    def __repr__(self) -> str:
+        up = sum(peer.available for peer in self.peers)
+        return f"<Pool {self.name} {up} of {len(self.peers)} peers available>"
