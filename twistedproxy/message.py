@@ -7,7 +7,7 @@ which has already checked them against the grammar; the other rooms only read th
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Set
 from typing import Final
 
 Field = tuple[bytes, bytes]
@@ -75,6 +75,10 @@ class Headers:
         if joined is None:
             return ()
         return tuple(e for part in joined.split(b",") if (e := part.strip(b" \t").lower()))
+
+    def has_any(self, names: Set[bytes]) -> bool:
+        """Whether at least one field of *names* (lower case) is there."""
+        return not self._index.keys().isdisjoint(names)
 
     def without(self, names: Container[bytes]) -> Headers:
         """A copy that lacks every field whose lower-case name is in *names*."""
