@@ -242,6 +242,7 @@ class Peer:
     def _settle(self, why: str) -> None:
         """Every change of state comes through here."""
         before = self.state
+        after: PeerState
         if self._will is not PeerState.UP:
             after = self._will
         elif not self._passes_checks:
