@@ -90,7 +90,9 @@ BAD_LENGTH = _reason("bad_length", 400, _D, "Content-Length is malformed or repe
 LENGTH_AND_CODING = _reason("length_and_coding", 400, _D, "Content-Length and Transfer-Encoding came together (RFC 9112 §6.1)")
 CODING_IN_1_0 = _reason("coding_in_1_0", 400, _D, "Transfer-Encoding came in an HTTP/1.0 request (RFC 9112 §6.1)")
 BAD_CODING = _reason("bad_coding", 400, _D, "Transfer-Encoding is not exactly 'chunked' (RFC 9112 §6.3)")
-CODING_UNSUPPORTED = _reason("coding_unsupported", 501, _D, "a transfer coding other than chunked is not implemented (RFC 9112 §6.1)")
+CODING_UNSUPPORTED = _reason(
+    "coding_unsupported", 501, _D, "a transfer coding other than chunked is not implemented (RFC 9112 §6.1)"
+)
 BAD_CHUNK = _reason("bad_chunk", 400, _D, "the chunked body is malformed (RFC 9112 §7.1)")
 BAD_TRAILER = _reason("bad_trailer", 400, _D, "a trailer field is malformed (RFC 9112 §7.1.2)")
 TARGET_TOO_LONG = _reason("target_too_long", 414, _D, "the request target is longer than max_target (RFC 9110 §15.5.15)")
@@ -110,7 +112,9 @@ BAD_WEBSOCKET_VERSION = _reason("bad_websocket_version", 426, _D, "only WebSocke
 # What may go wrong on the way to a peer.
 CONNECT_REFUSED_BY_PEER = _reason("refused", 502, _U, "the peer refused the connection", untouched=True)
 CONNECT_FAILED = _reason("connect_failed", 502, _U, "no connection to the peer could be made", untouched=True)
-CONNECT_TIMEOUT = _reason("connect_timeout", 504, _U, "the peer did not accept the connection within connect_timeout", untouched=True)
+CONNECT_TIMEOUT = _reason(
+    "connect_timeout", 504, _U, "the peer did not accept the connection within connect_timeout", untouched=True
+)
 NAME_UNRESOLVED = _reason("dns", 502, _U, "the peer's name could not be resolved", untouched=True)
 TLS_FAILED = _reason("tls_failed", 502, _U, "the TLS handshake with the peer failed", untouched=True)
 TLS_UNVERIFIED = _reason("tls_unverified", 502, _U, "the peer's certificate could not be verified", untouched=True)
@@ -121,7 +125,9 @@ PEER_RESET = _reason("peer_reset", 502, _U, "the peer reset the connection befor
 KEPT_CLOSED = _reason("kept_closed", 502, _U, "the peer closed a kept-alive connection as a request was sent on it")
 BAD_RESPONSE = _reason("bad_response", 502, _U, "the peer's answer is malformed (RFC 9112 §4)")
 BAD_RESPONSE_FIELD = _reason("bad_response_field", 502, _U, "a header field of the peer's answer is malformed (RFC 9112 §5)")
-BAD_RESPONSE_LENGTH = _reason("bad_response_length", 502, _U, "the peer's Content-Length is malformed or ambiguous (RFC 9112 §6.3)")
+BAD_RESPONSE_LENGTH = _reason(
+    "bad_response_length", 502, _U, "the peer's Content-Length is malformed or ambiguous (RFC 9112 §6.3)"
+)
 BAD_RESPONSE_CODING = _reason("bad_response_coding", 502, _U, "the peer's Transfer-Encoding is not understood (RFC 9112 §6.3)")
 BAD_RESPONSE_CHUNK = _reason("bad_response_chunk", 502, _U, "the peer's chunked body is malformed (RFC 9112 §7.1)")
 RESPONSE_HEAD_TOO_LARGE = _reason("response_head_too_large", 502, _U, "the head of the peer's answer is too large")

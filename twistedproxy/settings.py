@@ -97,10 +97,12 @@ class TlsSettings:
 
     name: str
     certificates: tuple[CertificateFiles, ...] = knob(
-        "certificates", "CHAIN.pem [KEY.pem] a line, or a directory with fullchain.pem and privkey.pem; the first is the default", default=()
+        "certificates",
+        "CHAIN.pem [KEY.pem] a line, or a directory with fullchain.pem and privkey.pem; the first is the default",
+        default=(),
     )
     self_signed: tuple[str, ...] = knob(
-        "words", "names for which a self-signed certificate is made in state_dir at the first start", default=()
+        "host_names", "names for which a self-signed certificate is made in state_dir at the first start", default=()
     )
     versions: tuple[str, ...] = knob(
         "tls_versions", "protocol versions offered", default=("TLSv1.2", "TLSv1.3"), choices=("TLSv1.2", "TLSv1.3")
@@ -151,17 +153,21 @@ class PoolSettings:
     check_interval: float = knob("duration", "time from one check of a peer to the next", default=5.0, minimum=0.01)
     check_timeout: float = knob("duration", "a check that takes longer has failed", default=2.0, minimum=0.001)
     check_expect: StatusRanges = knob("statuses", "statuses that pass an HTTP check", default=((200, 399),))
-    check_host: str | None = knob("text", "Host of an HTTP check; the peer's address without")
+    check_host: str | None = knob("authority", "Host of an HTTP check; the peer's address without")
     rise: int = knob("integer", "checks in a row that must pass before a peer is up again", default=2, minimum=1)
     fall: int = knob("integer", "checks in a row that must fail before a peer is down", default=3, minimum=1)
     max_fails: int = knob("integer", "failed attempts within fail_timeout that eject a peer; 0: never", default=3, minimum=0)
-    fail_timeout: float = knob("duration", "the time in which attempts are counted, and for which a peer is ejected", default=10.0, minimum=0.01)
+    fail_timeout: float = knob(
+        "duration", "the time in which attempts are counted, and for which a peer is ejected", default=10.0, minimum=0.01
+    )
     keepalive: int = knob("integer", "idle connections kept to each peer", default=64, minimum=0)
     keepalive_timeout: float = knob("duration", "an idle connection to a peer is closed after", default=60.0, minimum=0)
     resolve: float = knob("duration", "a peer's name is looked up again after", default=30.0, minimum=0.1)
     verify: bool = knob("boolean", "check the certificate of https:// peers; no is dangerous", default=True)
-    ca: str | None = knob("file", "PEM file of the authorities that https:// peers are checked against; the system's without")
-    server_name: str | None = knob("text", "name asked for by SNI and expected in the certificate; the peer's host without")
+    ca: str | None = knob(
+        "authorities", "PEM file of the authorities that https:// peers are checked against; the system's without"
+    )
+    server_name: str | None = knob("host_name", "name asked for by SNI and expected in the certificate; the peer's host without")
 
 
 @dataclass(frozen=True)
@@ -190,7 +196,7 @@ class HeaderEdit:
 
 @dataclass(frozen=True)
 class RedirectAnswer:
-    """``redirect = STATUS TEMPLATE``."""
+    """``redirect = STATUS TEMPLATE``; *location* is a template that was checked against ``templates.REQUEST_NAMES``."""
 
     status: int
     location: str
@@ -205,14 +211,20 @@ class RouteKnobs:
     read_timeout: float = knob("duration", "a peer must send some of the answer within", default=60.0, minimum=0.001)
     client_timeout: float = knob("duration", "a client must send or take some of a body within", default=60.0, minimum=0.001)
     max_body: int = knob("size", "bytes of a request body; 0: no limit", default=10 * 1024**2, minimum=0)
-    host: str = knob("text", "Host for the peer: preserve, upstream (the peer's address), or a literal", default="preserve")
+    host: str = knob("host_field", "Host for the peer: preserve, upstream (the peer's address), or a literal", default="preserve")
     forwarded: bool = knob("boolean", "set X-Forwarded-For, -Host, -Proto, -Port and X-Real-IP", default=True)
     websocket: str = knob("choice", "what becomes of WebSocket handshakes", default="tunnel", choices=("tunnel", "no"))
-    websocket_idle_timeout: float = knob("duration", "a WebSocket on which nothing moves is closed after", default=24 * 3600.0, minimum=0.001)
+    websocket_idle_timeout: float = knob(
+        "duration", "a WebSocket on which nothing moves is closed after", default=24 * 3600.0, minimum=0.001
+    )
     tries: int = knob("integer", "attempts of one request, the first included", default=3, minimum=1)
     cache: str | None = knob("cache_name", "the [cache NAME] that stores this route's answers")
-    cache_valid: CacheValid = knob("cache_valid", "STATUS… DURATION a line: freshness of answers that say nothing themselves", default=())
-    request_headers: tuple[HeaderEdit, ...] = knob("header_edits", "set NAME VALUE, add NAME VALUE, remove NAME; for the peer", default=())
+    cache_valid: CacheValid = knob(
+        "cache_valid", "STATUS… DURATION a line: freshness of answers that say nothing themselves", default=()
+    )
+    request_headers: tuple[HeaderEdit, ...] = knob(
+        "header_edits", "set NAME VALUE, add NAME VALUE, remove NAME; for the peer", default=()
+    )
     response_headers: tuple[HeaderEdit, ...] = knob("header_edits", "the same for the client", default=())
 
 
@@ -238,14 +250,14 @@ class RouteMatch:
 
 @dataclass(frozen=True)
 class RouteSettings(RouteKnobs):
-    """A route: which requests, and what becomes of them (exactly one of pool, redirect and respond)."""
+    """A route: which requests, and what becomes of them (exactly one of pool and redirect)."""
 
     name: str = ""
     match: RouteMatch = RouteMatch(None, None, None, "/")
     listen: tuple[str, ...] = knob("listen_names", "only requests that came in by these listeners", default=())
     pool: str | None = knob("pool_name", "the [pool NAME] that serves this route")
     redirect: RedirectAnswer | None = knob("redirect", "STATUS LOCATION, for instance 301 https://{host}{uri}")
-    strip_prefix: str | None = knob("text", "taken off the front of the path before it goes to the peer")
+    strip_prefix: str | None = knob("path_prefix", "taken off the front of the path before it goes to the peer")
 
 
 @dataclass(frozen=True)
@@ -273,11 +285,11 @@ class StatusSettings:
 
 @dataclass(frozen=True)
 class LogSettings:
-    """A log of exchanges."""
+    """A log of exchanges; a *format* that is a template was checked against ``templates.LOG_NAMES``."""
 
     name: str
-    file: str = knob("path", "where lines are appended; - for standard output", required=True)
-    format: str = knob("text", "combined, json, or a template", default="combined")
+    file: str = knob("log_file", "where lines are appended; - for standard output", required=True)
+    format: str = knob("log_format", "combined, json, or a template", default="combined")
 
 
 @dataclass(frozen=True)

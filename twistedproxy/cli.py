@@ -1,0 +1,72 @@
+"""``revproxy``: what can be said about a site without running it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from twistedproxy.config.effective import effective
+from twistedproxy.config.load import Loaded, load
+from twistedproxy.config.problems import ConfigError
+from twistedproxy.version import VERSION
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line *arguments* (those of the process without); returns the exit status."""
+    options = _parser().parse_args(arguments)
+    return int(options.run(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="revproxy",
+        description="A reverse proxy on Twisted. `twistd -n revproxy -c site.ini` runs a site; this looks at one.",
+    )
+    parser.add_argument("--version", action="version", version=f"revproxy {VERSION}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    check = commands.add_parser(
+        "check",
+        help="say whether a site file can be used, and every error if not",
+        description="Reads a site file without opening a port. Exit status: 0 when it can be used, 1 when not.",
+    )
+    check.add_argument("site", help="the site file")
+    check.add_argument("--print", action="store_true", dest="effective", help="print every setting, with what is inherited")
+    check.set_defaults(run=_check)
+    return parser
+
+
+def _check(options: argparse.Namespace) -> int:
+    try:
+        loaded = load(options.site, os.environ)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        print(f"{options.site}: {_count(len(error.errors), 'error')}", file=sys.stderr)
+        return 1
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if options.effective:
+        print(effective(loaded.settings), end="")
+    else:
+        print(_summary(options.site, loaded))
+    return 0
+
+
+def _summary(site: str, loaded: Loaded) -> str:
+    settings = loaded.settings
+    counts = (
+        (len(settings.listen), "listener"),
+        (len(settings.routes), "route"),
+        (len(settings.pools), "pool"),
+        (len(loaded.warnings), "warning"),
+    )
+    return f"{site}: OK, {', '.join(_count(number, what) for number, what in counts)}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""Values that speak of HTTP: statuses, checks, header edits, redirects, templates."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from twistedproxy.config.problems import BadValue
+from twistedproxy.config.scalars import Context, duration, whole_number, write_duration
+from twistedproxy.settings import CheckSettings, HeaderEdit, RedirectAnswer
+from twistedproxy.spelling import choose_from, nearest
+from twistedproxy.templates import LOG_NAMES, REQUEST_NAMES, Template
+
+# RFC 9110 §5.6.2.
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_TARGET = re.compile(r"/[!-~]*")
+_FIELD_VALUE = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
+_LOCATION = re.compile(r"[!-~]+")
+
+#: Fields that say how a message travels: the proxy writes them itself (RFC 9110 §7.6.1, RFC 9112 §6).
+FRAMING_FIELDS: Final = frozenset(
+    ("connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
+)
+REDIRECT_STATUSES: Final = (301, 302, 303, 307, 308)
+
+
+def status(text: str, minimum: int = 100) -> int:
+    """A status of three digits."""
+    number = whole_number(text, "a status")
+    if not minimum <= number <= 599:
+        raise BadValue(f"{text} is not a status", f"write {minimum} to 599")
+    return number
+
+
+def status_range(text: str, at: Context) -> tuple[int, int]:
+    """``200`` or ``200-299``."""
+    first, dash, last = text.partition("-")
+    low = status(first)
+    high = status(last) if dash else low
+    if high < low:
+        raise BadValue(f"{text!r} runs backwards", f"write {last}-{first}")
+    return low, high
+
+
+def write_status_range(value: tuple[int, int]) -> str:
+    """As :func:`status_range` reads it."""
+    low, high = value
+    return str(low) if low == high else f"{low}-{high}"
+
+
+def check(text: str, at: Context) -> CheckSettings:
+    """``tcp``, or ``METHOD TARGET``."""
+    if text == "tcp":
+        return CheckSettings("tcp")
+    method, *rest = text.split()
+    if not rest:
+        remedy = f"write GET {text}" if text.startswith("/") else "write tcp, or for instance GET /health"
+        raise BadValue(f"{text!r} is not a check", remedy)
+    target = " ".join(rest)
+    if not _TOKEN.fullmatch(method) or method != method.upper():
+        raise BadValue(f"{method!r} is not a method", "write for instance GET /health")
+    if not _TARGET.fullmatch(target) or "#" in target:
+        raise BadValue(f"{target!r} is not a request target", "write a path that begins with /, without blanks")
+    return CheckSettings("http", method, target)
+
+
+def cache_valid(text: str, at: Context) -> tuple[frozenset[int], float]:
+    """``200 301 10m``: statuses, and how long their answers are fresh."""
+    *statuses, seconds = text.split()
+    if not statuses:
+        raise BadValue(f"{text!r} names no status or no duration", "write for instance 200 301 10m")
+    return frozenset(status(word, 200) for word in statuses), duration(seconds, at)
+
+
+def write_cache_valid(value: tuple[frozenset[int], float]) -> str:
+    """As :func:`cache_valid` reads it."""
+    statuses, seconds = value
+    return " ".join([*map(str, sorted(statuses)), write_duration(seconds)])
+
+
+def header_edit(text: str, at: Context) -> HeaderEdit:
+    """``set NAME VALUE``, ``add NAME VALUE`` or ``remove NAME``."""
+    action, *rest = text.split(None, 2)
+    if action not in ("set", "add", "remove"):
+        raise BadValue(f"{action!r} is not an edit of header fields", choose_from(action, ("set", "add", "remove")))
+    if not rest:
+        raise BadValue(f"{text!r} names no field", f"write {action} NAME{'' if action == 'remove' else ' VALUE'}")
+    name, value = rest[0], rest[1] if len(rest) > 1 else ""
+    if not _TOKEN.fullmatch(name):
+        remedy = f"write {action} {name[:-1]} …" if name.endswith(":") else "letters, digits and hyphens only"
+        raise BadValue(f"{name!r} is not the name of a header field", remedy)
+    if name.lower() in FRAMING_FIELDS:
+        raise BadValue(f"{name} says how the message travels", "leave it to the proxy")
+    if name.lower() == "host":
+        raise BadValue("Host is not edited here", "write host = … in the route")
+    if action == "remove":
+        if value:
+            raise BadValue(f"{text!r} has a value", f"write remove {name}: every field of that name goes")
+    elif not value:
+        raise BadValue(f"{text!r} has no value", f"write {action} {name} VALUE, or remove {name}")
+    elif not _FIELD_VALUE.fullmatch(value):
+        raise BadValue(f"{value!r} is not in ASCII", "RFC 9110 §5.5: write it in ASCII, encoded where need be")
+    return HeaderEdit(action, name, value)
+
+
+def write_header_edit(edit: HeaderEdit) -> str:
+    """As :func:`header_edit` reads it."""
+    return f"{edit.action} {edit.name} {edit.value}".rstrip()
+
+
+def redirect(text: str, at: Context) -> RedirectAnswer:
+    """``STATUS TEMPLATE``; the template knows what the request says."""
+    first, *rest = text.split(None, 1)
+    if not first.isdigit() or not rest:
+        raise BadValue(f"{text!r} is not STATUS LOCATION", "write for instance 301 https://{host}{uri}")
+    number = whole_number(first, "a status")
+    if number not in REDIRECT_STATUSES:
+        raise BadValue(f"{number} is not a redirect", f"write one of {', '.join(map(str, REDIRECT_STATUSES))}")
+    location = rest[0]
+    if not _LOCATION.fullmatch(location):
+        raise BadValue(f"{location!r} has a blank or a character beyond ASCII", "write it percent-encoded")
+    try:
+        Template.parse(location, REQUEST_NAMES)
+    except ValueError as bad:
+        raise BadValue(str(bad)) from None
+    return RedirectAnswer(number, location)
+
+
+def write_redirect(answer: RedirectAnswer) -> str:
+    """As :func:`redirect` reads it."""
+    return f"{answer.status} {answer.location}"
+
+
+def log_format(text: str, at: Context) -> str:
+    """``combined``, ``json``, or a template of every name."""
+    if text in ("combined", "json"):
+        return text
+    try:
+        template = Template.parse(text, LOG_NAMES)
+    except ValueError as bad:
+        raise BadValue(str(bad)) from None
+    if template.is_constant:
+        meant = nearest(text, ("combined", "json"))
+        raise BadValue(
+            f"{text!r} would log the same line always",
+            f"did you mean {meant}?" if meant else "write combined, json, or a template with {names}",
+        )
+    return text

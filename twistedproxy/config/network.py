@@ -1,0 +1,242 @@
+"""Addresses, hosts, networks, servers and what a route is named by."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from typing import Final
+
+from twistedproxy.addresses import Address, Tcp, Unix
+from twistedproxy.config.problems import BadValue
+from twistedproxy.config.scalars import Context, whole_number
+from twistedproxy.settings import RouteMatch, ServerSettings
+from twistedproxy.spelling import choose_from, nearest
+
+MAX_WEIGHT: Final = 65535
+
+# Labels of RFC 952/1123 and the underscore, which container networks use.
+_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*")
+_AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>.*))?")
+# RFC 3986 §3.3: segments of pchar, split by slashes.
+_PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
+_MODE = re.compile(r"[0-7]{3,4}")
+
+
+def host(text: str) -> str:
+    """A host in lower case: a name, an IPv4 address, or an IPv6 address in brackets (its shortest form, with brackets)."""
+    lower = text.lower()
+    if lower.startswith("["):
+        try:
+            return f"[{ipaddress.IPv6Address(lower.removeprefix('[').removesuffix(']')).compressed}]"
+        except ValueError:
+            raise BadValue(f"{text!r} is not an IPv6 address in brackets", "write for instance [2001:db8::1]") from None
+    if not lower:
+        raise BadValue("the host is missing", "write a name or an address")
+    if not lower.isascii():
+        raise BadValue(f"{text!r} is not written in ASCII", "write the name's xn-- form")
+    if lower.rpartition(".")[2].isdigit():
+        try:
+            return str(ipaddress.IPv4Address(lower))
+        except ValueError:
+            raise BadValue(f"{text!r} is not an IPv4 address", "write four numbers from 0 to 255") from None
+    if not _NAME.fullmatch(lower):
+        raise BadValue(f"{text!r} is not a host name", "letters, digits, hyphens and dots only")
+    return lower
+
+
+def port(text: str, minimum: int = 1) -> int:
+    """A TCP port."""
+    number = whole_number(text, "a port")
+    if not minimum <= number <= 65535:
+        raise BadValue(f"{text} is not a port", f"write a number from {minimum} to 65535")
+    return number
+
+
+def authority(text: str) -> tuple[str, int | None]:
+    """``host[:port]``: the host as :func:`host` gives it, and the port or None."""
+    found = _AUTHORITY.fullmatch(text)
+    if found is None:
+        remedy = f"write an IPv6 address in brackets: [{text}]" if text.count(":") > 1 else "write host or host:port"
+        raise BadValue(f"{text!r} is not a host with an optional port", remedy)
+    return host(found["host"]), None if found["port"] is None else port(found["port"])
+
+
+def authority_text(text: str, at: Context) -> str:
+    """``host[:port]`` for a Host field."""
+    name, number = authority(text)
+    return name if number is None else f"{name}:{number}"
+
+
+def host_field(text: str, at: Context) -> str:
+    """``preserve``, ``upstream`` or a literal ``host[:port]``."""
+    if text in ("preserve", "upstream"):
+        return text
+    if "." not in text and (meant := nearest(text, ("preserve", "upstream"))):
+        raise BadValue(f"{text!r} looks like {meant}", f"did you mean {meant}?")
+    return authority_text(text, at)
+
+
+def host_name(text: str, at: Context) -> str:
+    """A name or an address without port, an IPv6 address without brackets."""
+    return host(f"[{text}]" if ":" in text else text).strip("[]")
+
+
+def certificate_name(text: str, at: Context) -> str:
+    """A name for a certificate: as :func:`host_name`, or ``*.`` and a name."""
+    if text.startswith("*."):
+        return f"*.{host(text[2:])}"
+    return host_name(text, at)
+
+
+def network(text: str, at: Context) -> str:
+    """An address or a network in CIDR, in its shortest form."""
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        pass
+    try:
+        whole = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise BadValue(f"{text!r} is not a network", "write for instance 10.0.0.0/8, 192.0.2.7 or fd00::/8") from None
+    raise BadValue(f"{text!r} has bits behind its prefix", f"write {whole}")
+
+
+def listen_address(text: str, at: Context) -> Address:
+    """``tcp:PORT``, ``tcp:HOST:PORT`` or ``unix:PATH [mode=660]``."""
+    scheme, colon, rest = text.partition(":")
+    if colon and scheme == "tcp":
+        where, between, number = rest.rpartition(":")
+        if between and where in ("", "*"):
+            where = ""
+        elif between:
+            where = _interface(where)
+        return Tcp(where, port(number, minimum=0))
+    if colon and scheme == "unix":
+        path, *options = rest.split()
+        if not path:
+            raise BadValue(f"{text!r} has no path", "write unix:/run/site.sock")
+        mode = 0o666
+        for option in options:
+            name, _, value = option.partition("=")
+            if name != "mode" or not _MODE.fullmatch(value):
+                raise BadValue(f"{option!r} is not an option of unix:", "write mode=660")
+            mode = int(value, 8)
+        return Unix(os.path.join(at.directory, path), mode)
+    if text.isascii() and text.isdigit():
+        raise BadValue(f"{text!r} is not an address to listen on", f"write tcp:{text}")
+    raise BadValue(f"{text!r} is not an address to listen on", "write tcp:PORT, tcp:HOST:PORT or unix:PATH")
+
+
+def _interface(text: str) -> str:
+    """The address of an interface; names are not taken, since what they mean may change."""
+    try:
+        return str(ipaddress.ip_address(text.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        remedy = "write 127.0.0.1 or [::1]" if text == "localhost" else "write its address, or leave it out for every interface"
+        raise BadValue(f"{text!r} is not an address of this machine", remedy) from None
+
+
+def write_listen_address(address: Address) -> str:
+    """As :func:`listen_address` reads it."""
+    if isinstance(address, Unix):
+        return f"unix:{address.path}" + (f" mode={address.mode:03o}" if address.mode != 0o666 else "")
+    return f"tcp:{address}" if address.host else f"tcp:{address.port}"
+
+
+def server(text: str, at: Context) -> ServerSettings:
+    """``[https://]HOST:PORT`` or ``unix:PATH``, and its options ``weight=N``, ``backup``, ``down``."""
+    where, *options = text.split()
+    tls, address = _peer_address(where, at)
+    weight = 1
+    flags: set[str] = set()
+    for option in options:
+        name, equals, value = option.partition("=")
+        if name in flags:
+            raise BadValue(f"{name} is said twice", "remove one")
+        flags.add(name)
+        if name == "weight" and equals:
+            weight = whole_number(value, "a weight")
+            if not 1 <= weight <= MAX_WEIGHT:
+                raise BadValue(f"weight={value} is out of bounds", f"write 1 to {MAX_WEIGHT}, or down for a server without work")
+        elif option not in ("backup", "down"):
+            raise BadValue(f"{option!r} is not an option of a server", choose_from(option, ("weight=N", "backup", "down")))
+    return ServerSettings(address, tls, weight, "backup" in flags, "down" in flags)
+
+
+def _peer_address(text: str, at: Context) -> tuple[bool, Address]:
+    if text.startswith("unix:"):
+        if text == "unix:":
+            raise BadValue(f"{text!r} has no path", "write unix:/run/app.sock")
+        return False, Unix(os.path.join(at.directory, text.removeprefix("unix:")))
+    scheme, between, rest = text.partition("://")
+    if between and scheme not in ("http", "https"):
+        raise BadValue(f"{text!r} has an unknown scheme", choose_from(scheme, ("http", "https")))
+    place = (rest if between else text).removesuffix("/")
+    if "/" in place:
+        raise BadValue(f"{text!r} has a path", "a server has none; strip_prefix of a route changes paths")
+    name, number = authority(place)
+    if number is None:
+        if not between:
+            raise BadValue(f"{text!r} has no port", f"write {place}:80, or https://{place}")
+        number = 443 if scheme == "https" else 80
+    return scheme == "https" and bool(between), Tcp(name.strip("[]"), number)
+
+
+def write_server(value: ServerSettings) -> str:
+    """As :func:`server` reads it."""
+    words = [("https://" if value.tls else "") + str(value.address)]
+    if value.weight != 1:
+        words.append(f"weight={value.weight}")
+    words += [flag for flag in ("backup", "down") if getattr(value, flag)]
+    return " ".join(words)
+
+
+def route_path(text: str) -> str:
+    """The path that a route matches, or a prefix of one."""
+    if not text.startswith("/"):
+        raise BadValue(f"{text!r} does not begin with a slash", f"write /{text}")
+    if "?" in text or "#" in text:
+        raise BadValue(f"{text!r} has a query or a fragment", "routes know paths only")
+    if not _PATH.fullmatch(text):
+        raise BadValue(f"{text!r} has a character that no path has", "write it percent-encoded (%20)")
+    segments = text.split("/")[1:]
+    if "" in segments[:-1] or "." in segments or ".." in segments:
+        raise BadValue(f"{text!r} is not a normal path", "write it without //, /./ and /../: requests are compared in that form")
+    return text
+
+
+def path_prefix(text: str, at: Context) -> str:
+    """A prefix of paths."""
+    return route_path(text)
+
+
+def route_match(text: str) -> RouteMatch:
+    """What ``[route …]`` is named by: ``[scheme://][host[:port]]/path``; ``*`` as host is any host."""
+    if not text:
+        raise BadValue("the route says not what it matches", "write for instance [route /] or [route example.com/]")
+    scheme, between, rest = text.partition("://")
+    if not between:
+        scheme, rest = "", text
+    elif scheme not in ("http", "https"):
+        remedy = (
+            f"write {'https' if scheme == 'wss' else 'http'}://: a WebSocket begins as a request"
+            if scheme in ("ws", "wss")
+            else ""
+        )
+        raise BadValue(f"{scheme!r} is not a scheme of routes", remedy or choose_from(scheme, ("http", "https")))
+    place, slash, path = rest.partition("/")
+    if not slash:
+        raise BadValue(f"{text!r} has no path", f"write [route {text}/] for everything on it")
+    if between and not place:
+        raise BadValue(f"{text!r} has no host", f"write {scheme}://*/{path} for any host")
+    name: str | None = None
+    number: int | None = None
+    if place == "*" or place.startswith("*:"):
+        number = port(place[2:]) if place != "*" else None
+    elif place.startswith("*."):
+        name, number = authority(place[2:])
+        name = f"*.{name}"
+    elif place:
+        name, number = authority(place)
+    return RouteMatch(scheme or None, name, number, route_path("/" + path))

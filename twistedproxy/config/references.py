@@ -1,0 +1,125 @@
+"""One section against the other: every name leads somewhere, every route has one answer, every address one listener."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Final
+
+from twistedproxy.addresses import Address, Tcp, Unix
+from twistedproxy.config.problems import Problem
+from twistedproxy.config.reader import Section
+from twistedproxy.config.sections import SECTIONS, Built, Draft, rows
+from twistedproxy.spelling import choose_from
+
+#: The kinds of knobs that name a section, and the kind of section that is named.
+_POINTS_TO: Final = {"tls_name": "tls", "pool_name": "pool", "cache_name": "cache", "listen_names": "listen"}
+
+
+def check(draft: Draft, problems: list[Problem]) -> None:
+    """Add to *problems* whatever is wrong between the sections of *draft*."""
+    for kind, example in (("listen", "[listen http] with on = tcp:80"), ("route", "[route /] with pool = NAME")):
+        if not draft.built[kind]:
+            problems.append(Problem(draft.file, 0, "", "", f"there is no [{kind} …] section", f"add one, for instance {example}"))
+    problems += _dangling(draft)
+    problems += itertools.chain.from_iterable(map(_answer, draft.built["route"]))
+    problems += _same_routes(draft.built["route"])
+    problems += _same_addresses(draft)
+    problems += _same_servers(draft.built["pool"])
+    problems += _same_directories(draft.built["cache"])
+    for each in draft.built["tls"]:
+        if not (each.section.gives("certificates") or each.section.gives("self_signed")):
+            problems.append(
+                each.section.problem("", "has no certificate", "add certificates = CHAIN.pem KEY.pem, or self_signed = NAME")
+            )
+
+
+def _dangling(draft: Draft) -> Iterator[Problem]:
+    for kind, section_kind in SECTIONS.items():
+        pointing = {key: _POINTS_TO[row["kind"]] for key, row in rows(section_kind.made).items() if row["kind"] in _POINTS_TO}
+        for section in (each.section for each in draft.built[kind]):
+            for key, target in pointing.items():
+                known = draft.names(target)
+                for item in section.entries[key].items if key in section.entries else ():
+                    for name in item.text.split() if key == "listen" else (item.text,):
+                        if name not in known:
+                            remedy = choose_from(name, known) if known else f"add one, with the title [{target} {name}]"
+                            yield section.problem(key, f"there is no [{target} {name}]", remedy, item.line)
+
+
+def _answer(route: Built) -> Iterator[Problem]:
+    """A route is answered in exactly one way."""
+    section = route.section
+    pool, redirect = section.gives("pool"), section.gives("redirect")
+    if pool and redirect:
+        yield section.problem("redirect", "the route has a pool, too", "a route has exactly one of pool and redirect")
+    elif not pool and not redirect:
+        yield section.problem("", "the route has no answer", "add pool = NAME, or redirect = 301 https://{host}{uri}")
+    if section.gives("cache") and not pool:
+        yield section.problem("cache", "there is nothing to store", "cache goes with pool")
+
+
+def _same_routes(routes: list[Built]) -> Iterator[Problem]:
+    """Two routes for the same requests are an error, unless they are for different listeners."""
+    whole = [route for route in routes if route.value is not None]
+    for number, route in enumerate(whole):
+        for first in whole[:number]:
+            ours, theirs = set(route.value.listen), set(first.value.listen)
+            if route.value.match == first.value.match and (not ours or not theirs or ours & theirs):
+                where = f"{first.section.file}:{first.section.line}"
+                yield route.section.problem(
+                    "", f"matches the same requests as [{first.section.title}] at {where}", "remove one, or narrow both by listen"
+                )
+                break
+
+
+def _same_addresses(draft: Draft) -> Iterator[Problem]:
+    """An address can be opened once."""
+    taken: list[tuple[Address, Section]] = []
+    for each in (*draft.built["listen"], *draft.built["shell"], *draft.built["status"]):
+        for address in each.value.on if each.value is not None else ():
+            for other, section in taken:
+                if _collide(address, other):
+                    where = f"[{section.title}] at {section.file}:{section.line}"
+                    yield each.section.problem(
+                        "on", f"{address} is already opened as {other} by {where}", "give each its own port"
+                    )
+                    break
+            taken.append((address, each.section))
+
+
+def _collide(one: Address, other: Address) -> bool:
+    if isinstance(one, Unix) or isinstance(other, Unix):
+        return isinstance(one, Unix) and isinstance(other, Unix) and one.path == other.path
+    if one.port != other.port or one.port == 0:
+        return False
+    return one.host == other.host or _covers(one, other) or _covers(other, one)
+
+
+def _covers(wide: Tcp, narrow: Tcp) -> bool:
+    """Whether *wide* stands for every interface, that of *narrow* included."""
+    return wide.host == "" or wide.host == ("::" if ":" in narrow.host else "0.0.0.0")
+
+
+def _same_servers(pools: list[Built]) -> Iterator[Problem]:
+    """A peer is called by its address: in one pool every address stands once."""
+    for pool in pools:
+        seen: set[str] = set()
+        for server in pool.value.servers if pool.value is not None else ():
+            if server.name in seen:
+                yield pool.section.problem(
+                    "servers", f"{server.name} stands twice", "remove one; weight=2 gives it twice the work"
+                )
+            seen.add(server.name)
+
+
+def _same_directories(caches: list[Built]) -> Iterator[Problem]:
+    """Each cache sweeps its directory and must be alone in it."""
+    seen: dict[str, Section] = {}
+    for cache in caches:
+        if cache.value is not None:
+            first = seen.setdefault(cache.value.directory, cache.section)
+            if first is not cache.section:
+                yield cache.section.problem(
+                    "directory", f"[{first.title}] keeps its entries there", "give each cache a directory of its own"
+                )

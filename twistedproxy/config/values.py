@@ -1,0 +1,109 @@
+"""The kinds of knobs: for each, how a value is read, how it is written back, and how the manual calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from twistedproxy.config import files, http, network, scalars
+from twistedproxy.config.problems import BadValue, Problem
+from twistedproxy.config.reader import Entry, Section
+from twistedproxy.config.scalars import Context
+
+
+class Shape(Enum):
+    """How a value stands in the file."""
+
+    ONE = "one value"
+    WORDS = "words, on one line or several"
+    LINES = "one a line"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """
+    One kind of knob.
+
+    :ivar called: what the manual calls it
+    :ivar parse: one value, word or line of text to what the settings hold; raises BadValue
+    :ivar write: the way back
+    """
+
+    called: str
+    parse: Callable[[str, Context], Any]
+    write: Callable[[Any], str] = str
+    shape: Shape = Shape.ONE
+
+
+KINDS: Final[dict[str, Kind]] = {
+    "authorities": Kind("file", files.authorities),
+    "authority": Kind("host[:port]", network.authority_text),
+    "boolean": Kind("yes or no", scalars.boolean, scalars.write_boolean),
+    "cache_name": Kind("name of a [cache …]", scalars.line_of_text),
+    "cache_valid": Kind("statuses and a duration", http.cache_valid, http.write_cache_valid, Shape.LINES),
+    "certificates": Kind("files", files.certificate, files.write_certificate, Shape.LINES),
+    "check": Kind("check", http.check),
+    "choice": Kind("choice", scalars.choice),
+    "duration": Kind("duration", scalars.duration, scalars.write_duration),
+    "file": Kind("file", files.readable_file),
+    "globs": Kind("paths with wildcards", files.pattern, shape=Shape.LINES),
+    "header_edits": Kind("edits", http.header_edit, http.write_header_edit, Shape.LINES),
+    "host_field": Kind("text", network.host_field),
+    "host_name": Kind("host", network.host_name),
+    "host_names": Kind("hosts", network.certificate_name, shape=Shape.WORDS),
+    "integer": Kind("number", scalars.integer),
+    "listen_addresses": Kind("addresses", network.listen_address, network.write_listen_address, Shape.LINES),
+    "listen_names": Kind("names of [listen …]", scalars.line_of_text, shape=Shape.WORDS),
+    "log_file": Kind("path", files.log_file),
+    "log_format": Kind("format", http.log_format),
+    "networks": Kind("networks", network.network, shape=Shape.WORDS),
+    "path": Kind("path", files.path),
+    "path_prefix": Kind("path", network.path_prefix),
+    "pool_name": Kind("name of a [pool …]", scalars.line_of_text),
+    "python_name": Kind("Python name", files.python_name),
+    "redirect": Kind("status and template", http.redirect, http.write_redirect),
+    "servers": Kind("servers", network.server, network.write_server, Shape.LINES),
+    "size": Kind("size", scalars.size, scalars.write_size),
+    "statuses": Kind("statuses", http.status_range, http.write_status_range, Shape.WORDS),
+    "tls_name": Kind("name of a [tls …]", scalars.line_of_text),
+    "tls_versions": Kind("choices", scalars.choice, shape=Shape.WORDS),
+}
+
+
+class Failed(Exception):
+    """A value could not be read; everything about it was reported."""
+
+
+def parse(section: Section, entry: Entry, at: Context, problems: list[Problem]) -> Any:
+    """
+    The value of *entry* by the kind in ``at.row``; every bad item of it is added to *problems*.
+
+    :raises Failed: there was a problem
+    """
+    kind = KINDS[at.row["kind"]]
+    before = len(problems)
+    values = []
+    for item in entry.items:
+        for text in item.text.split() if kind.shape is Shape.WORDS else (item.text,):
+            try:
+                value = kind.parse(text, at)
+            except BadValue as bad:
+                problems.append(section.problem(entry.key, bad.reason, bad.remedy, item.line))
+                continue
+            if value in values and kind.shape is not Shape.ONE:
+                problems.append(section.problem(entry.key, f"{text} is said twice", "remove one", item.line))
+            values.append(value)
+    if kind.shape is Shape.ONE and len(entry.items) > 1:
+        problems.append(
+            section.problem(
+                entry.key,
+                f"takes one value, and there are {len(entry.items)} lines",
+                "write the next key at the start of its line",
+                entry.items[1].line,
+            )
+        )
+    if entry.broken or len(problems) > before:
+        raise Failed
+    return values[0] if kind.shape is Shape.ONE else tuple(values)

@@ -1,0 +1,202 @@
+"""What is legal and still dangerous, without effect, or at odds with another setting: told, and the site runs."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import os
+import re
+import stat
+from collections.abc import Iterator
+from typing import Final
+
+from twistedproxy.addresses import Tcp
+from twistedproxy.config import files
+from twistedproxy.config.problems import Problem
+from twistedproxy.config.reader import Section
+from twistedproxy.config.scalars import write_duration, write_size
+from twistedproxy.config.sections import Built, Draft
+from twistedproxy.settings import CacheSettings, PoolSettings, RouteSettings, TlsSettings
+
+_EXPIRES_SOON: Final = datetime.timedelta(days=14)
+_DOLLAR_NAME: Final = re.compile(r"\$([a-z_]+)")
+_BRACE_NAME: Final = re.compile(r"\{[a-z_.]+\}")
+_ONLY_WITH_CHECK: Final = ("check_interval", "check_timeout", "check_expect", "check_host", "rise", "fall")
+_ONLY_WITH_TLS: Final = ("verify", "ca", "server_name")
+_ONLY_WITH_POOL: Final = (
+    "connect_timeout",
+    "send_timeout",
+    "read_timeout",
+    "host",
+    "forwarded",
+    "websocket",
+    "websocket_idle_timeout",
+    "tries",
+    "cache_valid",
+    "request_headers",
+    "strip_prefix",
+)
+
+
+def of(draft: Draft) -> list[Problem]:
+    """The warnings about a *draft* that has no errors."""
+    found: list[Problem] = []
+    for each in draft.built["listen"]:
+        found += _listener(each)
+    for each in draft.built["tls"]:
+        found += _certificates(each.section, each.value)
+    for each in draft.built["pool"]:
+        found += _pool(each.section, each.value)
+    for each in draft.built["cache"]:
+        found += _cache(each.section, each.value)
+    for each in draft.built["route"]:
+        found += _route(each.section, each.value, draft)
+    for kind in ("shell", "status"):
+        for each in draft.built[kind]:
+            found += _private(each)
+    found += _shell_keys(draft)
+    found += _unused(draft)
+    return found
+
+
+def _listener(listener: Built) -> Iterator[Problem]:
+    section, settings = listener.section, listener.value
+    for address in settings.on:
+        if isinstance(address, Tcp) and address.port == 0:
+            yield section.problem(
+                "on", "port 0: the system picks another port at every start", "write the port that clients know"
+            )
+    for network in settings.trusted_proxies:
+        if ipaddress.ip_network(network).prefixlen == 0:
+            yield section.problem(
+                "trusted_proxies", f"{network} is everyone: any client may forge its address", "name your proxies only"
+            )
+    if settings.max_target >= settings.max_header_size:
+        yield section.problem(
+            "max_target" if section.gives("max_target") else "max_header_size",
+            f"max_target ({write_size(settings.max_target)}) does not fit in the head",
+            f"make max_header_size ({write_size(settings.max_header_size)}) larger",
+        )
+
+
+def _certificates(section: Section, settings: TlsSettings) -> Iterator[Problem]:
+    now = datetime.datetime.now(datetime.UTC)
+    for number, pair in enumerate(settings.certificates):
+        line = section.entries["certificates"].items[number].line
+        leaf = files.chain_of(pair.chain)[0]
+        if leaf.not_valid_after_utc < now:
+            yield section.problem(
+                "certificates", f"{pair.chain} expired on {leaf.not_valid_after_utc:%Y-%m-%d}", "renew it", line
+            )
+        elif leaf.not_valid_after_utc < now + _EXPIRES_SOON:
+            yield section.problem(
+                "certificates", f"{pair.chain} expires on {leaf.not_valid_after_utc:%Y-%m-%d}", "renew it", line
+            )
+        elif leaf.not_valid_before_utc > now:
+            yield section.problem(
+                "certificates", f"{pair.chain} is not valid before {leaf.not_valid_before_utc:%Y-%m-%d}", "", line
+            )
+        if os.stat(pair.key).st_mode & stat.S_IROTH:
+            yield section.problem(
+                "certificates", f"every user of this machine can read the key in {pair.key}", "chmod o-r it", line
+            )
+
+
+def _pool(section: Section, pool: PoolSettings) -> Iterator[Problem]:
+    encrypted = any(server.tls for server in pool.servers)
+    if encrypted and not pool.verify:
+        yield section.problem(
+            "verify", "whoever answers at a peer's address is trusted", "name the peer's authority by ca = FILE instead"
+        )
+    for key in _ONLY_WITH_TLS:
+        if section.gives(key) and not encrypted:
+            yield section.problem(
+                key, "has no effect: no server is https://", "write https://HOST:PORT in servers, or remove the line"
+            )
+    if pool.check is None:
+        for key in _ONLY_WITH_CHECK:
+            if section.gives(key):
+                yield section.problem(key, "has no effect without check", "add for instance check = GET /health")
+    elif pool.check_timeout > pool.check_interval:
+        yield section.problem(
+            "check_timeout" if section.gives("check_timeout") else "check_interval",
+            f"a check may take longer ({write_duration(pool.check_timeout)}) than check_interval ({write_duration(pool.check_interval)})",
+            "make check_timeout shorter: a check should end before the next begins",
+        )
+    elif pool.check.kind == "tcp":
+        for key in ("check_expect", "check_host"):
+            if section.gives(key):
+                yield section.problem(key, "has no effect: the check is tcp", "write check = GET /health to look at answers")
+    if pool.max_fails == 0 and section.gives("fail_timeout"):
+        yield section.problem("fail_timeout", "has no effect: max_fails is 0", "give max_fails a number, or remove the line")
+    if pool.keepalive == 0 and section.gives("keepalive_timeout"):
+        yield section.problem("keepalive_timeout", "has no effect: keepalive is 0", "give keepalive a number, or remove the line")
+    if all(server.down for server in pool.servers):
+        yield section.problem("servers", "every server is down: the pool answers 503", "take down off one of them")
+
+
+def _cache(section: Section, cache: CacheSettings) -> Iterator[Problem]:
+    for key, value in (("memory", cache.memory), ("max_entry", cache.max_entry)):
+        if value > cache.max_size:
+            shown = key if section.gives(key) else "max_size"
+            yield section.problem(
+                shown, f"{key} ({write_size(value)}) is larger than max_size ({write_size(cache.max_size)})", "make it smaller"
+            )
+
+
+def _route(section: Section, route: RouteSettings, draft: Draft) -> Iterator[Problem]:
+    if route.redirect is not None:
+        for key in _ONLY_WITH_POOL:
+            if section.gives(key):
+                yield section.problem(key, "has no effect: the route redirects", "remove the line")
+        for found in _DOLLAR_NAME.finditer(route.redirect.location):
+            yield section.problem(
+                "redirect", f"{found[0]} is sent as it stands", f"write {{{found[1]}}} for what the request says"
+            )
+    elif section.gives("cache_valid") and route.cache is None:
+        yield section.problem("cache_valid", "has no effect without cache", "add cache = NAME, or remove the line")
+    elif section.gives("websocket_idle_timeout") and route.websocket == "no":
+        yield section.problem("websocket_idle_timeout", "has no effect: websocket is no", "remove the line")
+    for key, edits in (("request_headers", route.request_headers), ("response_headers", route.response_headers)):
+        for number, edit in enumerate(edits):
+            if section.gives(key) and (named := _BRACE_NAME.search(edit.value)):
+                line = section.entries[key].items[number].line
+                yield section.problem(
+                    key, f"{named[0]} is sent as it stands: header fields are no templates", "write plain text", line
+                )
+    doors = [door for door in draft.values("listen") if not route.listen or door.name in route.listen]
+    if route.match.scheme is not None and not any((door.tls is not None) == (route.match.scheme == "https") for door in doors):
+        needed = "has tls" if route.match.scheme == "https" else "is without tls"
+        yield section.problem(
+            "", f"is never reached: none of its listeners {needed}", "add a listener, or take the scheme off the title"
+        )
+
+
+def _private(built: Built) -> Iterator[Problem]:
+    """The shell and the status page are meant for this machine."""
+    for address in built.value.on:
+        if isinstance(address, Tcp) and not (address.host and ipaddress.ip_address(address.host).is_loopback):
+            yield built.section.problem(
+                "on", f"{address} can be reached from other machines", f"write tcp:127.0.0.1:{address.port} unless that is meant"
+            )
+
+
+def _shell_keys(draft: Draft) -> Iterator[Problem]:
+    for each in draft.built["shell"]:
+        lines = files.contents(each.value.authorized_keys).split(b"\n")
+        if not any(line.strip() and not line.lstrip().startswith(b"#") for line in lines):
+            yield each.section.problem(
+                "authorized_keys", f"{each.value.authorized_keys} has no key: nobody can log in", "add a public key"
+            )
+
+
+def _unused(draft: Draft) -> Iterator[Problem]:
+    used = {
+        "tls": {listener.tls for listener in draft.values("listen")},
+        "pool": {route.pool for route in draft.values("route")},
+        "cache": {route.cache for route in draft.values("route")},
+    }
+    for kind, names in used.items():
+        for name, section in draft.names(kind).items():
+            if name not in names:
+                yield section.problem("", "is not used", f"name it by {kind} = {name}, or remove it")
