@@ -1,0 +1,227 @@
+"""
+Python for the shell: runs what an operator types, and survives it.
+
+A mistake must not harm the proxy, which waits while a command runs: every exception ends here (``sys.exit()`` ends the
+session only), a command that runs for too long is interrupted, its output is bounded, and reading from standard input
+finds nothing instead of waiting.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import contextlib
+import io
+import signal
+import sys
+import threading
+import traceback
+from codeop import CommandCompiler
+from collections.abc import Callable, Iterable, Iterator
+from types import CodeType, FrameType
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from twistedproxy.spelling import nearest
+
+#: Seconds after which a command is interrupted.
+PATIENCE: Final = 5.0
+#: Characters that one command may print.
+MOST_OUTPUT: Final = 1024 * 1024
+#: Characters of a statement that spans lines.
+_MOST_SOURCE: Final = 256 * 1024
+
+
+class VerbError(Exception):
+    """A verb cannot do what was asked; the text is one line that says why, and what is possible instead."""
+
+
+class Overrun(BaseException):
+    """A command ran for longer than the proxy can wait."""
+
+
+class Output(io.TextIOBase):
+    """Where a command prints: passes at most MOST_OUTPUT characters on and says what it left out."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._room = MOST_OUTPUT
+        self._left_out = 0
+        self._line_open = False
+
+    def writable(self) -> bool:
+        """True, as for every output."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Print *text*, as far as there is room."""
+        shown = text[: self._room]
+        self._room -= len(shown)
+        self._left_out += len(text) - len(shown)
+        if shown:
+            self._write(shown)
+            self._line_open = not shown.endswith("\n")
+        return len(text)
+
+    def finish(self) -> None:
+        """End the last line, and tell how much was left out."""
+        if self._line_open:
+            self._write("\n")
+        if self._left_out:
+            self._write(f"… {self._left_out:,} more characters were left out\n")
+
+
+class Interpreter:
+    """
+    One operator's Python.
+
+    :ivar namespace: the names that the operator sees
+    :ivar buffer: the lines so far of a statement that is not complete
+    :ivar failed: the last command failed
+    :ivar ended: the operator asked to leave (``exit()``)
+    :ivar pending: Deferreds that commands left as their values and that have no result yet
+    """
+
+    def __init__(self, namespace: dict[str, Any], write: Callable[[str], None], write_later: Callable[[str], None]) -> None:
+        """*write* prints while a command runs, *write_later* what comes afterwards (results of Deferreds)."""
+        self.namespace = namespace
+        self.buffer: list[str] = []
+        self.failed = False
+        self.ended = False
+        self.pending: set[Deferred[Any]] = set()
+        self._write = write
+        self._write_later = write_later
+        self._compile = CommandCompiler()
+
+    def resetBuffer(self) -> None:
+        """Forget the lines of an incomplete statement."""
+        self.buffer = []
+
+    def push(self, line: str) -> bool:
+        """Take a line; run the statement when it is complete.  True when more lines are needed."""
+        self.buffer.append(line)
+        source = "\n".join(self.buffer)
+        try:
+            if len(source) > _MOST_SOURCE:
+                raise SyntaxError("the statement is too long")
+            compiled = self._compile(source, "<shell>", "single")
+        except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
+            self.buffer = []
+            self.failed = True
+            self._write("".join(traceback.format_exception_only(error)))
+            return False
+        if compiled is None:
+            return True
+        self.buffer = []
+        self._execute([compiled])
+        return False
+
+    def run(self, source: str) -> None:
+        """Run every statement of *source*, until one fails; values of expressions are printed as at the prompt."""
+        try:
+            statements = ast.parse(source, "<shell>").body
+            compiled = [compile(ast.Interactive([statement]), "<shell>", "single") for statement in statements]
+        except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
+            self.failed = True
+            self._write("".join(traceback.format_exception_only(error)))
+            return
+        self._execute(compiled)
+
+    def _execute(self, statements: Iterable[CodeType]) -> None:
+        output = Output(self._write)
+        self.failed = False
+        try:
+            with patience(PATIENCE), self._streams(output):
+                try:
+                    for statement in statements:
+                        exec(statement, self.namespace)
+                except SystemExit as leaving:
+                    self.ended = True
+                    self.failed = leaving.code not in (None, 0)
+                except VerbError as error:
+                    self.failed = True
+                    output.write(f"error: {error}\n")
+                except Overrun:
+                    raise
+                except BaseException as error:
+                    self.failed = True
+                    output.write(self._story(error))
+        except Overrun:
+            self.failed = True
+            output.write(f"error: interrupted after {PATIENCE:.0f} seconds: the proxy waits while a command runs\n")
+        output.finish()
+
+    @contextlib.contextmanager
+    def _streams(self, output: Output) -> Iterator[None]:
+        shown = sys.displayhook
+        stdin = sys.stdin
+        sys.displayhook = lambda value: self._show(value, output)
+        sys.stdin = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+                yield
+        finally:
+            sys.displayhook = shown
+            sys.stdin = stdin
+
+    def _show(self, value: object, output: Output) -> None:
+        if value is None:
+            return
+        self.namespace["_"] = value
+        if isinstance(value, Deferred):
+            self._await(value)
+            if value in self.pending:
+                output.write("… the result follows\n")
+            return
+        output.write(repr(value))
+        output.finish()
+
+    def _await(self, deferred: Deferred[Any]) -> None:
+        def done(result: Any) -> Any:
+            self.pending.discard(deferred)
+            if isinstance(result, Failure):
+                self.failed = True
+                self._write_later(f"error: {result.getErrorMessage()}\n")
+                return None
+            if result is not None:
+                self._write_later(f"{result!r}\n")
+            return result
+
+        self.pending.add(deferred)
+        deferred.addBoth(done)
+
+    def _story(self, error: BaseException) -> str:
+        """What went wrong: one line for a slip at the prompt, a traceback for what failed deeper."""
+        if isinstance(error, NameError) and error.name:
+            close = nearest(error.name, [*self.namespace, *vars(builtins)])
+            hint = f"; did you mean {close}?" if close else ""
+            return f"error: there is no {error.name!r}{hint}\n"
+        inner = error.__traceback__.tb_next if error.__traceback__ else None
+        if inner is None or inner.tb_next is None:
+            return "".join(traceback.format_exception_only(error))
+        return "".join(traceback.format_exception(type(error), error, inner))
+
+
+@contextlib.contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """
+    Raise Overrun in the body when it takes longer than *seconds*, and again every second until it gives way.
+
+    Works in the main thread, where the reactor runs; elsewhere there is no limit.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        raise Overrun
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

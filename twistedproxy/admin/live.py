@@ -1,0 +1,38 @@
+"""The running proxy as one value: what the status page, the metrics and the shell read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from twistedproxy.balance.pool import Pool
+    from twistedproxy.cache.cache import Cache
+    from twistedproxy.clock import Clock
+    from twistedproxy.downstream.listener import Listener
+    from twistedproxy.forward.routes import RouteTable
+    from twistedproxy.settings import Settings
+
+
+@dataclass
+class Live:
+    """
+    The live objects by their names.  Nothing in here knows that it is watched.
+
+    :ivar settings: the site as it was read from its file
+    :ivar pools: by name, in the file's order
+    :ivar caches: by name, in the file's order
+    :ivar routes: in order of precedence
+    :ivar listeners: in the file's order
+    :ivar clock: the proxy's clocks
+    :ivar started: when the proxy started, seconds of the wall clock
+    """
+
+    settings: Settings
+    pools: dict[str, Pool]
+    caches: dict[str, Cache]
+    routes: RouteTable
+    listeners: Sequence[Listener]
+    clock: Clock
+    started: float

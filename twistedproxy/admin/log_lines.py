@@ -1,0 +1,165 @@
+"""
+A finished exchange as one line: combined, JSON, or a template of site.ini.
+
+What a client sent is escaped in all three, so that nobody can write a line, or move a reader's cursor, by asking for it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from twistedproxy.forward.values import value_of
+from twistedproxy.templates import LOG_NAMES, Template
+
+if TYPE_CHECKING:
+    from twistedproxy.forward.exchange import Exchange
+
+LineOf = Callable[["Exchange"], bytes]
+
+_UNSAFE: Final = re.compile(rb"[^ !#-\[\]-~]")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+#: Names whose values are numbers in JSON; times are null when the exchange did not come so far.
+_NUMBERS: Final = (
+    "status",
+    "bytes_sent",
+    "bytes_received",
+    "request_time",
+    "connect_time",
+    "header_time",
+    "response_time",
+    "upgrade_time",
+)
+#: The other names of JSON, in the order in which people look for them; empty ones are left out.
+_TEXTS: Final = (
+    "time_iso",
+    "client",
+    "client_port",
+    "scheme",
+    "host",
+    "port",
+    "method",
+    "uri",
+    "protocol",
+    "header.referer",
+    "header.user-agent",
+    "route",
+    "pool",
+    "peer",
+    "cache_status",
+    "error",
+)
+
+
+def line_of(form: str) -> LineOf:
+    """
+    The function that writes an exchange's line, with its newline, in *form*: ``combined``, ``json`` or a template's text.
+
+    Raises ValueError when a template does not parse.
+    """
+    if form == "combined":
+        return Combined()
+    if form == "json":
+        return json_line
+    return TemplateLine(form)
+
+
+def escaped(value: bytes) -> bytes:
+    """*value* with quotes, backslashes and everything that is not printable ASCII as ``\\xHH``, as nginx writes it."""
+    if _UNSAFE.search(value) is None:
+        return value
+    return _UNSAFE.sub(_hexadecimal, value)
+
+
+def _hexadecimal(found: re.Match[bytes]) -> bytes:
+    return b"\\x%02X" % found.group()[0]
+
+
+def local_time(wall: float) -> bytes:
+    """*wall* in the machine's time zone: ``21/Nov/2026:03:12:00 +0000``; months are English in every locale."""
+    local = time.localtime(wall)
+    offset = local.tm_gmtoff // 60
+    sign, offset = ("-", -offset) if offset < 0 else ("+", offset)
+    return (
+        f"{local.tm_mday:02d}/{_MONTHS[local.tm_mon - 1]}/{local.tm_year}:{local.tm_hour:02d}:{local.tm_min:02d}"
+        f":{local.tm_sec:02d} {sign}{offset // 60:02d}{offset % 60:02d}"
+    ).encode("ascii")
+
+
+class Combined:
+    """nginx's ``combined``: client, user, time of the end, request line, status, bytes of the body, Referer, User-Agent."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._stamp = b""
+
+    def __call__(self, exchange: Exchange) -> bytes:
+        second = int(exchange.started_wall + exchange.request_time)
+        if second != self._second:
+            self._second = second
+            self._stamp = local_time(second)
+        head = exchange.head
+        get = head.headers.get
+        authorization = get(b"authorization")
+        return b'%b - %b [%b] "%b %b HTTP/%b" %03d %d "%b" "%b"\n' % (
+            exchange.client.encode("ascii", "backslashreplace") or b"-",
+            b"-" if authorization is None else basic_user(authorization),
+            self._stamp,
+            head.method,
+            escaped(head.target),
+            _VERSIONS[head.version],
+            exchange.status,
+            exchange.bytes_sent,
+            b"-" if (referer := get(b"referer")) is None else escaped(referer),
+            b"-" if (user_agent := get(b"user-agent")) is None else escaped(user_agent),
+        )
+
+
+_VERSIONS: Final = {10: b"1.0", 11: b"1.1", 20: b"2.0"}
+
+
+def basic_user(authorization: bytes) -> bytes:
+    """The name in Basic credentials (RFC 7617 §2), as the client claims it; ``-`` when there is none."""
+    scheme, _, credentials = authorization.partition(b" ")
+    if scheme.lower() != b"basic":
+        return b"-"
+    try:
+        name, colon, _ = base64.b64decode(credentials.strip(), validate=True).partition(b":")
+    except ValueError:
+        return b"-"
+    return escaped(name).replace(b" ", b"\\x20") or b"-" if colon else b"-"
+
+
+def json_line(exchange: Exchange) -> bytes:
+    """One JSON object: what the exchange was, how it ended, and its times in seconds; ASCII, so that no byte is special."""
+    fields: dict[str, Any] = {}
+    for name in _TEXTS:
+        value = value_of(exchange, name)
+        if value:
+            fields[name.removeprefix("header.").replace("-", "_")] = value
+    for name in _NUMBERS:
+        number = getattr(exchange, name)
+        fields[name] = round(number, 6) if isinstance(number, float) else number
+    return _encode(fields).encode("ascii") + b"\n"
+
+
+_encode: Final = json.JSONEncoder(ensure_ascii=True, separators=(", ", ": ")).encode
+
+
+class TemplateLine:
+    """A line of a site's own making; empty values are ``-``, and no value can leave its place in the line."""
+
+    def __init__(self, text: str) -> None:
+        self._template = Template.parse(text, LOG_NAMES)
+
+    def __call__(self, exchange: Exchange) -> bytes:
+        line = self._template.render(lambda name: _in_template(value_of(exchange, name)))
+        return line.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def _in_template(value: str) -> str:
+    return escaped(value.encode("utf-8", "surrogateescape")).decode("ascii") if value else "-"

@@ -1,0 +1,179 @@
+"""
+The shell's verbs: what an operator sees and does, in words.
+
+Every verb either returns something that prints well, or raises VerbError with one line that says what is possible instead.
+Every change is logged with the name of who made it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from twisted.logger import Logger
+
+from twistedproxy.admin.interpreter import VerbError
+from twistedproxy.admin.live import Live
+from twistedproxy.admin.tables import Column, printable, table
+from twistedproxy.admin.verb import Listing, Said, Verb, known
+from twistedproxy.admin.views import Views, client_of
+from twistedproxy.balance.peer import counted
+
+if TYPE_CHECKING:
+    from twistedproxy.balance.peer import Peer
+    from twistedproxy.balance.pool import Pool
+    from twistedproxy.downstream.connection import Connection
+    from twistedproxy.downstream.listener import Listener
+    from twistedproxy.forward.routes import Route
+
+
+class Verbs:
+    """The verbs of one operator, *who*, whose terminal has *width* characters a line (None: no terminal)."""
+
+    log = Logger()
+
+    def __init__(self, live: Live, who: str, width: Callable[[], int | None]) -> None:
+        self.live = live
+        self.who = who
+        self._width = width
+        self._views = Views(live, width)
+        pool_and_peer = (self._pool_names, self._peer_names)
+        verbs = (
+            Verb(self.pools),
+            Verb(self.peers, (self._pool_names,)),
+            Verb(self.routes),
+            Verb(self.listeners),
+            Verb(self.connections),
+            Verb(self.cache, (self._cache_names,)),
+            Verb(self.drain, pool_and_peer),
+            Verb(self.restore, pool_and_peer),
+            Verb(self.set_weight, pool_and_peer),
+            Verb(self.purge, (self._entry_urls,)),
+            Verb(self.kill),
+            Verb(self.help, (self._verb_names,)),
+        )
+        self._verbs = {verb.name: verb for verb in verbs}
+
+    def namespace(self) -> dict[str, Any]:
+        """The names that the operator's Python begins with: the verbs, and ``live``, the proxy itself."""
+        return {**self._verbs, "live": self.live, "__name__": "__shell__", "__doc__": None}
+
+    # What is.
+
+    def pools(self) -> Listing[Pool]:
+        """the pools: how many peers are up, what runs, what failed"""
+        return self._views.pools()
+
+    def peers(self, pool: str | None = None) -> Listing[Peer]:
+        """
+        the peers of a pool, or of every pool
+
+        RUNNING counts attempts that have begun and not ended, FAILED those that failed through the peer's fault.
+        Only peers whose state is "up" get new requests.
+        """
+        if pool is None:
+            return self._views.peers(self.live.pools.values())
+        return self._views.peers([self._pool(pool)])
+
+    def routes(self) -> Listing[Route]:
+        """the routes in order of precedence, with their requests by class of status"""
+        return self._views.routes()
+
+    def listeners(self) -> Listing[Listener]:
+        """where clients connect"""
+        return self._views.listeners()
+
+    def connections(self) -> Listing[Connection]:
+        """the clients' connections, and what each is doing; kill(number) closes one"""
+        return self._views.connections()
+
+    # What changes.
+
+    def drain(self, pool: str, peer: str) -> Said:
+        """
+        give a peer no new requests; those that run finish
+
+        WebSockets through the peer stay open.  restore(pool, peer) takes it back.
+        """
+        found = self._peer(pool, peer)
+        self._pool(pool).drain(found.name)
+        self._changed(f"drain({pool!r}, {found.name!r})")
+        running = f"{counted(found.in_flight, 'attempt')} still running" if found.in_flight else "nothing runs there"
+        return Said(f"{found.name} is {found.state}, {running}; restore({pool!r}, {found.name!r}) takes it back")
+
+    def restore(self, pool: str, peer: str) -> Said:
+        """
+        undo drain, "down" in site.ini, or an ejection: the peer gets requests again
+
+        A peer that its checks have found down stays down until they pass.
+        """
+        found = self._peer(pool, peer)
+        self._pool(pool).restore(found.name)
+        self._changed(f"restore({pool!r}, {found.name!r})")
+        because = f": {found.why}" if not found.available and found.why else ""
+        return Said(f"{found.name} is {found.state}{because}")
+
+    def set_weight(self, pool: str, peer: str, weight: int) -> Said:
+        """
+        change a peer's share of its pool's requests
+
+        0 gives it no new requests.  The weight of site.ini is back after a restart.
+        """
+        found = self._peer(pool, peer)
+        if not isinstance(weight, int) or isinstance(weight, bool) or weight < 0:
+            raise VerbError(f"a weight is a whole number, 0 or more, not {weight!r}")
+        before = found.weight
+        self._pool(pool).set_weight(found.name, weight)
+        self._changed(f"set_weight({pool!r}, {found.name!r}, {weight}), before: {before}")
+        total = sum(other.weight for other in self._pool(pool).peers if other.available and other.backup is found.backup)
+        share = f", {100 * weight / total:.0f}% of the requests" if found.available and total else ""
+        return Said(f"{found.name} has weight {weight}{share}; before: {before}")
+
+    def kill(self, number: int) -> Said:
+        """
+        close a client's connection at once, whatever it is doing
+
+        The number is that of connections().
+        """
+        for listener in self.live.listeners:
+            for connection in listener.connections:
+                if connection.number == number:
+                    connection.close_now()
+                    client = client_of(connection)
+                    self._changed(f"kill({number}) of {client}")
+                    return Said(f"connection {number} of {client} is closed")
+        raise VerbError(f"there is no connection {number!r}; connections() lists them")
+
+    def help(self, verb: object = None) -> Said:
+        """this list; help(verb) says more about one"""
+        if verb is None:
+            rows = [(each.usage, each.summary) for each in self._verbs.values()]
+            listed = table((Column("VERB"), Column("WHAT IT DOES")), rows, self._width())
+            return Said(f"{listed}\n\nBeneath is Python: pools()['app'].peers, live.settings, dir(live). Tab completes.")
+        found = verb if isinstance(verb, Verb) else self._verbs[known("verb", verb, self._verbs)]
+        return Said(f"{found.usage}: {found.summary}" + (f"\n\n{found.detail}" if found.detail else ""))
+
+    # Names.
+
+    def _pool(self, name: str) -> Pool:
+        return self.live.pools[known("pool", name, self.live.pools)]
+
+    def _peer(self, pool: str, name: str) -> Peer:
+        peers = {peer.name: peer for peer in self._pool(pool).peers}
+        return peers[known(f"peer of pool {pool!r}", name, peers)]
+
+    def _pool_names(self, given: Sequence[str]) -> Iterable[str]:
+        return self.live.pools
+
+    def _peer_names(self, given: Sequence[str]) -> Iterable[str]:
+        pool = self.live.pools.get(given[0])
+        return [] if pool is None else [peer.name for peer in pool.peers]
+
+    def _cache_names(self, given: Sequence[str]) -> Iterable[str]:
+        return self.live.caches
+
+    def _verb_names(self, given: Sequence[str]) -> Iterable[str]:
+        return self._verbs
+
+    def _changed(self, what: str) -> None:
+        self.log.info("shell: {who}: {what}", who=self.who, what=printable(what))

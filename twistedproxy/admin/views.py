@@ -1,0 +1,233 @@
+"""How the shell shows live objects: the columns and rows of each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from twistedproxy.admin.live import Live
+from twistedproxy.admin.tables import Column, count, duration, percent, size
+from twistedproxy.admin.verb import Listing
+
+if TYPE_CHECKING:
+    from twistedproxy.balance.peer import Peer
+    from twistedproxy.balance.pool import Pool
+    from twistedproxy.cache.cache import Cache
+    from twistedproxy.downstream.connection import Connection
+    from twistedproxy.downstream.listener import Listener
+    from twistedproxy.forward.routes import Route
+
+
+class Views:
+    """Listings of the live objects, laid out for *width* characters (None: as wide as they are)."""
+
+    def __init__(self, live: Live, width: Callable[[], int | None]) -> None:
+        self.live = live
+        self.width = width
+
+    def pools(self) -> Listing[Pool]:
+        """A row for each pool."""
+        for pool in self.live.pools.values():
+            pool.refresh(self.live.clock.monotonic())
+        columns = (
+            Column("POOL"),
+            Column("PEERS"),
+            Column("BALANCE", drop=3),
+            Column("CHECK", drop=2),
+            Column("RUNNING", right=True),
+            Column("ATTEMPTS", right=True),
+            Column("FAILED", right=True),
+            Column("IDLE", right=True, drop=1),
+        )
+
+        def row(pool: Pool) -> list[str]:
+            peers = pool.peers
+            available = sum(peer.available for peer in peers)
+            return [
+                pool.name,
+                f"{available} of {len(peers)} up",
+                pool.settings.balance,
+                str(pool.settings.check or "-"),
+                count(sum(peer.in_flight for peer in peers)),
+                count(sum(peer.attempts for peer in peers)),
+                count(sum(peer.failures for peer in peers)),
+                count(sum(len(peer.idle) for peer in peers)),
+            ]
+
+        return Listing(self.live.pools.items(), columns, row, self.width, empty="no pools")
+
+    def peers(self, pools: Iterable[Pool]) -> Listing[Peer]:
+        """A row for each peer of *pools*."""
+        pools = list(pools)
+        owners = {peer: pool for pool in pools for peer in pool.peers}
+        for pool in pools:
+            pool.refresh(self.live.clock.monotonic())
+        several = [Column("POOL")] if len(pools) > 1 else []
+        columns = (
+            *several,
+            Column("PEER"),
+            Column("STATE"),
+            Column("WEIGHT", right=True),
+            Column("RUNNING", right=True),
+            Column("ATTEMPTS", right=True),
+            Column("FAILED", right=True),
+            Column("SENT", right=True, drop=4),
+            Column("RECEIVED", right=True, drop=3),
+            Column("LAST CHECK", drop=2),
+            Column("SINCE", right=True, drop=1),
+            Column("BECAUSE", drop=5),
+        )
+
+        def row(peer: Peer) -> list[str]:
+            now = self.live.clock.wall()
+            checked = "-"
+            if peer.last_checks:
+                last = peer.last_checks[-1]
+                checked = f"{last}, {duration(now - last.at)} ago"
+            return [
+                *([owners[peer].name] if several else []),
+                peer.name,
+                f"{peer.state}{', backup' if peer.backup else ''}",
+                str(peer.weight),
+                count(peer.in_flight),
+                count(peer.attempts),
+                count(peer.failures),
+                size(peer.bytes_sent),
+                size(peer.bytes_received),
+                checked,
+                duration(now - peer.since),
+                peer.why or "-",
+            ]
+
+        return Listing(((peer.name, peer) for peer in owners), columns, row, self.width, empty="no peers")
+
+    def routes(self) -> Listing[Route]:
+        """A row for each route, in order of precedence."""
+        columns = (
+            Column("ROUTE"),
+            Column("TO"),
+            Column("CACHE", drop=1),
+            Column("REQUESTS", right=True),
+            *(Column(f"{digit}xx", right=True, drop=2 if digit in (1, 3) else 0) for digit in range(1, 6)),
+            Column("ERRORS", right=True),
+        )
+
+        def row(route: Route) -> list[str]:
+            return [
+                route.name,
+                destination(route),
+                route.settings.cache or "-",
+                count(route.requests),
+                *(count(route.statuses[digit]) for digit in range(1, 6)),
+                count(route.errors),
+            ]
+
+        routes = self.live.routes.routes
+        return Listing(((route.name, route) for route in routes), columns, row, self.width, empty="no routes")
+
+    def listeners(self) -> Listing[Listener]:
+        """A row for each listener."""
+        columns = (
+            Column("LISTENER"),
+            Column("ON"),
+            Column("TLS"),
+            Column("CONNECTIONS", right=True),
+            Column("MOST", right=True, drop=1),
+            Column("ACCEPTED", right=True),
+        )
+
+        def row(listener: Listener) -> list[str]:
+            return [
+                listener.settings.name,
+                " ".join(listener.addresses),
+                listener.settings.tls or "-",
+                count(len(listener.connections)),
+                count(listener.settings.max_connections),
+                count(listener.accepted),
+            ]
+
+        listeners = ((listener.settings.name, listener) for listener in self.live.listeners)
+        return Listing(listeners, columns, row, self.width, empty="no listeners")
+
+    def connections(self) -> Listing[Connection]:
+        """A row for each connection of a client, in the order of their numbers."""
+        owners = {connection: listener for listener in self.live.listeners for connection in listener.connections}
+        columns = (
+            Column("NUMBER", right=True),
+            Column("CLIENT"),
+            Column("LISTENER", drop=2),
+            Column("OPEN", right=True),
+            Column("REQUESTS", right=True, drop=1),
+            Column("NOW"),
+        )
+
+        def row(connection: Connection) -> list[str]:
+            return [
+                str(connection.number),
+                client_of(connection),
+                f"{owners[connection].settings.name} ({connection.scheme})",
+                duration(self.live.clock.monotonic() - connection.opened),
+                count(connection.requests),
+                occupation(connection),
+            ]
+
+        ordered = sorted(owners, key=lambda connection: connection.number)
+        named = ((str(connection.number), connection) for connection in ordered)
+        return Listing(named, columns, row, self.width, empty="no connections")
+
+    def caches(self) -> Listing[Cache]:
+        """A row for each cache."""
+        columns = (
+            Column("CACHE"),
+            Column("ENTRIES", right=True),
+            Column("SIZE", right=True),
+            Column("OF", right=True),
+            Column("FULL", right=True, drop=1),
+            Column("HITS", right=True),
+            Column("MISSES", right=True),
+            Column("HIT RATIO", right=True),
+            Column("DIRECTORY", drop=2),
+        )
+
+        def row(cache: Cache) -> list[str]:
+            stats = cache.stats()
+            return [
+                cache.settings.name,
+                count(stats.entries),
+                size(stats.bytes),
+                size(cache.settings.max_size),
+                percent(stats.bytes, cache.settings.max_size),
+                count(stats.hits),
+                count(stats.misses),
+                percent(stats.hits, stats.hits + stats.misses),
+                cache.settings.directory,
+            ]
+
+        return Listing(self.live.caches.items(), columns, row, self.width, empty="no caches")
+
+
+def destination(route: Route) -> str:
+    """Where a route leads, for people."""
+    settings = route.settings
+    if settings.redirect is not None:
+        return f"{settings.redirect.status} {settings.redirect.location}"
+    return f"pool {settings.pool}"
+
+
+def client_of(connection: Connection) -> str:
+    """A client's address and port."""
+    host = f"[{connection.client}]" if ":" in connection.client else connection.client
+    return f"{host}:{connection.client_port}" if connection.client_port else host or "unix"
+
+
+def occupation(connection: Connection) -> str:
+    """What a connection is doing, for people: ``idle``, a request and who serves it, or a WebSocket and its bytes."""
+    if connection.tunnel is not None:
+        tunnel = connection.tunnel
+        return f"websocket {tunnel.route_name} → {tunnel.peer_name}, {size(tunnel.bytes_up)} up, {size(tunnel.bytes_down)} down"
+    exchange = connection.exchange
+    if exchange is None:
+        return "idle"
+    head = exchange.head
+    request = f"{head.method.decode('latin-1')} {head.authority.decode('latin-1')}{head.target.decode('latin-1')}"
+    return f"{request} → {exchange.peer_name}" if exchange.peer_name else request
