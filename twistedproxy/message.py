@@ -25,7 +25,7 @@ class Headers:
     Names are looked up in lower case: ``headers.get(b"content-type")``.
     """
 
-    __slots__ = ("_index", "items")
+    __slots__ = ("_block", "_index", "items")
 
     items: tuple[Field, ...]
 
@@ -43,6 +43,15 @@ class Headers:
                 else:
                     index[key] = [seen, value]  # type: ignore[list-item]
         self._index = index
+        self._block: bytes | None = None
+
+    @property
+    def block(self) -> bytes:
+        """The fields as HTTP/1 lines, each with its CRLF; made once."""
+        block = self._block
+        if block is None:
+            block = self._block = b"".join([b"%b: %b\r\n" % field for field in self.items])
+        return block
 
     def get(self, name: bytes, default: bytes | None = None) -> bytes | None:
         """The first value of the field *name* (lower case), or *default*."""

@@ -1,0 +1,130 @@
+"""
+Names of peers: looked up off the reactor's thread, remembered for a while, renewed behind the back of those who ask.
+
+A literal address needs no look-up and answers at once, as does a name that was looked up before; when its time is over it is
+looked up again while the old addresses still serve, and when that fails the old ones stay.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from twistedproxy.clock import Clock
+
+_log = Logger()
+
+#: (address family, what ``socket.connect`` takes), in the order in which to try them; empty when there is none.
+Resolved = list[tuple[int, Any]]
+Answered = Callable[[Resolved], None]
+#: Looks up a name and port; calls back with what it found.  Real ones run ``getaddrinfo`` in a thread.
+LookUp = Callable[[str, int, Answered], None]
+
+#: Seconds after which a name that could not be resolved is tried again.
+_RETRY: Final = 1.0
+
+
+class _Known:
+    __slots__ = ("addresses", "asked", "expires", "waiting")
+
+    def __init__(self) -> None:
+        self.addresses: Resolved = []
+        self.expires = 0.0
+        self.asked = False
+        self.waiting: list[Answered] = []
+
+
+class Names:
+    """
+    What is known of names.
+
+    :param keep: seconds for which an answer is taken as it is
+    """
+
+    def __init__(self, look_up: LookUp, reactor: IReactorTime, clock: Clock, keep: float) -> None:
+        self._look_up = look_up
+        self._reactor = reactor
+        self._clock = clock
+        self._keep = keep
+        self._known: dict[tuple[str, int], _Known] = {}
+
+    def soon(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call *function* in the next turn of the reactor."""
+        self._reactor.callLater(0, function, *arguments)
+
+    def resolve(self, host: str, port: int, answered: Answered) -> None:
+        """Call *answered* with the addresses of *host*: at once if they are known, later if they must be looked up."""
+        literal = _literal(host, port)
+        if literal is not None:
+            answered([literal])
+            return
+        known = self._known.setdefault((host, port), _Known())
+        now = self._clock.monotonic()
+        if now >= known.expires and not known.asked:
+            known.asked = True
+            self._look_up(host, port, lambda addresses: self._learnt(host, port, addresses))
+        if known.addresses:
+            answered(list(known.addresses))
+            # The next connection begins with the next address, so that a name with several spreads its load.
+            known.addresses.append(known.addresses.pop(0))
+        elif known.asked:
+            known.waiting.append(answered)
+        else:
+            answered([])
+
+    def _learnt(self, host: str, port: int, addresses: Resolved) -> None:
+        known = self._known[host, port]
+        known.asked = False
+        now = self._clock.monotonic()
+        if addresses:
+            known.addresses = addresses
+            known.expires = now + self._keep
+        else:
+            known.expires = now + min(_RETRY, self._keep)
+            _log.warn(
+                "{host} could not be resolved{remedy}",
+                host=host,
+                remedy="; its last known addresses are used on" if known.addresses else "",
+            )
+        waiting, known.waiting = known.waiting, []
+        for answered in waiting:
+            answered(list(known.addresses))
+
+
+def _literal(host: str, port: int) -> tuple[int, Any] | None:
+    for family, name in ((socket.AF_INET, (host, port)), (socket.AF_INET6, (host, port, 0, 0))):
+        try:
+            socket.inet_pton(family, host)
+        except OSError:
+            continue
+        return family, name
+    return None
+
+
+def system_look_up(call_in_thread: Callable[..., object], call_from_thread: Callable[..., object]) -> LookUp:
+    """
+    The machine's own resolver (``getaddrinfo``: /etc/hosts, DNS, …), in a thread of the reactor.
+
+    :param call_in_thread: ``reactor.callInThread``
+    :param call_from_thread: ``reactor.callFromThread``
+    """
+
+    def look_up(host: str, port: int, answered: Answered) -> None:
+        def ask() -> None:
+            try:
+                found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            except (OSError, UnicodeError):
+                found = []
+            addresses: Resolved = []
+            for family, _, _, _, name in found:
+                if (family, name) not in addresses:
+                    addresses.append((family, name))
+            call_from_thread(answered, addresses)
+
+        call_in_thread(ask)
+
+    return look_up

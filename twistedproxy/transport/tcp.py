@@ -1,0 +1,501 @@
+"""
+Stream connections tuned for relaying.
+
+They are what Twisted's own are to a protocol (``ITCPTransport``, push producer, consumer), and differ in what they cost:
+``write`` tries to send at once and asks the poller for writability only for what the kernel did not take; a body is read in large
+pieces; nothing is copied that need not be.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, Final
+
+from twisted.internet import error, main
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.interfaces import (
+    IAddress,
+    IHalfCloseableProtocol,
+    IProtocol,
+    IPushProducer,
+    IReadWriteDescriptor,
+    ITCPTransport,
+)
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twistedproxy.transport.poller import Poller, forget
+
+#: Bytes read at once: the small size for heads and messages, the large one as soon as a small read came back full.
+SMALL_READ: Final = 16 * 1024
+LARGE_READ: Final = 256 * 1024
+#: A producer is paused when more than this many bytes wait for the kernel.
+HIGH_WATER: Final = 64 * 1024
+#: Waiting pieces are joined up to this many bytes for one system call.
+_JOIN: Final = 128 * 1024
+
+DONE: Final = Failure(main.CONNECTION_DONE)
+
+
+def stream_address(kind: int, name: Any) -> IAddress:
+    """The address of a socket of family *kind* with the *name* that the kernel gives it."""
+    if kind == socket.AF_INET:
+        return IPv4Address("TCP", name[0], name[1])
+    if kind == socket.AF_INET6:
+        return IPv6Address("TCP", *name)
+    return UNIXAddress(name or None)
+
+
+def lost(problem: OSError) -> Failure:
+    """The reason that a protocol hears when its connection breaks with *problem*."""
+    if problem.errno in (errno.EPIPE, errno.ECONNRESET):
+        return Failure(error.ConnectionLost(os.strerror(problem.errno)))
+    return Failure(error.ConnectionLost(str(problem)))
+
+
+@implementer(ITCPTransport, IPushProducer, IReadWriteDescriptor)
+class Connection:
+    """
+    One stream connection, TCP or unix.
+
+    :ivar pending: bytes written that the kernel has not taken yet
+    :ivar disconnected: the protocol has heard, or is about to hear, that the connection is gone
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_closing",
+        "_deliver",
+        "_half_closing",
+        "_poller",
+        "_producer",
+        "_producer_paused",
+        "_protocol",
+        "_queue",
+        "_read_size",
+        "_reading",
+        "_recv",
+        "_send",
+        "_sock",
+        "_writing",
+        "disconnected",
+        "disconnecting",
+        "pending",
+    )
+
+    def __init__(self, sock: socket.socket, poller: Poller, protocol: IProtocol) -> None:
+        self._sock = sock
+        self._recv = sock.recv
+        self._send = sock.send
+        self._poller = poller
+        self._queue: deque[bytes | memoryview] = deque()
+        self.pending = 0
+        self._read_size = SMALL_READ
+        self._reading = False
+        self._writing = False
+        self._closing = False
+        self._half_closing = False
+        self.disconnected = False
+        self.disconnecting = False
+        self._producer: Any = None
+        self._producer_paused = False
+        self.protocol = protocol
+
+    @property
+    def protocol(self) -> IProtocol:
+        """Who receives the bytes; may be exchanged at any time."""
+        return self._protocol
+
+    @protocol.setter
+    def protocol(self, protocol: IProtocol) -> None:
+        self._protocol = protocol
+        self._deliver = protocol.dataReceived
+
+    def start(self) -> None:
+        """Tell the protocol that it is connected, and begin to read."""
+        self._reading = True
+        self._poller.addReader(self)
+        self._protocol.makeConnection(self)
+
+    # Reading.
+
+    def doRead(self) -> None:
+        if not self._reading:
+            self._hung_up()
+            return
+        size = self._read_size
+        try:
+            data = self._recv(size)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as problem:
+            self.connectionLost(lost(problem))
+            return
+        if not data:
+            self._read_ended()
+            return
+        if len(data) == size:
+            self._read_size = LARGE_READ
+        self._deliver(data)
+
+    def _read_ended(self) -> None:
+        """The other side will send nothing more."""
+        self.pauseProducing()
+        half_closeable = IHalfCloseableProtocol(self._protocol, None)
+        if half_closeable is None or self.disconnecting:
+            self.connectionLost(DONE)
+        else:
+            half_closeable.readConnectionLost()
+
+    def _hung_up(self) -> None:
+        """An event though nobody reads: the connection is broken, or both sides have ended theirs."""
+        if self.disconnected:
+            return
+        code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self.connectionLost(lost(OSError(code, os.strerror(code))))
+        elif not self._writing:
+            # What came before the end is still to be read: the event comes again with resumeProducing.
+            forget(self._poller, self)
+
+    def pauseProducing(self) -> None:
+        """Stop reading, until :meth:`resumeProducing`."""
+        if self._reading:
+            self._reading = False
+            self._poller.removeReader(self)
+
+    def resumeProducing(self) -> None:
+        """Read again."""
+        if not self._reading and not self.disconnected:
+            self._reading = True
+            self._poller.addReader(self)
+
+    def stopProducing(self) -> None:
+        """Read and write no more."""
+        self.loseConnection()
+
+    # Writing.
+
+    def write(self, data: bytes) -> None:
+        """Send *data*: at once as far as the kernel takes it, the rest when there is room."""
+        if self.pending:
+            if not self.disconnecting:
+                self._queue.append(data)
+                self.pending += len(data)
+                self._hold_producer()
+            return
+        if self.disconnected or self.disconnecting or not data:
+            return
+        try:
+            sent = self._send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as problem:
+            self._break(problem)
+            return
+        if sent != len(data):
+            self._wait(memoryview(data)[sent:])
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """Send several pieces in order; small ones are joined, large ones are not copied."""
+        pieces = data if isinstance(data, list) else list(data)
+        total = sum(map(len, pieces))
+        if total <= SMALL_READ:
+            self.write(b"".join(pieces))
+            return
+        if self.pending:
+            if not self.disconnecting:
+                self._queue.extend(pieces)
+                self.pending += total
+                self._hold_producer()
+            return
+        if self.disconnected or self.disconnecting:
+            return
+        try:
+            sent = self._send_pieces(pieces)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as problem:
+            self._break(problem)
+            return
+        if sent == total:
+            return
+        rest: list[bytes | memoryview] = []
+        for piece in pieces:
+            if sent >= len(piece):
+                sent -= len(piece)
+            else:
+                rest.append(memoryview(piece)[sent:] if sent else piece)
+                sent = 0
+        self._wait(*rest)
+
+    def _send_pieces(self, pieces: list[bytes]) -> int:
+        return self._sock.sendmsg(pieces)
+
+    def _wait(self, *pieces: bytes | memoryview) -> None:
+        """Keep *pieces* until the kernel has room."""
+        for piece in pieces:
+            self._queue.append(piece)
+            self.pending += len(piece)
+        if not self._writing:
+            self._writing = True
+            self._poller.addWriter(self)
+        self._hold_producer()
+
+    def _hold_producer(self) -> None:
+        if self._producer is not None and not self._producer_paused and self.pending > HIGH_WATER:
+            self._producer_paused = True
+            self._producer.pauseProducing()
+
+    def doWrite(self) -> None:
+        if self.disconnected:
+            return
+        queue = self._queue
+        while queue:
+            piece = queue.popleft()
+            if queue and len(piece) < _JOIN:
+                size = len(piece)
+                pieces: list[bytes | memoryview] = [piece]
+                while queue and size < _JOIN:
+                    pieces.append(queue.popleft())
+                    size += len(pieces[-1])
+                piece = b"".join(pieces)
+            try:
+                sent = self._send(piece)
+            except (BlockingIOError, InterruptedError):
+                queue.appendleft(piece)
+                return
+            except OSError as problem:
+                self.connectionLost(lost(problem))
+                return
+            self.pending -= sent
+            if sent != len(piece):
+                queue.appendleft(memoryview(piece)[sent:])
+                return
+        self._drained()
+
+    def _drained(self) -> None:
+        """All that was written is with the kernel."""
+        self._writing = False
+        self._poller.removeWriter(self)
+        if self._producer_paused:
+            self._producer_paused = False
+            self._producer.resumeProducing()
+            if self.pending:
+                return
+        if self._producer is None:
+            if self.disconnecting:
+                self._shut()
+            elif self._half_closing:
+                self._shutdown_writing()
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """
+        Let *producer* (an ``IPushProducer``) be paused while much waits to be sent, and resumed when all was sent.
+
+        :raises RuntimeError: a producer is registered already
+        :raises ValueError: *streaming* is false; pull producers are not served
+        """
+        if not streaming:
+            raise ValueError("only push producers (streaming=True) are served")
+        if self._producer is not None:
+            raise RuntimeError(f"{self._producer!r} is registered already")
+        if self.disconnected:
+            producer.stopProducing()
+            return
+        self._producer = producer
+        self._hold_producer()
+
+    def unregisterProducer(self) -> None:
+        """The producer is done; a close that was asked for happens when all was sent."""
+        self._producer = None
+        self._producer_paused = False
+        if not self.pending and not self.disconnected:
+            if self.disconnecting:
+                self._shut()
+            elif self._half_closing:
+                self._shutdown_writing()
+
+    # Ending.
+
+    def loseConnection(self, _connDone: Failure = DONE) -> None:
+        """Close when all was sent."""
+        if self.disconnected or self.disconnecting:
+            return
+        self.disconnecting = True
+        if not self.pending and self._producer is None:
+            self._shut()
+
+    def loseWriteConnection(self) -> None:
+        """Close the sending side when all was sent; go on reading."""
+        if self.disconnected or self.disconnecting or self._half_closing:
+            return
+        self._half_closing = True
+        if not self.pending and self._producer is None:
+            self._shutdown_writing()
+
+    def abortConnection(self) -> None:
+        """Close at once with a reset: what was not sent is lost, and the other side can tell."""
+        if self.disconnected:
+            return
+        try:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        except OSError:
+            pass  # the socket is broken already
+        self.connectionLost(Failure(error.ConnectionAborted()))
+
+    def _shut(self) -> None:
+        self.connectionLost(DONE)
+
+    def _shutdown_writing(self) -> None:
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError as problem:
+            self._break(problem)
+
+    def _break(self, problem: OSError) -> None:
+        """Writing failed: the protocol hears of it from the poller, never from within its own call."""
+        self._queue.clear()
+        self.pending = 0
+        self._reading = True
+        self._poller.addReader(self)
+        self._poller.addWriter(self)
+        self._writing = True
+        self._send = _raiser(problem)
+        self._queue.append(b"\0")
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Close the socket and tell the protocol, once."""
+        if self.disconnected:
+            return
+        self.disconnected = True
+        self.disconnecting = True
+        forget(self._poller, self)
+        self._reading = self._writing = False
+        self._queue.clear()
+        self.pending = 0
+        producer, self._producer = self._producer, None
+        self._sock.close()
+        if producer is not None:
+            producer.stopProducing()
+        protocol = self._protocol
+        self._deliver = _ignore
+        protocol.connectionLost(reason)
+
+    # Facts.
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def logPrefix(self) -> str:
+        return type(self._protocol).__name__
+
+    def getPeer(self) -> IAddress:
+        """The other side's address."""
+        return stream_address(self._sock.family, self._sock.getpeername())
+
+    def getHost(self) -> IAddress:
+        """Our side's address."""
+        return stream_address(self._sock.family, self._sock.getsockname())
+
+    def getTcpNoDelay(self) -> bool:
+        return bool(self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, enabled)
+
+    def getTcpKeepAlive(self) -> bool:
+        return bool(self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
+
+
+#: ``struct linger``: on, zero seconds.
+_RESET: Final = struct.pack("ii", 1, 0)
+
+
+def _raiser(problem: OSError) -> Any:
+    def send(data: object) -> int:
+        raise problem
+
+    return send
+
+
+def _ignore(data: bytes) -> None:
+    pass
+
+
+def tune(sock: socket.socket) -> None:
+    """Options of every stream socket that relays: not blocking, and small messages leave at once."""
+    sock.setblocking(False)
+    if sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+class OutgoingConnection(Connection):
+    """
+    A connection that we make.
+
+    Its protocol hears ``makeConnection`` once it stands, or ``connectionLost`` without that when it could not be made; the
+    reason then holds the ``OSError``.
+    """
+
+    __slots__ = ("_connecting",)
+
+    def __init__(self, sock: socket.socket, poller: Poller, protocol: IProtocol) -> None:
+        super().__init__(sock, poller, protocol)
+        self._connecting = True
+
+    def connect(self, address: Any) -> None:
+        """
+        Begin; *address* is what ``socket.connect`` takes, already resolved.
+
+        :raises OSError: the kernel refused at once (no route, no such socket file, no descriptor left)
+        """
+        code = self._sock.connect_ex(address)
+        if code not in (0, errno.EINPROGRESS):
+            raise OSError(code, os.strerror(code))
+        self._writing = True
+        self._poller.addWriter(self)
+
+    def doRead(self) -> None:
+        if self._connecting:
+            self.doWrite()
+        else:
+            super().doRead()
+
+    def doWrite(self) -> None:
+        if not self._connecting:
+            super().doWrite()
+            return
+        if self.disconnected:
+            return
+        code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self.connectionLost(Failure(OSError(code, os.strerror(code))))
+            return
+        try:
+            self._sock.getpeername()
+        except OSError:
+            return  # a stale event of a descriptor with the same number: still connecting
+        self._connecting = False
+        self._writing = False
+        self._poller.removeWriter(self)
+        self._connected()
+
+    def _connected(self) -> None:
+        self.start()
+
+    def discard(self) -> None:
+        """Give up without a word to the protocol, if it has not been connected yet."""
+        if self._connecting and not self.disconnected:
+            self.disconnected = True
+            forget(self._poller, self)
+            self._sock.close()
