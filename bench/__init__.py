@@ -1,0 +1,1 @@
+"""Benchmarks: this proxy beside nginx, HAProxy, Caddy and two Python proxies, in one run (docs/performance.md)."""
