@@ -1,0 +1,1 @@
+"""What etc/demo.ini serves: three peers, a slow page, a chat, and the page that shows them."""
