@@ -234,7 +234,8 @@ class RouteMatch:
     What a route is named by: ``[scheme://][host[:port]]/path``.
 
     A path that ends in ``/`` is a prefix, otherwise it is exact.  *host* is None for any host; ``*.example.com`` stands for
-    every name below example.com.
+    every name below example.com, and an IPv6 address has its brackets.  The path's escapes are decoded, as in
+    ``RequestHead.route_path`` (which is its UTF-8 form).
     """
 
     scheme: str | None
@@ -285,7 +286,11 @@ class StatusSettings:
 
 @dataclass(frozen=True)
 class LogSettings:
-    """A log of exchanges; a *format* that is a template was checked against ``templates.LOG_NAMES``."""
+    """
+    A log of exchanges.
+
+    A *format* that is a template was checked against ``templates.LOG_NAMES``.
+    """
 
     name: str
     file: str = knob("log_file", "where lines are appended; - for standard output", required=True)

@@ -3,43 +3,58 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+import sys
+from typing import NoReturn
 
 from twisted.application.service import IService
 from twisted.logger import Logger
 from twisted.python import usage
 
-from twistedproxy.config.load import load
+from twistedproxy.config.load import Loaded, load
 from twistedproxy.config.problems import ConfigError
+from twistedproxy.version import VERSION
 
 log = Logger()
 
 
 class Options(usage.Options):
-    """The command line behind ``twistd revproxy``."""
+    """
+    The command line behind ``twistd revproxy``.
+
+    :ivar loaded: the site; read as soon as the command line is, so that twistd can print its errors and leave
+    """
 
     synopsis = "[-c site.ini]"
-    longdesc = "Runs the site that site.ini describes. `revproxy check site.ini` tells beforehand whether it can."
-    optParameters: list[list[Any]] = [["config", "c", "site.ini", "The site file"]]  # noqa: RUF012 (usage.Options wants a list)
+    longdesc = "Runs the site that site.ini describes. `revproxy check site.ini` tells beforehand whether it can be run."
+    optParameters = (("config", "c", "site.ini", "The site file"),)
+
+    loaded: Loaded
+
+    def opt_version(self) -> NoReturn:
+        """Print the version of the proxy and leave."""
+        print(f"revproxy {VERSION}")
+        sys.exit(0)
+
+    def postOptions(self) -> None:
+        """
+        Read the site file.
+
+        :raises twisted.python.usage.UsageError: it has errors; the text has a line for each
+        """
+        try:
+            self.loaded = load(self["config"], os.environ)
+        except ConfigError as error:
+            raise usage.UsageError(f"{self['config']} cannot be used:\n{error}") from None
 
 
-def makeService(options: usage.Options) -> IService:
-    """
-    The whole proxy as one service, by the site file of *options*; no port is opened before it starts.
-
-    :raises twisted.python.usage.UsageError: the site file has errors; the text has one line for each
-    """
-    path = options["config"]
-    try:
-        loaded = load(path, os.environ)
-    except ConfigError as error:
-        raise usage.UsageError(f"{path} cannot be used:\n{error}") from None
-    for warning in loaded.warnings:
-        log.warn("{warning}", warning=str(warning))
-
-    # Twisted chooses its reactor before it makes services, and installs it with this import.
+def makeService(options: Options) -> IService:
+    """The whole proxy as one service, by the site that *options* have read; no port is opened before it is started."""
+    # twistd has chosen its reactor by now; to import it earlier, or on a machine that only checks a file, would install one.
     from twisted.internet import reactor
 
     from twistedproxy.service import make_service
 
-    return make_service(loaded.settings, reactor)
+    for warning in options.loaded.warnings:
+        log.warn("{warning}", warning=str(warning))
+    service: IService = make_service(options.loaded.settings, reactor)
+    return service

@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 from typing import Final
+from urllib.parse import unquote
 
 from twistedproxy.addresses import Address, Tcp, Unix
 from twistedproxy.config.problems import BadValue
@@ -20,6 +21,9 @@ _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[
 _AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>.*))?")
 # RFC 3986 §3.3: segments of pchar, split by slashes.
 _PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_BLANK = re.compile(r"\s")
+_UNSEEN = re.compile(r"[;\\\x00-\x1f\x7f]")
 _MODE = re.compile(r"[0-7]{3,4}")
 
 
@@ -192,23 +196,37 @@ def write_server(value: ServerSettings) -> str:
     return " ".join(words)
 
 
-def route_path(text: str) -> str:
-    """The path that a route matches, or a prefix of one."""
+def path_prefix(text: str, at: Context) -> str:
+    """The beginning of a path as clients send it, that is with its escapes."""
     if not text.startswith("/"):
         raise BadValue(f"{text!r} does not begin with a slash", f"write /{text}")
-    if "?" in text or "#" in text:
-        raise BadValue(f"{text!r} has a query or a fragment", "routes know paths only")
     if not _PATH.fullmatch(text):
-        raise BadValue(f"{text!r} has a character that no path has", "write it percent-encoded (%20)")
-    segments = text.split("/")[1:]
-    if "" in segments[:-1] or "." in segments or ".." in segments:
-        raise BadValue(f"{text!r} is not a normal path", "write it without //, /./ and /../: requests are compared in that form")
+        raise BadValue(f"{text!r} is not the beginning of a path", "write other characters percent-encoded, and no query")
     return text
 
 
-def path_prefix(text: str, at: Context) -> str:
-    """A prefix of paths."""
-    return route_path(text)
+def route_path(text: str) -> str:
+    """
+    The path that a route matches, or a prefix of one, in the form in which requests are compared: escapes decoded.
+
+    What no request has in that form (``//``, dot segments, path parameters, backslashes, an escaped slash) is refused.
+    """
+    if "?" in text or "#" in text:
+        raise BadValue(f"{text!r} has a query or a fragment", "routes know paths only")
+    if _BLANK.search(text):
+        raise BadValue(f"{text!r} has a blank", "write %20")
+    if _BAD_ESCAPE.search(text):
+        raise BadValue(f"{text!r} has a % without two hexadecimal digits", "write %25 for the sign itself")
+    try:
+        path = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise BadValue(f"{text!r} is not UTF-8 when its escapes are decoded", "write the characters themselves") from None
+    segments = path.split("/")[1:]
+    if "" in segments[:-1] or "." in segments or ".." in segments or path.count("/") != text.count("/") or _UNSEEN.search(path):
+        raise BadValue(
+            f"{text!r} is not a normal path", "requests are compared without //, ., .., ;…, \\, %2f and control characters"
+        )
+    return path
 
 
 def route_match(text: str) -> RouteMatch:

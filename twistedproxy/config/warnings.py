@@ -120,8 +120,8 @@ def _pool(section: Section, pool: PoolSettings) -> Iterator[Problem]:
     elif pool.check_timeout > pool.check_interval:
         yield section.problem(
             "check_timeout" if section.gives("check_timeout") else "check_interval",
-            f"a check may take longer ({write_duration(pool.check_timeout)}) than check_interval ({write_duration(pool.check_interval)})",
-            "make check_timeout shorter: a check should end before the next begins",
+            f"a check may take {write_duration(pool.check_timeout)}, and the next begins after {write_duration(pool.check_interval)}",
+            "make check_timeout shorter than check_interval",
         )
     elif pool.check.kind == "tcp":
         for key in ("check_expect", "check_host"):

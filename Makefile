@@ -1,0 +1,36 @@
+# make run: the demo; make test: everything that is tested; make lint; make docs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: run test lint docs
+
+run: $(VENV)/.installed
+	$(BIN)/twistd -n --pidfile= revproxy -c etc/demo.ini
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict twistedproxy
+
+docs: $(VENV)/.installed
+	$(BIN)/python -m twistedproxy.config.reference > docs/reference.md
+
+# Stamped on what says which packages are needed: a second make is quick.
+$(VENV)/.installed: setup.cfg pyproject.toml | $(BIN)/python
+	$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.installed-test: setup.cfg pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "Python 3.11 or newer is needed, and $(PYTHON) is not; say: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	    || { rm -rf $(VENV); echo "$(PYTHON) cannot make virtual environments; Debian has them in python3-venv" >&2; exit 1; }
