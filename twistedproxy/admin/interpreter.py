@@ -19,7 +19,7 @@ import traceback
 from codeop import CommandCompiler
 from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FrameType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -40,6 +40,19 @@ class VerbError(Exception):
 
 class Overrun(BaseException):
     """A command ran for longer than the proxy can wait."""
+
+
+class Screen(Protocol):
+    """Where an operator reads."""
+
+    def show(self, text: str) -> None:
+        """What a command prints, while it runs."""
+
+    def complain(self, text: str) -> None:
+        """That a command failed, while it runs."""
+
+    def show_later(self, text: str) -> None:
+        """What follows after a command has returned: the results of Deferreds."""
 
 
 class Output(io.TextIOBase):
@@ -84,15 +97,13 @@ class Interpreter:
     :ivar pending: Deferreds that commands left as their values and that have no result yet
     """
 
-    def __init__(self, namespace: dict[str, Any], write: Callable[[str], None], write_later: Callable[[str], None]) -> None:
-        """*write* prints while a command runs, *write_later* what comes afterwards (results of Deferreds)."""
+    def __init__(self, namespace: dict[str, Any], screen: Screen) -> None:
         self.namespace = namespace
         self.buffer: list[str] = []
         self.failed = False
         self.ended = False
         self.pending: set[Deferred[Any]] = set()
-        self._write = write
-        self._write_later = write_later
+        self._screen = screen
         self._compile = CommandCompiler()
 
     def resetBuffer(self) -> None:
@@ -110,7 +121,7 @@ class Interpreter:
         except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
             self.buffer = []
             self.failed = True
-            self._write("".join(traceback.format_exception_only(error)))
+            self._screen.complain("".join(traceback.format_exception_only(error)))
             return False
         if compiled is None:
             return True
@@ -125,13 +136,13 @@ class Interpreter:
             compiled = [compile(ast.Interactive([statement]), "<shell>", "single") for statement in statements]
         except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
             self.failed = True
-            self._write("".join(traceback.format_exception_only(error)))
+            self._screen.complain("".join(traceback.format_exception_only(error)))
             return
         self._execute(compiled)
 
     def _execute(self, statements: Iterable[CodeType]) -> None:
-        output = Output(self._write)
-        self.failed = False
+        output = Output(self._screen.show)
+        complaint = ""
         try:
             with patience(PATIENCE), self._streams(output):
                 try:
@@ -139,19 +150,20 @@ class Interpreter:
                         exec(statement, self.namespace)
                 except SystemExit as leaving:
                     self.ended = True
-                    self.failed = leaving.code not in (None, 0)
+                    if leaving.code not in (None, 0):
+                        complaint = f"{leaving.code}\n"
                 except VerbError as error:
-                    self.failed = True
-                    output.write(f"error: {error}\n")
+                    complaint = f"error: {error}\n"
                 except Overrun:
                     raise
                 except BaseException as error:
-                    self.failed = True
-                    output.write(self._story(error))
+                    complaint = self._story(error)
         except Overrun:
-            self.failed = True
-            output.write(f"error: interrupted after {PATIENCE:.0f} seconds: the proxy waits while a command runs\n")
+            complaint = f"error: interrupted after {PATIENCE:g} s: the proxy waits while a command runs\n"
         output.finish()
+        self.failed = bool(complaint)
+        if complaint:
+            self._screen.complain(complaint[:MOST_OUTPUT])
 
     @contextlib.contextmanager
     def _streams(self, output: Output) -> Iterator[None]:
@@ -175,18 +187,17 @@ class Interpreter:
             if value in self.pending:
                 output.write("… the result follows\n")
             return
-        output.write(repr(value))
-        output.finish()
+        output.write(f"{value!r}\n")
 
     def _await(self, deferred: Deferred[Any]) -> None:
         def done(result: Any) -> Any:
             self.pending.discard(deferred)
             if isinstance(result, Failure):
                 self.failed = True
-                self._write_later(f"error: {result.getErrorMessage()}\n")
+                self._screen.show_later(f"error: {result.getErrorMessage()}\n")
                 return None
             if result is not None:
-                self._write_later(f"{result!r}\n")
+                self._screen.show_later(f"{result!r}\n")
             return result
 
         self.pending.add(deferred)
