@@ -15,7 +15,6 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twistedproxy.balance.peer import CheckResult, Peer, PeerState
@@ -37,8 +36,6 @@ class Health(Service):
     ``check_interval``, and pools do not fall into step with each other either.  Peers in maintenance are left alone.
     """
 
-    log = Logger()
-
     def __init__(self, pool: Pool, probe: Probe, reactor: IReactorTime) -> None:
         self.pool = pool
         self._probe = probe
@@ -59,7 +56,7 @@ class Health(Service):
             loop = LoopingCall(self._check, peer)
             loop.clock = self._reactor
             self._loops.append(loop)
-            self._waiting.append(self._reactor.callLater(first + step * number, self._start_loop, loop))
+            self._waiting.append(self._reactor.callLater(first + step * number, loop.start, interval))
 
     def stopService(self) -> None:
         """Check no more; checks that run are cancelled and count for nothing."""
@@ -74,12 +71,6 @@ class Health(Service):
         self._loops.clear()
         for check in list(self._running.values()):
             check.cancel()
-
-    def _start_loop(self, loop: LoopingCall) -> None:
-        loop.start(self.pool.settings.check_interval).addErrback(self._loop_failed)
-
-    def _loop_failed(self, failure: Failure) -> None:
-        self.log.failure("pool {pool}: a peer is no longer checked", failure=failure, pool=self.pool.name)
 
     def _check(self, peer: Peer) -> Deferred[None] | None:
         """One check of *peer*, unless one is still running."""

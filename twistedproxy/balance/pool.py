@@ -152,7 +152,8 @@ class Pool:
             why=change.why,
         )
         for observer in self.on_change:
-            observer(change)
+            with self.log.failuresHandled("pool {pool}: one who is told of changes failed", pool=self.name):
+                observer(change)
 
     def __repr__(self) -> str:
         up = sum(peer.available for peer in self.peers)

@@ -8,7 +8,7 @@ and asks.  It reads their weights, and whatever else it schedules by, from the p
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import gcd
 from operator import add, length_hint
 from typing import Final, Protocol
@@ -19,6 +19,8 @@ from twistedproxy.balance.peer import Peer
 LONGEST_CYCLE: Final = 32_768
 #: A shorter cycle is kept several times over, so that most turns are taken without a look at its end.
 SHORTEST_CYCLE: Final = 128
+#: Credit is counted in this many parts of a weight, so that a change of weights loses next to nothing of it.
+_PARTS: Final = 1024
 
 
 class Scheduler(Protocol):
@@ -40,19 +42,31 @@ class SmoothRoundRobin:
 
     Each turn every peer earns its weight, and the one that has most pays the sum of all weights and is picked.  Divided by
     that sum, what a peer has is the number of picks by which it lags behind its share: it is always less than one pick or
-    so, and it is what :meth:`update` carries over, so that no change, and no peer that comes and goes all the time, takes
-    anything from the shares of the others.
+    so, and it is what :meth:`update` carries over, so that no change, and no peer that comes and goes all the time, shifts
+    the shares of the others.
 
     Turns repeat after as many picks as the weights (their common divisor removed) add up to.  They are computed in the first
     round, one by one as they are needed, and replayed afterwards.
     """
 
-    __slots__ = ("_credit", "_credit_at_start", "_cycle", "_is_cycle", "_other_lag", "_peers", "_total", "_turns", "_weights")
+    __slots__ = (
+        "_credit",
+        "_credit_at_start",
+        "_cycle",
+        "_is_cycle",
+        "_other_lag",
+        "_peers",
+        "_round",
+        "_total",
+        "_turns",
+        "_weights",
+    )
 
     def __init__(self) -> None:
         self._peers: list[Peer] = []
         self._weights: list[int] = []
-        self._total = 1
+        self._total = 0
+        self._round = 0
         self._credit: list[int] = []
         self._credit_at_start: list[int] = []
         self._cycle: list[Peer] = []
@@ -61,18 +75,18 @@ class SmoothRoundRobin:
         self._other_lag: dict[Peer, float] = {}
 
     def update(self, peers: Sequence[Peer]) -> None:
-        lag = self._lag()
-        divisor = gcd(*(peer.weight for peer in peers)) or 1
+        lag = carried_over(self._lag(), peers)
+        divisor = gcd(*(peer.weight for peer in peers))
         self._peers = list(peers)
-        self._weights = [peer.weight // divisor for peer in peers]
-        self._total = sum(self._weights)
-        # A peer that comes has no claim on the time in which it was away.
-        self._credit = [round(lag.get(peer, 0.0) * self._total) for peer in peers]
+        self._round = sum(peer.weight // divisor for peer in peers)
+        self._weights = [peer.weight // divisor * _PARTS for peer in peers]
+        self._total = self._round * _PARTS
+        self._credit = [round(lag[peer] * self._total) for peer in peers]
         self._credit_at_start = list(self._credit)
         self._cycle = []
         self._is_cycle = False
         self._turns = iter(())
-        self._other_lag = {peer: self._other_lag.get(peer, 0.0) for peer in peers}
+        self._other_lag = carried_over(self._other_lag, peers)
 
     def pick(self) -> Peer | None:
         peer = next(self._turns, None)
@@ -101,17 +115,17 @@ class SmoothRoundRobin:
         best = credit.index(max(credit))
         credit[best] -= self._total
         peer = self._peers[best]
-        if self._total <= LONGEST_CYCLE:
+        if self._round <= LONGEST_CYCLE:
             self._keep(peer)
         return peer
 
     def _keep(self, peer: Peer) -> None:
         cycle = self._cycle
         cycle.append(peer)
-        if len(cycle) == self._total:
+        if len(cycle) == self._round:
             # After that many turns everything is as it was, unless a carried lag was still being made up for.
             if self._credit == self._credit_at_start:
-                cycle *= -(-SHORTEST_CYCLE // self._total)
+                cycle *= -(-SHORTEST_CYCLE // self._round)
                 self._is_cycle = True
             else:
                 self._credit_at_start = list(self._credit)
@@ -128,6 +142,17 @@ class SmoothRoundRobin:
                 for peer, weight, start in zip(self._peers, self._weights, self._credit_at_start, strict=True)
             ]
         return {peer: earned / self._total for peer, earned in zip(self._peers, credit, strict=True)}
+
+
+def carried_over(lag: Mapping[Peer, float], peers: Sequence[Peer]) -> dict[Peer, float]:
+    """
+    What remains of *lag* (in picks) when *peers* are the ones that share from now on.
+
+    A peer that comes has no claim on the time in which it was away, and no debt: it starts in the middle of the others.
+    """
+    stay = [lag[peer] for peer in peers if peer in lag]
+    middle = sum(stay) / max(1, len(stay))
+    return {peer: lag.get(peer, middle) - middle for peer in peers}
 
 
 #: By the names that site.ini has for them (``balance = …``).

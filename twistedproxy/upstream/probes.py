@@ -1,0 +1,260 @@
+"""
+Probes: what an active check sends to a peer, and how its failure is said in a few words.
+
+A probe is a client's work and not the data path: it goes through Twisted's endpoints and treq, opens a connection of its own
+for every check, follows no redirect, and keeps nothing.  How long it may take is decided by who asks: a probe is cancelled by
+cancelling its Deferred.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, Final, cast
+
+from OpenSSL import SSL
+from service_identity.exceptions import VerificationError
+from treq.client import HTTPClient
+from twisted.internet import error as net
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+    UNIXClientEndpoint,
+    wrapClientTLS,
+)
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+    ITransport,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.ssl import Certificate, CertificateOptions, optionsForClientTLS, platformTrust, trustRootFromCertificates
+from twisted.python.failure import Failure
+from twisted.web.client import URI, Agent, ResponseDone
+from twisted.web.http import PotentialDataLoss
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgentEndpointFactory, IResponse
+from zope.interface import implementer
+
+from twistedproxy.addresses import Address, Unix
+from twistedproxy.settings import CheckSettings, PoolSettings, ServerSettings, StatusRanges
+
+#: Bytes of an answer's body that are read, so that the peer can end it in peace.
+BODY_READ: Final = 64 * 1024
+#: Seconds after the end of a check at which its connection is cut, if the peer has not let it be closed.
+GRACE: Final = 1.0
+
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+
+
+class ProbeFailed(Exception):
+    """A peer did not pass; the text is the reason, in a few words."""
+
+
+class Probe:
+    """
+    The check of one pool (``check = …``), to be sent to any of its servers.
+
+    ``probe(server)`` returns a Deferred that fires with None when the server passes, and fails with :class:`ProbeFailed`
+    otherwise.  Making a probe reads the file that ``ca`` names: OSError when it cannot be read, ValueError when there is no
+    certificate in it.
+
+    *reactor* connects (TCP, unix) and resolves names.
+    """
+
+    def __init__(self, reactor: Any, check: CheckSettings, settings: PoolSettings) -> None:
+        self._reactor = reactor
+        self._check = check
+        self._settings = settings
+        self._trust = trustRootFromCertificates(read_certificates(settings.ca)) if settings.ca else platformTrust()
+        self._tls: dict[str, IOpenSSLClientConnectionCreator] = {}
+
+    def __call__(self, server: ServerSettings) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._judge(server))
+
+    async def _judge(self, server: ServerSettings) -> None:
+        endpoint = endpoint_for(self._reactor, server.address)
+        if server.tls and self._check.kind == "http":
+            endpoint = wrapClientTLS(self._tls_towards(server.address), endpoint)
+        connection = _OneConnection(endpoint)
+        try:
+            if self._check.kind == "tcp":
+                await connection.connect(Factory.forProtocol(Protocol))
+                connection.lose()
+            else:
+                await self._ask(server, connection)
+        except (CancelledError, ProbeFailed):
+            raise
+        except Exception as error:
+            raise ProbeFailed(in_few_words(error)) from error
+        finally:
+            self._reactor.callLater(GRACE, connection.cut)
+
+    async def _ask(self, server: ServerSettings, connection: _OneConnection) -> None:
+        """Send the request, and wait for the answer and for its body (or BODY_READ of it)."""
+        scheme = "https" if server.tls else "http"
+        authority = authority_of(server)
+        client = HTTPClient(Agent.usingEndpointFactory(self._reactor, connection))
+        response = await client.request(
+            self._check.method,
+            f"{scheme}://{authority}{self._check.target}",
+            headers=Headers({"Host": [self._settings.check_host or authority], "User-Agent": ["revproxy (check)"]}),
+            allow_redirects=False,
+            unbuffered=True,
+            reactor=self._reactor,
+        )
+        await _discard(response)
+        if not is_expected(response.code, self._settings.check_expect):
+            raise ProbeFailed(f"status {response.code}")
+
+    def _tls_towards(self, address: Address) -> IOpenSSLClientConnectionCreator:
+        name = self._settings.server_name or ("localhost" if isinstance(address, Unix) else address.host)
+        tls = self._tls.get(name)
+        if tls is None:
+            tls = optionsForClientTLS(name, trustRoot=self._trust) if self._settings.verify else _Unverified(name)
+            self._tls[name] = tls
+        return tls
+
+
+def endpoint_for(reactor: Any, address: Address) -> IStreamClientEndpoint:
+    """Where to connect for *address*; names are resolved at each connection."""
+    if isinstance(address, Unix):
+        return UNIXClientEndpoint(reactor, address.path)
+    if isIPAddress(address.host):
+        return TCP4ClientEndpoint(reactor, address.host, address.port)
+    if isIPv6Address(address.host):
+        return TCP6ClientEndpoint(reactor, address.host, address.port)
+    return HostnameEndpoint(reactor, address.host, address.port)
+
+
+def authority_of(server: ServerSettings) -> str:
+    """The Host of a request to *server*: its address, without the port where it is the scheme's own (RFC 9110 §7.2)."""
+    address = server.address
+    if isinstance(address, Unix):
+        return "localhost"
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return host if address.port == (443 if server.tls else 80) else f"{host}:{address.port}"
+
+
+def is_expected(status: int, ranges: StatusRanges) -> bool:
+    """Whether *status* is within one of *ranges*, both ends included."""
+    return any(low <= status <= high for low, high in ranges)
+
+
+def read_certificates(path: str) -> list[Certificate]:
+    """The certificates of a PEM file; OSError when it cannot be read, ValueError when it holds none."""
+    with open(path, "rb") as file:
+        blocks = _CERTIFICATE.findall(file.read())
+    if not blocks:
+        raise ValueError(f"{path} holds no certificate")
+    return [Certificate.loadPEM(block) for block in blocks]
+
+
+def in_few_words(error: BaseException) -> str:
+    """The reason why a check failed, for logs and tables: ``connection refused``, ``certificate expired`` …"""
+    # The failures of twisted.web say little themselves and carry what lies beneath.
+    beneath = getattr(error, "reasons", None)
+    if beneath:
+        return in_few_words(beneath[-1].value)
+    if isinstance(error, net.ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, net.DNSLookupError):
+        return "name not found"
+    if isinstance(error, (net.TimeoutError, net.TCPTimedOutError)):
+        return "connection timed out"
+    if isinstance(error, net.ConnectError) and error.osError:
+        return os.strerror(error.osError).lower()
+    if isinstance(error, VerificationError):
+        return "certificate is for another name"
+    if isinstance(error, SSL.Error):
+        return _tls_words(error)
+    if isinstance(error, net.ConnectionClosed):
+        return "connection closed before the answer was complete"
+    return f"{type(error).__name__}: {error}"
+
+
+def _tls_words(error: SSL.Error) -> str:
+    queue = error.args[0] if error.args and isinstance(error.args[0], list) else []
+    words = str(queue[-1][-1]) if queue else "connection closed"
+    return f"certificate: {words}" if words.startswith("certificate verify") else f"TLS handshake failed: {words}"
+
+
+@implementer(IAgentEndpointFactory, IStreamClientEndpoint)
+class _OneConnection:
+    """The one connection of one check: an Agent's way to the peer, whatever the URL says, and the way to end it."""
+
+    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
+        self._endpoint = endpoint
+        self._protocol: Any = None
+
+    def endpointForURI(self, uri: URI) -> _OneConnection:
+        return self
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        def connected(protocol: IProtocol) -> IProtocol:
+            self._protocol = protocol
+            return protocol
+
+        return self._endpoint.connect(protocolFactory).addCallback(connected)
+
+    def lose(self) -> None:
+        """Close it, once all is sent and the peer agrees."""
+        self._protocol.transport.loseConnection()
+
+    def cut(self) -> None:
+        """Close it now, whoever disagrees; nothing happens when it never stood or is closed."""
+        if self._protocol is not None:
+            self._protocol.transport.abortConnection()
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _Unverified:
+    """TLS with a peer whose certificate nobody looks at (``verify = no``)."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._context = CertificateOptions(verify=False).getContext()
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
+        connection = SSL.Connection(self._context, None)
+        # An address is no server name (RFC 6066 §3).
+        if not isIPAddress(self._name) and not isIPv6Address(self._name):
+            connection.set_tlsext_host_name(self._name.encode("idna"))
+        return connection
+
+
+def _discard(response: IResponse) -> Deferred[None]:
+    """Read the body to its end, or BODY_READ bytes of it, and keep nothing."""
+    # Beneath what treq wraps around it: nothing is unpacked, so that a small body cannot become a large one.
+    while hasattr(response, "original"):
+        response = response.original
+    reader = _Discard()
+    response.deliverBody(reader)
+    return reader.done
+
+
+class _Discard(Protocol):
+    """Takes the body of an answer, and what comes beyond BODY_READ ends the connection."""
+
+    def __init__(self) -> None:
+        self.done: Deferred[None] = Deferred()
+        self._left = BODY_READ
+
+    def dataReceived(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left <= 0 and not self.done.called:
+            self.done.callback(None)
+            cast(ITransport, self.transport).loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self.done.called:
+            return
+        if reason.check(ResponseDone, PotentialDataLoss):
+            self.done.callback(None)
+        else:
+            self.done.errback(reason)
