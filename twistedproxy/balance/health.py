@@ -46,7 +46,7 @@ class Health(Service):
 
     def startService(self) -> None:
         """Check every peer now, and from now on."""
-        super().startService()
+        Service.startService(self)
         interval = self.pool.settings.check_interval
         peers = self.pool.peers
         step = interval / max(1, len(peers))
@@ -60,7 +60,7 @@ class Health(Service):
 
     def stopService(self) -> None:
         """Check no more; checks that run are cancelled and count for nothing."""
-        super().stopService()
+        Service.stopService(self)
         for call in self._waiting:
             if call.active():
                 call.cancel()
