@@ -80,7 +80,7 @@ class Chat(WebSocketServerProtocol):
         return SUBPROTOCOL if SUBPROTOCOL in request.protocols else None
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        """Understand one message; what is not understood ends the connection (RFC 6455 §7.4.1: 1008)."""
+        """Understand one message; what is not understood ends the connection (RFC 6455 §7.4.2: 4000 is for private use)."""
         try:
             message = json.loads(payload)
             kind = message["kind"]
@@ -88,7 +88,7 @@ class Chat(WebSocketServerProtocol):
             if kind not in ("enter", "say") or not isinstance(text, str):
                 raise ValueError(kind)
         except (ValueError, KeyError, TypeError, RecursionError):
-            self.sendClose(1008, "not a message of this chat")
+            self.sendClose(4000, "not a message of this chat")
             return
         text = " ".join(text.split())
         if kind == "enter" and not self.name:
@@ -120,9 +120,13 @@ class ChatFactory(WebSocketServerFactory):
     def __init__(self, reactor: Any) -> None:
         super().__init__(protocols=[SUBPROTOCOL], reactor=reactor)
         self.room = Room()
-        # The proxy, the only client, has the whole handshake at hand when it connects: no timer watches for it.
+        # The proxy, the only client, has the whole handshake at hand when it connects, and drops what does not close: no
+        # timers watch for either.
         self.setProtocolOptions(
-            maxMessagePayloadSize=MESSAGE_SIZE, openHandshakeTimeout=0, perMessageCompressionAccept=_accept_compression
+            maxMessagePayloadSize=MESSAGE_SIZE,
+            openHandshakeTimeout=0,
+            closeHandshakeTimeout=0,
+            perMessageCompressionAccept=_accept_compression,
         )
 
 

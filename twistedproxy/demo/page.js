@@ -2,7 +2,7 @@
 
 const PAUSE = 300; // milliseconds between two questions while asking goes on
 const STATUS_EVERY = 1000;
-const KEPT_TIMES = 200;
+const RECENT = 60; // answers that the bars show
 // Fields that the proxy sets or takes over (RFC 9110 §7.6.3 for Via).
 const OURS = /^(x-forwarded-.*|x-real-ip|forwarded|via|connection)$/i;
 
@@ -20,7 +20,8 @@ const milliseconds = (time) => (time < 10 ? time.toFixed(1) : Math.round(time)) 
 // ---- who answered
 
 const peers = new Map(); // by name: what is known of a peer, and its elements
-const times = [];
+const times = []; // of the recent answers, in milliseconds
+const recent = []; // who gave them
 let asked = 0;
 let failed = 0;
 let keepAsking = null;
@@ -62,11 +63,11 @@ async function switchPeer(peer) {
 }
 
 function showTally() {
-  const answered = asked - failed;
   for (const peer of peers.values()) {
-    const share = answered ? peer.count / answered : 0;
-    peer.fill.style.width = `${share * 100}%`;
-    peer.tally.textContent = `${peer.count} answers, ${(share * 100).toFixed(1)} % (by weight ${(peer.expected * 100).toFixed(1)} %)`;
+    const share = 100 * recent.filter((name) => name === peer.name).length / (recent.length || 1);
+    peer.fill.style.width = `${share}%`;
+    peer.tally.textContent =
+      `${share.toFixed(0)} % of the last ${recent.length}, by weight ${(100 * peer.expected).toFixed(0)} % – ${peer.count} in all`;
   }
   $("asked").textContent = asked;
   $("failed").textContent = failed;
@@ -100,7 +101,8 @@ async function ask() {
   if (peer) {
     peer.count += 1;
     times.push(performance.now() - started);
-    if (times.length > KEPT_TIMES) times.shift();
+    recent.push(peer.name);
+    if (recent.length > RECENT) [times, recent].forEach((list) => list.shift());
     showFields(answer.headers);
   } else {
     failed += 1;
@@ -117,7 +119,7 @@ function setAsking(on) {
 
 function startOver() {
   round += 1;
-  asked = failed = times.length = 0;
+  asked = failed = times.length = recent.length = 0;
   for (const peer of peers.values()) peer.count = 0;
   showTally();
 }
@@ -146,6 +148,7 @@ async function pollStatus() {
 
 // ---- the slow page
 
+let fresh = 0; // seconds for which the slow page may be stored
 let freshUntil = 0;
 
 async function askSlow() {
@@ -156,11 +159,11 @@ async function askSlow() {
   let verdict = "failed";
   let text = "";
   try {
-    const response = await fetch("slow", { cache: "no-cache" });
+    const response = await fetch("slow");
     text = (await response.text()).trim();
     if (response.ok) {
       verdict = (response.headers.get("X-Cache-Status") ?? "unknown").toLowerCase();
-      freshUntil = Date.now() + 1000 * (10 - Number(response.headers.get("Age") ?? 0));
+      freshUntil = Date.now() + 1000 * (fresh - Number(response.headers.get("Age") ?? 0));
     }
   } catch { /* shown as failed */ }
   const time = performance.now() - started;
@@ -208,6 +211,7 @@ async function begin() {
   showDoors();
   const facts = await (await fetch("demo.json", { cache: "no-store" })).json();
   $("command").textContent = facts.shell;
+  fresh = facts.fresh;
   const weights = facts.peers.reduce((sum, peer) => sum + peer.weight, 0);
   for (const peer of facts.peers) addPeer(peer, weights);
   showTally();

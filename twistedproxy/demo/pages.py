@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.web import http
-from twisted.web.resource import NoResource, Resource
+from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 from twisted.web.static import Data
 
@@ -106,7 +106,7 @@ class Control(Resource):
         super().__init__()
         self.peers = {peer.name: peer for peer in peers}
 
-    def render_POST(self, request: Request) -> Any:
+    def render_POST(self, request: Request) -> bytes:
         """Break or mend a peer, and tell how it is now."""
         # Browsers say whence a request comes, so that no other site can press the switch.
         if request.getHeader("sec-fetch-site") not in (None, "same-origin"):
@@ -115,6 +115,7 @@ class Control(Resource):
         name, _, switch = b"/".join(request.postpath or ()).decode("latin-1").partition("/")
         peer = self.peers.get(name)
         if peer is None or switch not in ("break", "mend"):
-            return NoResource().render(request)
+            request.setResponseCode(http.NOT_FOUND)
+            return send_text(request, "there is no such peer, or no such switch\n")
         peer.broken = switch == "break"
         return send_json(request, peer.described())
