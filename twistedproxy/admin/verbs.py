@@ -87,6 +87,12 @@ class Verbs:
         """the clients' connections, and what each is doing; kill(number) closes one"""
         return self._views.connections()
 
+    def cache(self, name: str | None = None) -> Listing[Any]:
+        """the caches; cache(name): the entries of one, the most recently used first"""
+        if name is None:
+            return self._views.caches()
+        return self._views.entries(self.live.caches[known("cache", name, self.live.caches)])
+
     # What changes.
 
     def drain(self, pool: str, peer: str) -> Said:
@@ -128,6 +134,18 @@ class Verbs:
         total = sum(other.weight for other in self._pool(pool).peers if other.available and other.backup is found.backup)
         share = f", {100 * weight / total:.0f}% of the requests" if found.available and total else ""
         return Said(f"{found.name} has weight {weight}{share}; before: {before}")
+
+    def purge(self, url: str) -> Said:
+        """
+        forget what is stored for a URL, in every cache
+
+        The URL is absolute, as a client would ask for it: purge('https://example.com/a?b=c').
+        """
+        gone = [name for name, cache in self.live.caches.items() if cache.purge(url)]
+        self._changed(f"purge({url!r})")
+        if not gone:
+            return Said(f"nothing was stored for {printable(url)}")
+        return Said(f"{printable(url)} is no longer in {', '.join(gone)}")
 
     def kill(self, number: int) -> Said:
         """
@@ -171,6 +189,11 @@ class Verbs:
 
     def _cache_names(self, given: Sequence[str]) -> Iterable[str]:
         return self.live.caches
+
+    def _entry_urls(self, given: Sequence[str]) -> Iterable[str]:
+        for cache in self.live.caches.values():
+            for entry in cache.entries():
+                yield entry.key.decode("latin-1")
 
     def _verb_names(self, given: Sequence[str]) -> Iterable[str]:
         return self._verbs

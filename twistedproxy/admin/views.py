@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.tables import Column, count, duration, percent, size
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from twistedproxy.downstream.connection import Connection
     from twistedproxy.downstream.listener import Listener
     from twistedproxy.forward.routes import Route
+
+#: Entries of a cache that are listed; it may hold millions.
+MOST_ENTRIES: Final = 100
 
 
 class Views:
@@ -204,6 +208,30 @@ class Views:
             ]
 
         return Listing(self.live.caches.items(), columns, row, self.width, empty="no caches")
+
+    def entries(self, cache: Cache) -> Listing[Any]:
+        """A row for each entry of *cache*, as many as people read."""
+        columns = (
+            Column("URL"),
+            Column("STATUS", right=True),
+            Column("SIZE", right=True),
+            Column("AGE", right=True),
+            Column("FRESH"),
+        )
+
+        def row(entry: Any) -> list[str]:
+            now = self.live.clock.wall()
+            ttl = entry.ttl(now)
+            return [
+                entry.key.decode("latin-1"),
+                str(entry.status),
+                size(entry.length),
+                duration(entry.age(now)),
+                f"{duration(ttl)} more" if ttl > 0 else f"stale for {duration(-ttl)}",
+            ]
+
+        shown = itertools.islice(cache.entries(), MOST_ENTRIES)
+        return Listing(((entry.key.decode("latin-1"), entry) for entry in shown), columns, row, self.width, empty="no entries")
 
 
 def destination(route: Route) -> str:

@@ -1,0 +1,112 @@
+"""The state of the proxy as values that JSON can say.  Only reads: what is read knows nothing of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twistedproxy.admin.live import Live
+from twistedproxy.admin.process import usage
+from twistedproxy.admin.views import destination
+from twistedproxy.version import VERSION
+
+if TYPE_CHECKING:
+    from twistedproxy.balance.peer import Peer
+    from twistedproxy.balance.pool import Pool
+    from twistedproxy.cache.cache import Cache
+    from twistedproxy.downstream.listener import Listener
+    from twistedproxy.forward.routes import Route
+
+
+def snapshot(live: Live) -> dict[str, Any]:
+    """
+    Everything that ``/status.json`` says.
+
+    Times of day are seconds since 1970, durations seconds, sizes bytes; counters count from the start of the process.
+    """
+    now = live.clock.wall()
+    for pool in live.pools.values():
+        pool.refresh(live.clock.monotonic())
+    connections = [connection for listener in live.listeners for connection in listener.connections]
+    routes = live.routes.routes
+    return {
+        "version": VERSION,
+        "now": round(now, 3),
+        "started": round(live.started, 3),
+        "uptime": round(now - live.started, 3),
+        "process": usage(),
+        "totals": {
+            "accepted": sum(listener.accepted for listener in live.listeners),
+            "connections": len(connections),
+            "websockets": sum(connection.tunnel is not None for connection in connections),
+            "requests": sum(route.requests for route in routes),
+            "errors": sum(route.errors for route in routes),
+        },
+        "listeners": [_listener(listener) for listener in live.listeners],
+        "routes": [_route(route) for route in routes],
+        "pools": {name: _pool(pool) for name, pool in live.pools.items()},
+        "caches": {name: _cache(cache) for name, cache in live.caches.items()},
+    }
+
+
+def _listener(listener: Listener) -> dict[str, Any]:
+    return {
+        "name": listener.settings.name,
+        "addresses": list(listener.addresses),
+        "tls": listener.settings.tls,
+        "connections": len(listener.connections),
+        "max_connections": listener.settings.max_connections,
+        "accepted": listener.accepted,
+    }
+
+
+def _route(route: Route) -> dict[str, Any]:
+    return {
+        "name": route.name,
+        "to": destination(route),
+        "pool": route.settings.pool,
+        "cache": route.settings.cache,
+        "requests": route.requests,
+        "statuses": {f"{digit}xx": route.statuses[digit] for digit in range(1, 6)},
+        "errors": route.errors,
+    }
+
+
+def _pool(pool: Pool) -> dict[str, Any]:
+    return {
+        "balance": pool.settings.balance,
+        "check": str(pool.settings.check) if pool.settings.check is not None else None,
+        "available": sum(peer.available for peer in pool.peers),
+        "peers": [_peer(peer) for peer in pool.peers],
+    }
+
+
+def _peer(peer: Peer) -> dict[str, Any]:
+    return {
+        "name": peer.name,
+        "state": str(peer.state),
+        "available": peer.available,
+        "why": peer.why,
+        "since": round(peer.since, 3),
+        "weight": peer.weight,
+        "backup": peer.backup,
+        "in_flight": peer.in_flight,
+        "idle": len(peer.idle),
+        "attempts": peer.attempts,
+        "failures": peer.failures,
+        "last_failure": peer.last_failure.name if peer.last_failure is not None else None,
+        "bytes_sent": peer.bytes_sent,
+        "bytes_received": peer.bytes_received,
+        "checks": [
+            {
+                "at": round(check.at, 3),
+                "duration": round(check.duration, 6),
+                "passed": check.passed,
+                "reason": check.reason or None,
+            }
+            for check in peer.last_checks
+        ],
+    }
+
+
+def _cache(cache: Cache) -> dict[str, Any]:
+    return {"max_size": cache.settings.max_size, **cache.stats()}
