@@ -6,7 +6,7 @@ const FIRST = ["Amber", "Basil", "Cedar", "Dahlia", "Ember", "Fern", "Hazel", "I
 const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/chat`;
 let socket = null;
 let delay = 500;
-let name = FIRST[Math.floor(Math.random() * FIRST.length)];
+let name = `${FIRST[Math.floor(Math.random() * FIRST.length)]} ${Math.floor(10 + 90 * Math.random())}`;
 
 function state(text, kind) {
   $("chat-state").textContent = text;

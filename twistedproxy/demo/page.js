@@ -33,12 +33,13 @@ function addPeer(told, weights) {
   const tally = element("span");
   const button = element("button", {}, "Break");
   const bar = element("div", { class: "bar" }, fill, mark);
+  const weight = element("small", {}, `weight ${told.weight}, port ${told.port}`);
   const item = element(
     "li", { class: "peer" },
-    element("span", { class: "who" }, `Peer ${told.name}`, element("small", {}, `weight ${told.weight}, port ${told.port}`)),
+    element("span", { class: "who" }, `Peer ${told.name}`, weight),
     bar, button, element("span", { class: "told" }, chip, tally),
   );
-  const peer = { ...told, expected: told.weight / weights, count: 0, fill, mark, chip, tally, button, bar };
+  const peer = { ...told, expected: told.weight / weights, count: 0, fill, mark, chip, tally, button, weight };
   mark.style.left = `${peer.expected * 100}%`;
   button.addEventListener("click", () => switchPeer(peer));
   peers.set(told.name, peer);
@@ -132,18 +133,32 @@ async function burst() {
 
 // ---- the state of the peers, as the proxy tells it
 
+const KINDS = { up: "good", down: "bad", ejected: "bad" };
+const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+
 async function pollStatus() {
-  let states = new Map();
+  let status = null;
   try {
-    const status = await (await fetch("status.json", { cache: "no-store" })).json();
-    states = new Map(status.pools.find((pool) => pool.name === "app").peers.map((peer) => [peer.name, peer]));
-  } catch { /* without it the chips say so */ }
+    status = await (await fetch("status.json", { cache: "no-store" })).json();
+  } catch { /* the chips say so */ }
+  const told = new Map(status?.pools.app?.peers.map((peer) => [peer.name, peer]));
+  const weights = [...told.values()].reduce((sum, peer) => sum + (peer.available ? peer.weight : 0), 0);
   for (const peer of peers.values()) {
-    const told = states.get(`127.0.0.1:${peer.port}`);
-    peer.chip.textContent = told ? told.state : "state unknown";
-    peer.chip.className = `chip ${told ? (told.state === "up" ? "good" : told.state === "down" ? "bad" : "") : ""}`;
-    peer.chip.title = told?.because ?? "";
+    const live = told.get(`127.0.0.1:${peer.port}`);
+    peer.chip.textContent = live?.state ?? "state unknown";
+    peer.chip.className = `chip ${KINDS[live?.state] ?? ""}`;
+    peer.chip.title = live?.why ?? "";
+    if (!live) continue;
+    // What the shell changes is seen here too: weights, and who takes part at all.
+    peer.expected = live.available && weights ? live.weight / weights : 0;
+    peer.weight.textContent = `weight ${live.weight}, port ${peer.port}`;
+    peer.mark.style.left = `${peer.expected * 100}%`;
   }
+  const totals = status?.totals;
+  $("totals").textContent = totals
+    ? `The proxy now: ${plural(totals.connections, "connection")}, ${plural(totals.websockets, "WebSocket")}, ` +
+      `${plural(totals.requests, "request")} since it started.`
+    : "";
 }
 
 // ---- the slow page
