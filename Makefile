@@ -1,10 +1,10 @@
-# make run: the demo; make test: everything that is tested; make lint; make docs.
+# make run: the demo; make test: everything that is tested; make lint; make docs; make bench: beside nginx, HAProxy and Caddy.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test lint docs
+.PHONY: run test lint docs bench
 
 run: $(VENV)/.installed
 	$(BIN)/twistd -n --pidfile= revproxy -c etc/demo.ini
@@ -20,6 +20,10 @@ lint: $(VENV)/.installed-test
 docs: $(VENV)/.installed
 	$(BIN)/python -m twistedproxy.config.reference > docs/reference.md
 
+# Arguments: make bench BENCH="--only small_get --subjects nginx,ours"
+bench: $(VENV)/.installed-bench
+	$(BIN)/python -m bench $(BENCH)
+
 # Stamped on what says which packages are needed: a second make is quick.
 $(VENV)/.installed: setup.cfg pyproject.toml | $(BIN)/python
 	$(PIP) install --editable .
@@ -27,6 +31,10 @@ $(VENV)/.installed: setup.cfg pyproject.toml | $(BIN)/python
 
 $(VENV)/.installed-test: setup.cfg pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: setup.cfg pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[bench]'
 	@touch $@ $(VENV)/.installed
 
 $(BIN)/python:

@@ -88,7 +88,8 @@ def main(words: Sequence[str] | None = None) -> int:
     files = _raise_file_limit()
     idle_count = min(_IDLE, (files - _OTHER_FILES) // 2)
     heading = [
-        f"Rounds: {arguments.rounds}, {arguments.seconds} s each; subjects on core {cores[-1]}, load and origin on core {cores[0]}."
+        f"Rounds: {arguments.rounds}, {arguments.seconds} s each.",
+        f"Subjects on core {cores[-1]}, load and origin on core {cores[0]}.",
     ]
     if len(cores) == 1:
         heading.append("Note: there is only one core, so the load competes with the subjects.")

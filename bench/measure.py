@@ -7,25 +7,42 @@ nanoseconds instead of ticks.  It covers every thread, also those that have ende
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+_TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _SCHEDULER_CLOCK = 2
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """CPU seconds that the processes have used so far, all threads together."""
-    return sum(time.clock_gettime_ns((~pid << 3) | _SCHEDULER_CLOCK) for pid in pids) / 1e9
+    """CPU seconds that the processes have used so far, all threads together; processes that have ended count nothing."""
+    nanoseconds = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            nanoseconds += time.clock_gettime_ns((~pid << 3) | _SCHEDULER_CLOCK)
+    return nanoseconds / 1e9
+
+
+def core_seconds(cpu: int) -> float:
+    """Seconds for which core *cpu* was not idle since the machine started, whoever used it; ticks of 10 ms."""
+    with open("/proc/stat") as stat:
+        for line in stat:
+            name, *ticks = line.split()
+            if name == f"cpu{cpu}":
+                user, nice, system, _idle, _iowait, *others = map(int, ticks[:8])
+                return (user + nice + system + sum(others)) / _TICKS
+    raise ValueError(f"no core {cpu}")
 
 
 def resident_bytes(pids: Iterable[int]) -> int:
     """Resident memory of the processes in bytes; pages that they share count once for each."""
     total = 0
     for pid in pids:
-        with open(f"/proc/{pid}/statm") as statm:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/statm") as statm:
             total += int(statm.read().split()[1]) * _PAGE
     return total
 
@@ -59,12 +76,17 @@ class Load:
 
 @dataclass(frozen=True)
 class Sample:
-    """One subject under one load in one round; *cpu* is the CPU seconds that it used."""
+    """
+    One subject under one load in one round.
+
+    *cpu* is the CPU seconds that it used; *foreign* the share of its core (0 to 1) that went to other processes meanwhile.
+    """
 
     subject: str
     round: int
     load: Load
     cpu: float
+    foreign: float
 
     @property
     def busy(self) -> float:

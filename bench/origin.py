@@ -55,7 +55,8 @@ http {{
         location = /small {{ return 200 "{small}"; }}
         location = /cached/small {{ add_header Cache-Control "public, max-age=3600"; return 200 "{small}"; }}
         location = /seen {{
-            return 200 "for=$http_x_forwarded_for proto=$http_x_forwarded_proto host=$http_x_forwarded_host turn=$connection_requests";
+            set $forwarded "for=$http_x_forwarded_for proto=$http_x_forwarded_proto host=$http_x_forwarded_host";
+            return 200 "$forwarded turn=$connection_requests";
         }}
         location = /count {{ stub_status; }}
         location = /upload {{

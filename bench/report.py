@@ -9,6 +9,9 @@ from bench.measure import Sample
 from bench.run import DIRECT, Outcome
 from bench.workloads import Cost
 
+#: A share of the subjects' core that others may use without being mentioned.
+_FOREIGN = 0.05
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -113,6 +116,11 @@ def table(outcome: Outcome, subjects: list[str], reference: str) -> str:
     texts = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines]
     texts.insert(1, "| " + " | ".join("-" * width for width in widths) + " |")
     heading = f"### {workload.title}\n"
+    foreign = [each.foreign for each in outcome.samples]
+    if foreign and max(foreign) > _FOREIGN:
+        texts.append(
+            f"\nNote: other processes used the subjects' core too: {median(foreign):.0%} of it, at most {max(foreign):.0%}."
+        )
     notes = sorted({*outcome.notes, *(f"{name}: {why}" for name, why in outcome.failures.items() if ":" in why)})
     return "\n".join([heading, *texts, *(f"\nNote: {note}" for note in notes)]) + "\n"
 
@@ -152,6 +160,7 @@ def _sample(sample: Sample) -> dict[str, object]:
         "units": sample.load.units,
         "seconds": sample.load.seconds,
         "cpu": sample.cpu,
+        "foreign": sample.foreign,
         "p50": sample.load.p50,
         "p99": sample.load.p99,
         "errors": sample.load.errors,

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bench.certificates import Certificate
 from bench.loads.tools import LoadFailed
-from bench.measure import Sample, cpu_seconds, resident_bytes
+from bench.measure import Sample, core_seconds, cpu_seconds, resident_bytes
 from bench.origin import Origin, start_answers
 from bench.processes import Process, Unavailable, free_ports
 from bench.subjects.subject import Site, Subject
@@ -161,11 +161,12 @@ def _answer_check(workload: Workload, plain: int, secure: int) -> list[str]:
 
 
 def _measured(bench: Bench, workload: Workload, running: _Running, turn: int) -> Sample:
-    before = running.target.cpu()
+    core, before, started = core_seconds(bench.subject_cpu), running.target.cpu(), time.perf_counter()
     load = workload.run(running.target, bench.seconds)
     used = running.target.cpu() - before
+    foreign = (core_seconds(bench.subject_cpu) - core - used) / (time.perf_counter() - started)
     if not load.units:
         raise LoadFailed("no unit of work was completed")
     if load.errors > load.units // 100:
         raise LoadFailed(f"{load.errors} errors with {load.units} units")
-    return Sample(running.subject, turn, load, used if load.cpu is None else load.cpu)
+    return Sample(running.subject, turn, load, used if load.cpu is None else load.cpu, max(0.0, foreign))

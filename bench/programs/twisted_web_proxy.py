@@ -9,6 +9,7 @@ It asks its origin for a new connection with every request, and hands the origin
 from __future__ import annotations
 
 import sys
+from urllib.parse import quote
 
 from twisted.internet import endpoints, reactor
 from twisted.web.http import Request
@@ -19,18 +20,20 @@ from twisted.web.server import Site
 class ForwardingResource(ReverseProxyResource):
     """A ReverseProxyResource that says for whom it asks."""
 
+    def __init__(self, host: str, port: int, path: bytes) -> None:
+        ReverseProxyResource.__init__(self, host, port, path)
+
     def getChild(self, path: bytes, request: Request) -> ReverseProxyResource:
         """The resource for one more segment of the path."""
-        child = super().getChild(path, request)
-        return ForwardingResource(child.host, child.port, child.path, child.reactor)
+        return ForwardingResource(self.host, self.port, self.path + b"/" + quote(path, safe="").encode())
 
-    def render(self, request: Request) -> int:
+    def render(self, request: Request) -> object:
         """Add the fields that nginx's configuration adds, and forward."""
         headers = request.requestHeaders
         headers.setRawHeaders(b"X-Forwarded-For", [request.getClientAddress().host.encode()])
         headers.setRawHeaders(b"X-Forwarded-Proto", [b"https" if request.isSecure() else b"http"])
         headers.setRawHeaders(b"X-Forwarded-Host", headers.getRawHeaders(b"Host", [b""])[:1])
-        return super().render(request)
+        return ReverseProxyResource.render(self, request)
 
 
 def serve(http: str, https: str, origin: str, chain: str, key: str) -> None:

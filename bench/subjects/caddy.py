@@ -23,7 +23,7 @@ class Caddy:
     features = frozenset({Feature.HTTP, Feature.TLS, Feature.WEBSOCKET})
 
     def version(self) -> str:
-        return f"Caddy {first_line('caddy', 'version').split()[0]}"
+        return f"Caddy {first_line('caddy', 'version')}"
 
     def command(self, site: Site) -> Command:
         routes = [
