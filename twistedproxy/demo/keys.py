@@ -21,7 +21,7 @@ def shell_key(directory: Path) -> Path:
     :raises OSError: a file cannot be read or written
     :raises ValueError: what stands in the file is no private key
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     private, public = directory / PRIVATE, directory / PUBLIC
     if private.exists():
         key = load_ssh_private_key(private.read_bytes(), None)
