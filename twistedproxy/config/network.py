@@ -18,7 +18,7 @@ MAX_WEIGHT: Final = 65535
 
 # Labels of RFC 952/1123 and the underscore, which container networks use.
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*")
-_AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>.*))?")
+_AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>[^:]*))?")
 # RFC 3986 §3.3: segments of pchar, split by slashes.
 _PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -32,7 +32,8 @@ def host(text: str) -> str:
     lower = text.lower()
     if lower.startswith("["):
         try:
-            return f"[{ipaddress.IPv6Address(lower.removeprefix('[').removesuffix(']')).compressed}]"
+            # A zone (RFC 4007) has a meaning on one machine only.
+            return f"[{ipaddress.IPv6Address(lower.removeprefix('[').removesuffix(']').replace('%', ' ')).compressed}]"
         except ValueError:
             raise BadValue(f"{text!r} is not an IPv6 address in brackets", "write for instance [2001:db8::1]") from None
     if not lower:
@@ -117,7 +118,7 @@ def listen_address(text: str, at: Context) -> Address:
             where = _interface(where)
         return Tcp(where, port(number, minimum=0))
     if colon and scheme == "unix":
-        path, *options = rest.split()
+        path, *options = rest.split() or [""]
         if not path:
             raise BadValue(f"{text!r} has no path", "write unix:/run/site.sock")
         mode = 0o666

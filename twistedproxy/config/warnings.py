@@ -16,7 +16,7 @@ from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import write_duration, write_size
 from twistedproxy.config.sections import Built, Draft
-from twistedproxy.settings import CacheSettings, PoolSettings, RouteSettings, TlsSettings
+from twistedproxy.settings import CacheSettings, PoolSettings, RouteKnobs, RouteSettings, TlsSettings
 
 _EXPIRES_SOON: Final = datetime.timedelta(days=14)
 _DOLLAR_NAME: Final = re.compile(r"\$([a-z_]+)")
@@ -51,6 +51,8 @@ def of(draft: Draft) -> list[Problem]:
         found += _cache(each.section, each.value)
     for each in draft.built["route"]:
         found += _route(each.section, each.value, draft)
+    for each in (*draft.built["defaults"], *draft.built["route"]):
+        found += _edits(each.section, each.value)
     for kind in ("shell", "status"):
         for each in draft.built[kind]:
             found += _private(each)
@@ -120,7 +122,7 @@ def _pool(section: Section, pool: PoolSettings) -> Iterator[Problem]:
     elif pool.check_timeout > pool.check_interval:
         yield section.problem(
             "check_timeout" if section.gives("check_timeout") else "check_interval",
-            f"a check may take {write_duration(pool.check_timeout)}, and the next begins after {write_duration(pool.check_interval)}",
+            f"a check may take {write_duration(pool.check_timeout)}, the next begins after {write_duration(pool.check_interval)}",
             "make check_timeout shorter than check_interval",
         )
     elif pool.check.kind == "tcp":
@@ -157,19 +159,22 @@ def _route(section: Section, route: RouteSettings, draft: Draft) -> Iterator[Pro
         yield section.problem("cache_valid", "has no effect without cache", "add cache = NAME, or remove the line")
     elif section.gives("websocket_idle_timeout") and route.websocket == "no":
         yield section.problem("websocket_idle_timeout", "has no effect: websocket is no", "remove the line")
-    for key, edits in (("request_headers", route.request_headers), ("response_headers", route.response_headers)):
-        for number, edit in enumerate(edits):
-            if section.gives(key) and (named := _BRACE_NAME.search(edit.value)):
-                line = section.entries[key].items[number].line
-                yield section.problem(
-                    key, f"{named[0]} is sent as it stands: header fields are no templates", "write plain text", line
-                )
     doors = [door for door in draft.values("listen") if not route.listen or door.name in route.listen]
     if route.match.scheme is not None and not any((door.tls is not None) == (route.match.scheme == "https") for door in doors):
         needed = "has tls" if route.match.scheme == "https" else "is without tls"
         yield section.problem(
             "", f"is never reached: none of its listeners {needed}", "add a listener, or take the scheme off the title"
         )
+
+
+def _edits(section: Section, knobs: RouteKnobs) -> Iterator[Problem]:
+    for key, edits in (("request_headers", knobs.request_headers), ("response_headers", knobs.response_headers)):
+        for number, edit in enumerate(edits):
+            if section.gives(key) and (named := _BRACE_NAME.search(edit.value)):
+                line = section.entries[key].items[number].line
+                yield section.problem(
+                    key, f"{named[0]} is sent as it stands: header fields are no templates", "write plain text", line
+                )
 
 
 def _private(built: Built) -> Iterator[Problem]:

@@ -1,0 +1,112 @@
+"""The effective configuration loads back to the same settings, and the manual says what the program does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.config.sites import SMALL, loaded
+from twistedproxy.config.effective import effective
+from twistedproxy.config.reference import reference
+from twistedproxy.settings import Settings
+
+EVERYTHING = """\
+[site]
+state_dir = state
+[defaults]
+max_body = 0
+tries = 7
+response_headers =
+    remove Server
+    set X-Note a \\; b ${NOTE}
+cache = c
+[listen http]
+on =
+    tcp:8080
+    unix:run/http.sock mode=600
+trusted_proxies = 10.0.0.0/8 ::1
+[listen https]
+on = tcp:[::1]:8443
+tls = t
+[tls t]
+self_signed = localhost *.example.com
+versions = TLSv1.3
+[pool app]
+servers =
+    a:1 weight=3
+    https://b backup
+    unix:app.sock down
+    [::1]:80
+check = GET /health?a=b
+check_expect = 200-299 304
+check_interval = 250ms
+check_timeout = 100ms
+[cache c]
+directory = cache
+max_size = 1000k
+memory = 1
+max_entry = 4k
+[route /]
+pool = app
+cache_valid =
+    200 301 10m
+    404 1m
+host = upstream
+[route http://*.Example.com:8080/caf%C3%A9/]
+redirect = 308 https://{host}{uri}
+[route /plain]
+pool = app
+cache =
+listen = http https
+strip_prefix = /pl
+[app demo]
+run = twisted.application.service:MultiService
+[status]
+on = tcp:127.0.0.1:8404
+[log access]
+file = access.log
+format = {client} $${{x}} \\# {header.User-Agent}
+[log out]
+file = -
+format = json
+"""
+
+
+def loaded_back(settings: Settings) -> Settings:
+    """What the effective configuration says, read somewhere else and without environment."""
+    return loaded(effective(settings), name="/elsewhere/other.ini").settings
+
+
+def test_the_effective_configuration_loads_back_to_the_same() -> None:
+    settings = loaded(EVERYTHING, {"NOTE": "${HOME} # \\; x"}).settings
+    assert settings.routes[0].response_headers[1].value == "a ; b ${HOME} # \\; x"
+    assert loaded_back(settings) == settings
+    assert loaded_back(loaded(SMALL).settings) == loaded(SMALL).settings
+
+
+def test_the_effective_configuration_says_what_is_inherited_and_what_is_default() -> None:
+    text = effective(loaded(EVERYTHING, {"NOTE": ""}).settings)
+    assert "[defaults]" not in text
+    assert text.count("\ntries = 7\n") == 3
+    assert "\nkeepalive_timeout = 75s\n" in text
+    assert "\nstate_dir = /srv/state\n" in text
+
+
+@given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1).map(str.strip).filter(bool))
+def test_any_value_that_the_environment_gives_is_written_back(value: str) -> None:
+    settings = loaded(SMALL + "response_headers = set X-A ${A}\n", {"A": value}).settings
+    assert loaded_back(settings) == settings
+
+
+def test_the_manual_is_generated_from_the_settings() -> None:
+    written = Path(__file__, "../../../docs/reference.md").resolve().read_text("utf-8")
+    assert written == reference(), "docs/reference.md is out of date: run `make docs`"
+
+
+def test_the_example_of_the_manual_is_a_site() -> None:
+    manual = Path(__file__, "../../../docs/configuration.md").resolve().read_text("utf-8")
+    found = loaded(manual.split("```ini\n")[1].split("```")[0])
+    assert found.warnings == ()
+    assert [server.weight for server in found.settings.pools["app"].servers] == [3, 1]
