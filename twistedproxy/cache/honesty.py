@@ -1,0 +1,66 @@
+"""What the cache did, said to the client: the member of Cache-Status (RFC 9211) and the word of X-Cache-Status."""
+
+from __future__ import annotations
+
+from twistedproxy.cache.outcomes import LookupVerdict, Outcome, StoreVerdict
+
+_STORED = frozenset((StoreVerdict.STORED, StoreVerdict.FRESHENED, StoreVerdict.UPDATED))
+
+
+def cache_status(
+    name: bytes,
+    verdict: LookupVerdict,
+    outcome: Outcome,
+    *,
+    ttl: int | None = None,
+    fwd_status: int | None = None,
+    stored: StoreVerdict | None = None,
+) -> bytes:
+    """
+    The member that this cache adds to Cache-Status (RFC 9211 §2).
+
+    :param name: how this cache calls itself, a token
+    :param verdict: why the request was answered from the cache, or not
+    :param outcome: what the lookup said should be done
+    :param ttl: seconds of freshness left of the response that goes out, negative when stale
+    :param fwd_status: the status with which the peer answered; said where it differs from what the client sees
+    :param stored: what became of the peer's answer; a refusal is said as ``detail``
+    """
+    parts = [name]
+    if outcome is Outcome.SERVE or outcome is Outcome.NOT_MODIFIED:
+        parts.append(b"hit")
+    elif outcome is Outcome.UNAVAILABLE:
+        # §2.2: nothing was forwarded, and nothing hit: neither parameter applies.
+        parts.append(b"detail=only-if-cached")
+    else:
+        parts.append(b"fwd=" + verdict.fwd)
+        if fwd_status is not None:
+            parts.append(b"fwd-status=%d" % fwd_status)
+        if stored in _STORED:
+            parts.append(b"stored")
+        elif outcome is Outcome.PASS:
+            parts.append(b"detail=" + _token(verdict.name))
+        elif stored is not None:
+            parts.append(b"detail=" + _token(stored.name))
+    if ttl is not None:
+        parts.append(b"ttl=%d" % ttl)
+    return b"; ".join(parts)
+
+
+def _token(name: str) -> bytes:
+    return name.lower().replace("_", "-").encode("ascii")
+
+
+def status_word(verdict: LookupVerdict, outcome: Outcome, fwd_status: int | None = None) -> bytes:
+    """
+    The word of X-Cache-Status: HIT, STALE, REVALIDATED, EXPIRED, MISS or BYPASS.
+
+    :param fwd_status: the status with which the peer answered
+    """
+    if outcome is Outcome.SERVE or outcome is Outcome.NOT_MODIFIED:
+        return b"STALE" if verdict is LookupVerdict.STALE_ACCEPTED else b"HIT"
+    if outcome is Outcome.PASS:
+        return b"BYPASS"
+    if outcome is Outcome.REVALIDATE:
+        return b"REVALIDATED" if fwd_status == 304 else b"EXPIRED"
+    return b"EXPIRED" if verdict.fwd in (b"stale", b"request") else b"MISS"

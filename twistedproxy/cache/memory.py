@@ -1,0 +1,116 @@
+"""The hot tier: small entries with their bodies in memory, the least recently used go first."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from twistedproxy.cache.entry import BLOCK, Entry
+from twistedproxy.cache.key import Values, selecting_values
+from twistedproxy.message import Headers
+
+#: What an entry occupies besides its body and the text of its fields, about.
+_OVERHEAD: Final = 2048
+#: What may be kept in ``Entry.prepared``.
+_PREPARED: Final = 16 * 1024
+
+Place = bytes | tuple[bytes, Values]
+
+
+def cost(entry: Entry) -> int:
+    """The bytes of memory that *entry* is counted with."""
+    text = sum(len(name) + len(value) + 64 for name, value in entry.headers)
+    return _OVERHEAD + len(entry.key) + text + entry.length + min(entry.length, _PREPARED)
+
+
+def _place(entry: Entry) -> Place:
+    return (entry.key, entry.facts.values) if entry.facts.names else entry.key
+
+
+class Memory:
+    """
+    Entries by primary key, or by primary key and what the request said in the fields of Vary.
+
+    :param limit: bytes
+    :ivar bytes: what the entries occupy, about
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.bytes = 0
+        self._entries: OrderedDict[Place, Entry] = OrderedDict()
+        # For keys with variants: the names of Vary, and what is stored of them.
+        self._variants: dict[bytes, tuple[tuple[bytes, ...], set[Values]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: bytes, asked: Headers) -> Entry | None:
+        """The entry for *key* that a request with the fields *asked* selects; it counts as used."""
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._entries.move_to_end(key)
+            return entry
+        variants = self._variants.get(key)
+        if variants is None:
+            return None
+        place = (key, selecting_values(variants[0], asked))
+        entry = self._entries.get(place)
+        if entry is not None:
+            self._entries.move_to_end(place)
+        return entry
+
+    def put(self, entry: Entry) -> None:
+        """Keeps *entry* if it is small enough; whatever it replaces goes in any case."""
+        names, values = entry.facts.names, entry.facts.values
+        self._supersede(entry.key, names, values)
+        size = cost(entry)
+        if entry.body is None or entry.length > BLOCK or size > self.limit // 4:
+            return
+        if names:
+            self._variants.setdefault(entry.key, (names, set()))[1].add(values)
+        self._entries[_place(entry)] = entry
+        self.bytes += size
+        while self.bytes > self.limit:
+            self._drop(next(iter(self._entries)))
+
+    def _supersede(self, key: bytes, names: tuple[bytes, ...], values: Values) -> None:
+        known = self._variants.get(key)
+        if known is None or known[0] != names:
+            # Without variants, or with variants by other fields: what was known of this key is superseded.
+            self.remove(key)
+        elif values in known[1]:
+            self._drop((key, values))
+
+    def holds(self, entry: Entry) -> bool:
+        """Whether *entry* itself is kept."""
+        return self._entries.get(_place(entry)) is entry
+
+    def remove(self, key: bytes) -> int:
+        """Drops everything that is kept for *key*; returns how many entries that was."""
+        places: list[Place] = [key] if key in self._entries else []
+        places += [(key, values) for values in self._variants.get(key, ((), ()))[1]]
+        for place in places:
+            self._drop(place)
+        return len(places)
+
+    def discard(self, entry: Entry) -> None:
+        """Drops *entry* itself, if it is still kept."""
+        if self.holds(entry):
+            self._drop(_place(entry))
+
+    def clear(self) -> None:
+        """Drops everything."""
+        self._entries.clear()
+        self._variants.clear()
+        self.bytes = 0
+
+    def _drop(self, place: Place) -> None:
+        entry = self._entries.pop(place)
+        self.bytes -= cost(entry)
+        if type(place) is tuple:
+            key, values = place
+            kept = self._variants[key][1]
+            kept.discard(values)
+            if not kept:
+                del self._variants[key]

@@ -1,0 +1,185 @@
+"""
+Upkeep of the files of a cache, in slices between which others get their turn: what is there is found after a start,
+what nobody asked for goes, and what is beyond max_size.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from twistedproxy.cache.files import remove_file
+from twistedproxy.cache.index import pages
+from twistedproxy.cache.store import Store
+from twistedproxy.clock import Clock
+
+_SHARD: Final = re.compile(r"[0-9a-f]{2}")
+_FILE: Final = re.compile(r"([0-9a-f]{30})(?:-([0-9a-f]{16})\.body)?")
+_PART: Final = re.compile(r"([0-9]+)-[0-9a-f]{16}\.part")
+_CLEARED: Final = re.compile(r"cleared-[0-9a-f]{16}")
+
+#: A file aside whose process seems to live is nevertheless a leftover this many seconds after its last write.
+_ABANDONED: Final = 24 * 3600.0
+#: Files that are looked at, or removed, before others get their turn.
+_SLICE: Final = 32
+#: Files that are removed at once when something was stored and there is no room.
+_AT_ONCE: Final = 8
+#: Seconds that slices may take one after the other before others get their turn.
+_TURN: Final = 0.002
+#: Seconds between two rounds of upkeep.
+_ROUND: Final = 10.0
+
+
+class Upkeep:
+    """
+    Keeps the directory of a cache within its bounds.
+
+    :param max_size: bytes on disk
+    :param inactive: seconds
+    :ivar complete: every file that was there at the start has been seen
+    """
+
+    def __init__(self, store: Store, max_size: int, inactive: float, clock: Clock, reactor: IReactorTime) -> None:
+        self.complete = False
+        self._store = store
+        self._max_size = max_size
+        self._inactive = inactive
+        self._clock = clock
+        self._reactor = reactor
+        self._work: Iterator[None] = iter(())
+        self._call: IDelayedCall | None = None
+
+    def start(self) -> None:
+        """Begins to look at what is there; returns at once."""
+        if self._call is None:
+            self._work = self.scan()
+            self._call = self._reactor.callLater(0, self._turn)
+
+    def stop(self) -> None:
+        """Nothing more is done."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _turn(self) -> None:
+        started = self._clock.monotonic()
+        delay = 0.0
+        for _ in range(_SLICE):
+            try:
+                next(self._work)
+            except StopIteration:
+                self._work = self._round()
+                delay = _ROUND
+                break
+            if self._clock.monotonic() - started > _TURN:
+                break
+        self._call = self._reactor.callLater(delay, self._turn)
+
+    def make_room(self) -> None:
+        """After something was stored: removes a few files at once if there is no room; the next round does the rest."""
+        for _ in range(_AT_ONCE):
+            if self._store.index.bytes <= self._max_size or not self.trim_one():
+                return
+
+    def _round(self) -> Iterator[None]:
+        yield from self._scan_aside()
+        yield from self.trim()
+
+    def trim(self) -> Iterator[None]:
+        """Removes, slice by slice, what nobody asked for and what is beyond max_size, the least recently used first."""
+        removed = 0
+        while self.trim_one():
+            removed += 1
+            if removed % _SLICE == 0:
+                yield
+
+    def trim_one(self) -> bool:
+        """Removes the least recently used file if it has to go; says whether it had."""
+        oldest = self._store.index.oldest()
+        if oldest is None:
+            return False
+        name, record = oldest
+        if self._store.index.bytes <= self._max_size and record.used + self._inactive > self._clock.wall():
+            return False
+        self._store.remove(name)
+        return True
+
+    def scan(self) -> Iterator[None]:
+        """Finds, slice by slice, the files of earlier runs; what is not ours is left alone."""
+        yield from self._scan_aside()
+        for shard in self._directories():
+            for number, entry in enumerate(self._files(os.path.join(self._store.directory, shard)), 1):
+                self._found(shard, entry)
+                if number % _SLICE == 0:
+                    yield
+            yield
+        self.complete = True
+
+    def _directories(self) -> list[str]:
+        return sorted(entry.name for entry in self._files(self._store.directory) if _SHARD.fullmatch(entry.name))
+
+    def _files(self, directory: str) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(directory) as entries:
+                return list(entries)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            self._store.troubles.report("the cache directory cannot be read", error)
+            return []
+
+    def _found(self, shard: str, entry: os.DirEntry[str]) -> None:
+        found = _FILE.fullmatch(entry.name)
+        if found is None:
+            return
+        try:
+            about = entry.stat(follow_symlinks=False)
+        except OSError:
+            return  # It went in the meantime.
+        name, token = shard + found[1], found[2]
+        index = self._store.index
+        known = index.get(name)
+        used = min(about.st_mtime, self._clock.wall())
+        if known is None:
+            index.put(name, pages(about.st_size), used, () if token is None else (token,), whole=token is None)
+        elif token is None and not known.whole:
+            index.put(name, known.size + pages(about.st_size), used, known.bodies)
+        elif token is not None and token not in known.bodies:
+            index.put(name, known.size + pages(about.st_size), known.used, (*known.bodies, token), known.whole)
+
+    def _scan_aside(self) -> Iterator[None]:
+        for entry in self._files(self._store.aside):
+            found = _PART.fullmatch(entry.name)
+            if found is not None and entry.path not in self._store.writing and self._is_leftover(int(found[1]), entry):
+                remove_file(entry.path)
+            elif _CLEARED.fullmatch(entry.name):
+                yield from self._empty(entry.path)
+            yield
+
+    def _empty(self, directory: str) -> Iterator[None]:
+        for number, entry in enumerate(self._files(directory), 1):
+            if _FILE.fullmatch(entry.name):
+                remove_file(entry.path)
+            if number % _SLICE == 0:
+                yield
+        with contextlib.suppress(OSError):  # What is not ours keeps the directory.
+            os.rmdir(directory)
+
+    def _is_leftover(self, process: int, entry: os.DirEntry[str]) -> bool:
+        if process == os.getpid():
+            return True
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            pass  # Somebody else's process: it lives.
+        try:
+            return self._clock.wall() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED
+        except OSError:
+            return False
