@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
+from socket import AF_INET6
 from typing import Any, Final, cast
 
 from OpenSSL import SSL
@@ -18,13 +20,7 @@ from treq.client import HTTPClient
 from twisted.internet import error as net
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import (
-    HostnameEndpoint,
-    TCP4ClientEndpoint,
-    TCP6ClientEndpoint,
-    UNIXClientEndpoint,
-    wrapClientTLS,
-)
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.interfaces import (
     IOpenSSLClientConnectionCreator,
     IProtocol,
@@ -34,22 +30,36 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import Certificate, CertificateOptions, optionsForClientTLS, platformTrust, trustRootFromCertificates
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory, IResponse
+from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from twistedproxy.addresses import Address, Unix
+from twistedproxy.addresses import Address, Tcp, Unix
 from twistedproxy.settings import CheckSettings, PoolSettings, ServerSettings, StatusRanges
+from twistedproxy.transport.names import Answered, Resolved
 
 #: Bytes of an answer's body that are read, so that the peer can end it in peace.
 BODY_READ: Final = 64 * 1024
 #: Seconds after the end of a check at which its connection is cut, if the peer has not let it be closed.
 GRACE: Final = 1.0
 
+_WORDS: Final[dict[type[BaseException], str]] = {
+    net.ConnectionRefusedError: "connection refused",
+    net.DNSLookupError: "name not found",
+    net.TimeoutError: "connection timed out",
+    net.TCPTimedOutError: "connection timed out",
+    VerificationError: "certificate is for another name",
+    net.ConnectionClosed: "connection closed before the answer was complete",
+}
+
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+
+
+Resolve = Callable[[str, int, Answered], None]
 
 
 class ProbeFailed(Exception):
@@ -64,11 +74,13 @@ class Probe:
     otherwise.  Making a probe reads the file that ``ca`` names: OSError when it cannot be read, ValueError when there is no
     certificate in it.
 
-    *reactor* connects (TCP, unix) and resolves names.
+    *reactor* connects, and *resolve* looks up names, as :meth:`twistedproxy.transport.names.Names.resolve` does: what is
+    checked are the addresses that requests go to.
     """
 
-    def __init__(self, reactor: Any, check: CheckSettings, settings: PoolSettings) -> None:
+    def __init__(self, reactor: Any, resolve: Resolve, check: CheckSettings, settings: PoolSettings) -> None:
         self._reactor = reactor
+        self._resolve = resolve
         self._check = check
         self._settings = settings
         self._trust = trustRootFromCertificates(read_certificates(settings.ca)) if settings.ca else platformTrust()
@@ -78,17 +90,14 @@ class Probe:
         return Deferred.fromCoroutine(self._judge(server))
 
     async def _judge(self, server: ServerSettings) -> None:
-        endpoint = endpoint_for(self._reactor, server.address)
-        if server.tls and self._check.kind == "http":
-            endpoint = wrapClientTLS(self._tls_towards(server.address), endpoint)
-        connection = _OneConnection(endpoint)
+        connection = _OneConnection(self._endpoint(server.address))
         try:
             if self._check.kind == "tcp":
                 await connection.connect(Factory.forProtocol(Protocol))
                 connection.lose()
             else:
                 await self._ask(server, connection)
-        except (CancelledError, ProbeFailed):
+        except (CancelledError, net.ConnectingCancelledError, ProbeFailed):
             raise
         except Exception as error:
             raise ProbeFailed(in_few_words(error)) from error
@@ -97,13 +106,15 @@ class Probe:
 
     async def _ask(self, server: ServerSettings, connection: _OneConnection) -> None:
         """Send the request, and wait for the answer and for its body (or BODY_READ of it)."""
-        scheme = "https" if server.tls else "http"
-        authority = authority_of(server)
-        client = HTTPClient(Agent.usingEndpointFactory(self._reactor, connection))
+        if server.tls:
+            connection.secure(self._tls_towards(server.address), self._reactor)
+        url = f"{'https' if server.tls else 'http'}://peer{self._check.target}"
+        client = HTTPClient(_Verbatim(Agent.usingEndpointFactory(self._reactor, connection), url))
+        host = self._settings.check_host or authority_of(server)
         response = await client.request(
             self._check.method,
-            f"{scheme}://{authority}{self._check.target}",
-            headers=Headers({"Host": [self._settings.check_host or authority], "User-Agent": ["revproxy (check)"]}),
+            "http://peer/",
+            headers=Headers({"Host": [host], "User-Agent": ["revproxy (check)"]}),
             allow_redirects=False,
             unbuffered=True,
             reactor=self._reactor,
@@ -112,6 +123,11 @@ class Probe:
         if not is_expected(response.code, self._settings.check_expect):
             raise ProbeFailed(f"status {response.code}")
 
+    def _endpoint(self, address: Address) -> IStreamClientEndpoint:
+        if isinstance(address, Unix):
+            return UNIXClientEndpoint(self._reactor, address.path)
+        return _ByName(self._reactor, self._resolve, address)
+
     def _tls_towards(self, address: Address) -> IOpenSSLClientConnectionCreator:
         name = self._settings.server_name or ("localhost" if isinstance(address, Unix) else address.host)
         tls = self._tls.get(name)
@@ -119,17 +135,6 @@ class Probe:
             tls = optionsForClientTLS(name, trustRoot=self._trust) if self._settings.verify else _Unverified(name)
             self._tls[name] = tls
         return tls
-
-
-def endpoint_for(reactor: Any, address: Address) -> IStreamClientEndpoint:
-    """Where to connect for *address*; names are resolved at each connection."""
-    if isinstance(address, Unix):
-        return UNIXClientEndpoint(reactor, address.path)
-    if isIPAddress(address.host):
-        return TCP4ClientEndpoint(reactor, address.host, address.port)
-    if isIPv6Address(address.host):
-        return TCP6ClientEndpoint(reactor, address.host, address.port)
-    return HostnameEndpoint(reactor, address.host, address.port)
 
 
 def authority_of(server: ServerSettings) -> str:
@@ -156,32 +161,57 @@ def read_certificates(path: str) -> list[Certificate]:
 
 
 def in_few_words(error: BaseException) -> str:
-    """The reason why a check failed, for logs and tables: ``connection refused``, ``certificate expired`` …"""
+    """The reason why a check failed, for logs and tables: ``connection refused``, ``name not found`` …"""
     # The failures of twisted.web say little themselves and carry what lies beneath.
-    beneath = getattr(error, "reasons", None)
-    if beneath:
-        return in_few_words(beneath[-1].value)
-    if isinstance(error, net.ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(error, net.DNSLookupError):
-        return "name not found"
-    if isinstance(error, (net.TimeoutError, net.TCPTimedOutError)):
-        return "connection timed out"
-    if isinstance(error, net.ConnectError) and error.osError:
-        return os.strerror(error.osError).lower()
-    if isinstance(error, VerificationError):
-        return "certificate is for another name"
+    beneath: list[Failure] | None = getattr(error, "reasons", None)
+    if beneath is not None:
+        known = [words for failure in beneath if (words := _known(failure.value)) is not None]
+        return known[0] if known else "the answer is not HTTP"
+    return _known(error) or f"{type(error).__name__}: {error}"
+
+
+def _known(error: BaseException | None) -> str | None:
     if isinstance(error, SSL.Error):
         return _tls_words(error)
-    if isinstance(error, net.ConnectionClosed):
-        return "connection closed before the answer was complete"
-    return f"{type(error).__name__}: {error}"
+    if isinstance(error, net.ConnectError) and type(error) not in _WORDS and error.osError:
+        return os.strerror(error.osError).lower()
+    return next((words for kind, words in _WORDS.items() if isinstance(error, kind)), None)
 
 
 def _tls_words(error: SSL.Error) -> str:
-    queue = error.args[0] if error.args and isinstance(error.args[0], list) else []
-    words = str(queue[-1][-1]) if queue else "connection closed"
-    return f"certificate: {words}" if words.startswith("certificate verify") else f"TLS handshake failed: {words}"
+    queue = error.args[0] if error.args else []
+    words = str(queue[-1][-1]) if queue else "the connection was closed"
+    return "certificate could not be verified" if words == "certificate verify failed" else f"TLS handshake failed: {words}"
+
+
+@implementer(IStreamClientEndpoint)
+class _ByName:
+    """
+    The first address of a name that takes a connection.
+
+    Twisted's HostnameEndpoint asks the reactor's resolver at each connection, and refuses names that are no host names by
+    IDNA (``my_app``), which the resolvers of containers know none the less.
+    """
+
+    def __init__(self, reactor: Any, resolve: Resolve, address: Tcp) -> None:
+        self._reactor = reactor
+        self._resolve = resolve
+        self._address = address
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        return Deferred.fromCoroutine(self._connect(protocolFactory))
+
+    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
+        found: Deferred[Resolved] = Deferred()
+        self._resolve(self._address.host, self._address.port, found.callback)
+        problem: Exception = net.DNSLookupError(f"no address for {self._address}")
+        for family, (host, port, *_) in await found:
+            endpoint = TCP6ClientEndpoint if family == AF_INET6 else TCP4ClientEndpoint
+            try:
+                return await endpoint(self._reactor, host, port).connect(factory)
+            except net.ConnectError as error:
+                problem = error
+        raise problem
 
 
 @implementer(IAgentEndpointFactory, IStreamClientEndpoint)
@@ -190,26 +220,47 @@ class _OneConnection:
 
     def __init__(self, endpoint: IStreamClientEndpoint) -> None:
         self._endpoint = endpoint
-        self._protocol: Any = None
+        self._secured: Callable[[IProtocolFactory], IProtocolFactory] | None = None
+        self._transport: Any = None
+
+    def secure(self, tls: IOpenSSLClientConnectionCreator, clock: Any) -> None:
+        """TLS is spoken from the first byte on."""
+        self._secured = lambda factory: TLSMemoryBIOFactory(tls, True, factory, clock)
 
     def endpointForURI(self, uri: URI) -> _OneConnection:
         return self
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        def connected(protocol: IProtocol) -> IProtocol:
-            self._protocol = protocol
-            return protocol
+        def connected(protocol: Any) -> IProtocol:
+            inner = protocol if self._secured is None else protocol.wrappedProtocol
+            self._transport = inner.transport
+            return cast(IProtocol, inner)
 
-        return self._endpoint.connect(protocolFactory).addCallback(connected)
+        factory = protocolFactory if self._secured is None else self._secured(protocolFactory)
+        return self._endpoint.connect(factory).addCallback(connected)
 
     def lose(self) -> None:
         """Close it, once all is sent and the peer agrees."""
-        self._protocol.transport.loseConnection()
+        self._transport.loseConnection()
 
     def cut(self) -> None:
         """Close it now, whoever disagrees; nothing happens when it never stood or is closed."""
-        if self._protocol is not None:
-            self._protocol.transport.abortConnection()
+        if self._transport is not None:
+            self._transport.abortConnection()
+
+
+@implementer(IAgent)
+class _Verbatim:
+    """An Agent that asks for one URL: what treq makes of a URL is not what site.ini says, byte for byte."""
+
+    def __init__(self, agent: Agent, url: str) -> None:
+        self._agent = agent
+        self._url = url.encode()
+
+    def request(
+        self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
+    ) -> Deferred[IResponse]:
+        return self._agent.request(method, self._url, headers, bodyProducer)
 
 
 @implementer(IOpenSSLClientConnectionCreator)
