@@ -25,6 +25,7 @@ _UNSAFE: Final = re.compile(rb"[^ !#-\[\]-~]")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 #: Names whose values are numbers in JSON; times are null when the exchange did not come so far.
 _NUMBERS: Final = (
+    "client_port",
     "status",
     "bytes_sent",
     "bytes_received",
@@ -34,25 +35,25 @@ _NUMBERS: Final = (
     "response_time",
     "upgrade_time",
 )
-#: The other names of JSON, in the order in which people look for them; empty ones are left out.
+#: The other names of JSON, in the order in which people look for them; those that do not apply are left out.
 _TEXTS: Final = (
-    "time_iso",
-    "client",
-    "client_port",
-    "scheme",
-    "host",
-    "port",
-    "method",
-    "uri",
-    "protocol",
-    "header.referer",
-    "header.user-agent",
-    "route",
-    "pool",
-    "peer",
-    "cache_status",
-    "error",
+    ("client", "client"),
+    ("scheme", "scheme"),
+    ("host", "host"),
+    ("port", "port"),
+    ("method", "method"),
+    ("uri", "uri"),
+    ("protocol", "protocol"),
+    ("header.referer", "referer"),
+    ("header.user-agent", "user_agent"),
+    ("route", "route"),
+    ("pool", "pool"),
+    ("peer", "peer"),
+    ("cache_status", "cache_status"),
+    ("error", "error"),
 )
+_VERSIONS: Final = {10: b"1.0", 11: b"1.1", 20: b"2.0"}
+_encode: Final = json.JSONEncoder(ensure_ascii=True).encode
 
 
 def line_of(form: str) -> LineOf:
@@ -64,7 +65,7 @@ def line_of(form: str) -> LineOf:
     if form == "combined":
         return Combined()
     if form == "json":
-        return json_line
+        return Json()
     return TemplateLine(form)
 
 
@@ -119,9 +120,6 @@ class Combined:
         )
 
 
-_VERSIONS: Final = {10: b"1.0", 11: b"1.1", 20: b"2.0"}
-
-
 def basic_user(authorization: bytes) -> bytes:
     """The name in Basic credentials (RFC 7617 §2), as the client claims it; ``-`` when there is none."""
     scheme, _, credentials = authorization.partition(b" ")
@@ -134,32 +132,46 @@ def basic_user(authorization: bytes) -> bytes:
     return escaped(name).replace(b" ", b"\\x20") or b"-" if colon else b"-"
 
 
-def json_line(exchange: Exchange) -> bytes:
+class Json:
     """One JSON object: what the exchange was, how it ended, and its times in seconds; ASCII, so that no byte is special."""
-    fields: dict[str, Any] = {}
-    for name in _TEXTS:
-        value = value_of(exchange, name)
-        if value:
-            fields[name.removeprefix("header.").replace("-", "_")] = value
-    for name in _NUMBERS:
-        number = getattr(exchange, name)
-        fields[name] = round(number, 6) if isinstance(number, float) else number
-    return _encode(fields).encode("ascii") + b"\n"
 
+    def __init__(self) -> None:
+        self._second = -1
+        self._stamp = self._zone = ""
 
-_encode: Final = json.JSONEncoder(ensure_ascii=True, separators=(", ", ": ")).encode
+    def __call__(self, exchange: Exchange) -> bytes:
+        second, fraction = divmod(exchange.started_wall, 1)
+        if second != self._second:
+            self._second = second
+            local = time.localtime(second)
+            zone = time.strftime("%z", local)
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", local)
+            self._zone = f"{zone[:3]}:{zone[3:]}"
+        fields: dict[str, Any] = {"time_iso": f"{self._stamp}.{int(fraction * 1000):03d}{self._zone}"}
+        for name, key in _TEXTS:
+            value = value_of(exchange, name)
+            if value not in ("-", ""):
+                fields[key] = value if value.isascii() else _bytes(value).decode("utf-8", "backslashreplace")
+        for name in _NUMBERS:
+            number = getattr(exchange, name)
+            fields[name] = round(number, 6) if type(number) is float else number
+        return _encode(fields).encode("ascii") + b"\n"
 
 
 class TemplateLine:
-    """A line of a site's own making; empty values are ``-``, and no value can leave its place in the line."""
+    """A line of a site's own making, in which no value can leave its place."""
 
     def __init__(self, text: str) -> None:
         self._template = Template.parse(text, LOG_NAMES)
 
     def __call__(self, exchange: Exchange) -> bytes:
-        line = self._template.render(lambda name: _in_template(value_of(exchange, name)))
+        line = self._template.render(lambda name: escaped(_bytes(value_of(exchange, name))).decode("ascii"))
         return line.encode("utf-8", "backslashreplace") + b"\n"
 
 
-def _in_template(value: str) -> str:
-    return escaped(value.encode("utf-8", "surrogateescape")).decode("ascii") if value else "-"
+def _bytes(value: str) -> bytes:
+    """The bytes behind a value: what came over the wire is Latin-1 in it, what site.ini says may be anything."""
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "backslashreplace")

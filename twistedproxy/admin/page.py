@@ -48,7 +48,7 @@ def page(state: dict[str, Any]) -> str:
     columns = ("Listener", "On", "TLS", "#Connections", "#At most", "#Accepted")
     parts.append(_section("Listeners", columns, (_listener(listener) for listener in state["listeners"])))
     if state["caches"]:
-        columns = ("Cache", "#Entries", "#Size", "#Of", "#Hits", "#Misses", "#Hit ratio")
+        columns = ("Cache", "#Files", "#Size", "#Of", "#Hits", "#Stale", "#Misses", "#Hit ratio")
         parts.append(_section("Caches", columns, (_cache(name, cache) for name, cache in state["caches"].items())))
     return "".join(parts)
 
@@ -110,5 +110,6 @@ def _listener(listener: dict[str, Any]) -> Sequence[_Cell]:
 
 
 def _cache(name: str, cache: dict[str, Any]) -> Sequence[_Cell]:
-    hits, misses = cache["hits"], cache["misses"]
-    return (name, cache["entries"], size(cache["bytes"]), size(cache["max_size"]), hits, misses, percent(hits, hits + misses))
+    hits, stale, misses = (cache["counts"][outcome] for outcome in ("hits", "stale", "misses"))
+    ratio = percent(hits, hits + stale + misses)
+    return (name, cache["files"], size(cache["bytes"]), size(cache["max_size"]), hits, stale, misses, ratio)

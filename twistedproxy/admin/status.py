@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from twistedproxy.admin.live import Live
@@ -109,4 +110,4 @@ def _peer(peer: Peer) -> dict[str, Any]:
 
 
 def _cache(cache: Cache) -> dict[str, Any]:
-    return {"max_size": cache.settings.max_size, **cache.stats()}
+    return {"max_size": cache.settings.max_size, **asdict(cache.stats())}

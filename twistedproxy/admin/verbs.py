@@ -22,6 +22,8 @@ from twistedproxy.balance.peer import counted
 if TYPE_CHECKING:
     from twistedproxy.balance.peer import Peer
     from twistedproxy.balance.pool import Pool
+    from twistedproxy.cache.cache import Cache
+    from twistedproxy.cache.responses import Summary
     from twistedproxy.downstream.connection import Connection
     from twistedproxy.downstream.listener import Listener
     from twistedproxy.forward.routes import Route
@@ -87,8 +89,13 @@ class Verbs:
         """the clients' connections, and what each is doing; kill(number) closes one"""
         return self._views.connections()
 
-    def cache(self, name: str | None = None) -> Listing[Any]:
-        """the caches; cache(name): the entries of one, the most recently used first"""
+    def cache(self, name: str | None = None) -> Listing[Cache] | Listing[Summary]:
+        """
+        the caches; cache(name): what is stored in one
+
+        HIT RATIO is that of hits to hits, stale and missing ones; PASSED requests were not for the cache.
+        Of a cache's entries the first hundred are shown; entries() of the object itself gives them all.
+        """
         if name is None:
             return self._views.caches()
         return self._views.entries(self.live.caches[known("cache", name, self.live.caches)])
@@ -193,7 +200,7 @@ class Verbs:
     def _entry_urls(self, given: Sequence[str]) -> Iterable[str]:
         for cache in self.live.caches.values():
             for entry in cache.entries():
-                yield entry.key.decode("latin-1")
+                yield entry.url
 
     def _verb_names(self, given: Sequence[str]) -> Iterable[str]:
         return self._verbs

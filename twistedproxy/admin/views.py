@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.tables import Column, count, duration, percent, size
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from twistedproxy.balance.peer import Peer
     from twistedproxy.balance.pool import Pool
     from twistedproxy.cache.cache import Cache
+    from twistedproxy.cache.responses import Summary
     from twistedproxy.downstream.connection import Connection
     from twistedproxy.downstream.listener import Listener
     from twistedproxy.forward.routes import Route
@@ -183,55 +184,60 @@ class Views:
         """A row for each cache."""
         columns = (
             Column("CACHE"),
-            Column("ENTRIES", right=True),
+            Column("FILES", right=True),
             Column("SIZE", right=True),
             Column("OF", right=True),
-            Column("FULL", right=True, drop=1),
+            Column("IN MEMORY", right=True, drop=2),
             Column("HITS", right=True),
+            Column("STALE", right=True, drop=3),
             Column("MISSES", right=True),
+            Column("PASSED", right=True, drop=4),
             Column("HIT RATIO", right=True),
-            Column("DIRECTORY", drop=2),
+            Column("DIRECTORY", drop=5),
         )
 
         def row(cache: Cache) -> list[str]:
             stats = cache.stats()
+            counts = stats.counts
             return [
                 cache.settings.name,
-                count(stats.entries),
+                count(stats.files) if stats.complete else f"{count(stats.files)}+",
                 size(stats.bytes),
                 size(cache.settings.max_size),
-                percent(stats.bytes, cache.settings.max_size),
-                count(stats.hits),
-                count(stats.misses),
-                percent(stats.hits, stats.hits + stats.misses),
+                size(stats.memory_bytes),
+                count(counts.hits),
+                count(counts.stale),
+                count(counts.misses),
+                count(counts.passed),
+                percent(counts.hits, counts.hits + counts.stale + counts.misses),
                 cache.settings.directory,
             ]
 
         return Listing(self.live.caches.items(), columns, row, self.width, empty="no caches")
 
-    def entries(self, cache: Cache) -> Listing[Any]:
-        """A row for each entry of *cache*, as many as people read."""
+    def entries(self, cache: Cache) -> Listing[Summary]:
+        """A row for each stored response of *cache*, as many as people read; VARY says what a variant was selected by."""
         columns = (
             Column("URL"),
             Column("STATUS", right=True),
             Column("SIZE", right=True),
-            Column("AGE", right=True),
+            Column("AGE", right=True, drop=2),
             Column("FRESH"),
+            Column("VARY", drop=1),
         )
 
-        def row(entry: Any) -> list[str]:
-            now = self.live.clock.wall()
-            ttl = entry.ttl(now)
+        def row(entry: Summary) -> list[str]:
             return [
-                entry.key.decode("latin-1"),
+                entry.url,
                 str(entry.status),
                 size(entry.length),
-                duration(entry.age(now)),
-                f"{duration(ttl)} more" if ttl > 0 else f"stale for {duration(-ttl)}",
+                duration(entry.age),
+                f"for {duration(entry.ttl)}" if entry.ttl > 0 else f"stale, {duration(-entry.ttl)}",
+                ", ".join(f"{name}: {'-' if value is None else value}" for name, value in entry.vary) or "-",
             ]
 
         shown = itertools.islice(cache.entries(), MOST_ENTRIES)
-        return Listing(((entry.key.decode("latin-1"), entry) for entry in shown), columns, row, self.width, empty="no entries")
+        return Listing(((entry.url, entry) for entry in shown), columns, row, self.width, empty="no entries")
 
 
 def destination(route: Route) -> str:

@@ -1,0 +1,160 @@
+"""A running proxy for tests: real pools and routes, and listeners, connections and caches that hold still."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+from zope.interface import implementer
+
+from twistedproxy.addresses import Tcp
+from twistedproxy.admin.live import Live
+from twistedproxy.admin.verbs import Verbs
+from twistedproxy.balance.pool import Pool
+from twistedproxy.cache.responses import Counts, Stats, Summary
+from twistedproxy.forward.routes import Route, RouteTable
+from twistedproxy.settings import (
+    CacheSettings,
+    ListenSettings,
+    PoolSettings,
+    RedirectAnswer,
+    RouteMatch,
+    RouteSettings,
+    ServerSettings,
+    Settings,
+    SiteSettings,
+)
+
+START = 1_800_000_000.0
+
+
+@implementer(IReactorTime)
+class HandClock(Clock):
+    """Reactor time, monotonic time and wall time in one, all advanced by hand."""
+
+    def monotonic(self) -> float:
+        return float(self.seconds())
+
+    def wall(self) -> float:
+        return START + float(self.seconds())
+
+
+class StillConnection:
+    """A client's connection that does nothing but be looked at, and closed."""
+
+    def __init__(self, number: int, **attributes: Any) -> None:
+        self.number = number
+        self.client = "192.0.2.7"
+        self.client_port = 40000 + number
+        self.scheme = "https"
+        self.opened = 0.0
+        self.requests = 1
+        self.exchange: Any = None
+        self.tunnel: Any = None
+        self.closed = False
+        self.__dict__.update(attributes)
+
+    def close_now(self) -> None:
+        self.closed = True
+
+
+class StillListener:
+    """A listener that accepts nobody."""
+
+    def __init__(self, settings: ListenSettings, connections: list[StillConnection]) -> None:
+        self.settings = settings
+        self.addresses = ["0.0.0.0:443"]
+        self.connections = set(connections)
+        self.accepted = 12
+
+
+class Things:
+    """Any object, by its attributes."""
+
+    def __init__(self, **attributes: Any) -> None:
+        self.__dict__.update(attributes)
+
+
+class StillCache:
+    """A cache that holds still."""
+
+    def __init__(self, *urls: str) -> None:
+        self.settings = CacheSettings("static", directory="var/cache", max_size=1024**2)
+        self.urls = list(urls)
+
+    def stats(self) -> Stats:
+        counts = Counts(hits=30, stale=4, misses=6, passed=2)
+        return Stats(counts, len(self.urls), 524288, 1, 4096, 0, complete=True, troubles=0)
+
+    def entries(self) -> Iterator[Summary]:
+        for url in self.urls:
+            yield Summary(url, 200, 2048, 60, 540, (("accept-encoding", "gzip"),))
+
+    def purge(self, url: str) -> int:
+        before = len(self.urls)
+        self.urls = [known for known in self.urls if known != url]
+        return before - len(self.urls)
+
+
+def live_site(clock: HandClock | None = None) -> Live:
+    """A site with two pools, two routes, a listener with three connections, and a cache."""
+    clock = clock or HandClock()
+    app = PoolSettings(
+        "app",
+        servers=(
+            ServerSettings(Tcp("app1", 3000), weight=3),
+            ServerSettings(Tcp("app2", 3000)),
+            ServerSettings(Tcp("spare", 3000), backup=True),
+        ),
+    )
+    api = PoolSettings("api", servers=(ServerSettings(Tcp("api1", 4000)),))
+    pools = {settings.name: Pool(settings, clock) for settings in (app, api)}
+    routes = RouteTable(
+        Route(settings, None, None)
+        for settings in (
+            RouteSettings(name="/api/", match=RouteMatch(None, None, None, "/api/"), pool="api", cache="static"),
+            RouteSettings(name="/", pool="app"),
+            RouteSettings(name="/old", match=RouteMatch(None, None, None, "/old"), redirect=RedirectAnswer(301, "/")),
+        )
+    )
+    listener = ListenSettings("https", on=(Tcp("", 443),), tls="site")
+    head = Things(method=b"GET", authority=b"example.com", target=b"/a\x1b[2J")
+    connections = [
+        StillConnection(1),
+        StillConnection(2, exchange=Things(head=head, peer_name="app1:3000")),
+        StillConnection(3, tunnel=Things(route_name="/ws/", peer_name="app2:3000", bytes_up=10, bytes_down=4096)),
+    ]
+    return Live(
+        settings=Settings(SiteSettings(), (listener,), tuple(route.settings for route in routes.routes)),
+        pools=pools,
+        caches={"static": StillCache("https://example.com/logo.svg", "https://example.com/style.css")},  # type: ignore[dict-item]
+        routes=routes,
+        listeners=[StillListener(listener, connections)],  # type: ignore[list-item]
+        clock=clock,
+        started=START - 3 * 3600,
+    )
+
+
+def names(live: Live, width: int | None = None) -> dict[str, Any]:
+    """What an operator called alice sees."""
+    return Verbs(live, "alice@laptop", lambda: width).namespace()
+
+
+class Log:
+    """The lines of the error log while a test runs."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def __call__(self, event: LogEvent) -> None:
+        self.lines.append(formatEvent(event))
+
+    def __enter__(self) -> Log:
+        globalLogPublisher.addObserver(self)
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        globalLogPublisher.removeObserver(self)
