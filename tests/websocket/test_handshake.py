@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from autobahn.websocket.protocol import WebSocketProtocol
@@ -66,9 +67,10 @@ ASKED = Handshake(KEY.encode(), (b"chat", b"superchat"), (b"permessage-deflate",
 def log() -> Iterator[list[object]]:
     """Every event that anyone logs during the test."""
     events: list[object] = []
-    globalLogPublisher.addObserver(events.append)
+    observer: Any = events.append
+    globalLogPublisher.addObserver(observer)
     yield events
-    globalLogPublisher.removeObserver(events.append)
+    globalLogPublisher.removeObserver(observer)
 
 
 def test_the_example_of_the_rfc_is_a_handshake() -> None:
