@@ -106,10 +106,10 @@ def test_an_unknown_peer_is_an_error_that_names_the_peer_that_was_meant() -> Non
     assert str(close.value) == "pool app has no peer 'ap1.internal:80'; did you mean app1.internal:80?"
     with pytest.raises(UnknownPeer) as far:
         pool.peer("zzzzzzzz")
-    assert str(far.value) == "pool app has no peer 'zzzzzzzz'; it has app1.internal:80, db:80"
+    assert str(far.value) == "pool app has no peer 'zzzzzzzz'; known: app1.internal:80, db:80"
     with pytest.raises(UnknownPeer) as none:
         pool_of().peer("a")
-    assert str(none.value) == "pool app has no peer 'a'; it has none"
+    assert str(none.value) == "pool app has no peer 'a'; there is none"
 
 
 def test_max_fails_within_fail_timeout_eject_a_peer_for_fail_timeout() -> None:

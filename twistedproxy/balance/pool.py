@@ -9,7 +9,6 @@ needs no timer.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 
 from twisted.logger import Logger
 
@@ -17,6 +16,7 @@ from twistedproxy.balance.peer import Change, Peer, PeerState
 from twistedproxy.balance.schedulers import SCHEDULERS
 from twistedproxy.clock import Clock
 from twistedproxy.settings import NEVER, PoolSettings
+from twistedproxy.spelling import choose_from
 from twistedproxy.verdicts import ChooseVerdict
 
 #: Earlier than every monotonic time.
@@ -82,6 +82,8 @@ class Pool:
 
         :meth:`choose` does so by itself; call it before states are shown, since a pool without traffic notices nothing.
         """
+        if now < self._next_change:
+            return
         for peer in self.peers:
             if peer.ejected_until <= now:
                 peer.end_ejection()
@@ -96,9 +98,7 @@ class Pool:
         for peer in self.peers:
             if peer.name == name:
                 return peer
-        names = [peer.name for peer in self.peers]
-        close = get_close_matches(name, names, n=1)
-        remedy = f"did you mean {close[0]}?" if close else f"it has {', '.join(names) or 'none'}"
+        remedy = choose_from(name, (peer.name for peer in self.peers))
         raise UnknownPeer(f"pool {self.name} has no peer {name!r}; {remedy}")
 
     def drain(self, peer_name: str) -> Peer:
