@@ -274,7 +274,9 @@ class ShellSettings:
     """The admin shell: Manhole over SSH."""
 
     on: tuple[Address, ...] = knob("listen_addresses", "where ssh connects", required=True)
-    authorized_keys: str = knob("file", "public keys, one a line, as for sshd", required=True)
+    authorized_keys: str = knob(
+        "login_keys", "public keys, one a line, as for sshd; must be there, unless it is in state_dir", required=True
+    )
 
 
 @dataclass(frozen=True)

@@ -105,8 +105,13 @@ def test_authorities_and_authorized_keys_must_be_readable(tmp_path: Path) -> Non
     text = SMALL + "[pool b]\nservers = https://a\nca = empty.pem\n[shell]\non = tcp:127.0.0.1:6022\nauthorized_keys = keys\n"
     assert errors_of(site(tmp_path, text)) == [
         "site.ini:10 [pool b] ca: empty.pem holds no certificate that can be read; it must be PEM (-----BEGIN CERTIFICATE-----)",
-        "site.ini:13 [shell] authorized_keys: keys cannot be read: No such file or directory; check the path and its permissions",
+        "site.ini:13 [shell] authorized_keys: there is no file keys; put a public key there (ssh-keygen makes one)",
     ]
+
+
+def test_keys_in_the_state_directory_may_be_made_at_the_first_start(tmp_path: Path) -> None:
+    text = "[site]\nstate_dir = state\n" + SMALL + "[shell]\non = tcp:127.0.0.1:6022\nauthorized_keys = state/keys\n"
+    assert load(str(site(tmp_path, text)), {}).warnings == ()
 
 
 def test_a_shell_that_nobody_can_enter_is_told(tmp_path: Path) -> None:

@@ -64,15 +64,18 @@ def test_two_routes_for_the_same_requests_are_refused() -> None:
     assert errors(
         SMALL + "[route */]\npool = app\n[route Example.com/a%62]\npool = app\n[route example.com/ab]\npool = app\n"
     ) == [
-        "8 [route */]: matches the same requests as [route /] at site.ini:5; remove one, or narrow both by listen",
+        "8 [route */]: matches the same requests as [route /] at site.ini:5; remove one, or narrow it by listen",
         "12 [route example.com/ab]: matches the same requests as [route Example.com/a%62] at site.ini:10; "
-        "remove one, or narrow both by listen",
+        "remove one, or narrow it by listen",
     ]
 
 
 def test_two_routes_may_match_the_same_on_different_listeners() -> None:
-    text = SMALL + "[listen b]\non = tcp:1\n[route /x]\npool = app\nlisten = http\n[route /x]\npool = app\nlisten = b\n"
+    text = SMALL + "[listen b]\non = tcp:1\n[route /]\npool = app\nlisten = http\n[route /]\npool = app\nlisten = b\n"
     assert [route.listen for route in loaded(text).settings.routes] == [(), ("http",), ("b",)]
+    assert errors(text + "[route /]\npool = app\nlisten = b http\n") == [
+        "16 [route /]: matches the same requests as [route /] at site.ini:10; remove one, or narrow it by listen"
+    ]
 
 
 def test_an_address_is_opened_once() -> None:

@@ -40,10 +40,11 @@ def contents(name: str) -> bytes:
         raise BadValue(f"{name} cannot be read: {error.strerror}", "check the path and its permissions") from None
 
 
-def readable_file(text: str, at: Context) -> str:
-    """A path to a file that can be read."""
+def login_keys(text: str, at: Context) -> str:
+    """A path to a file of public keys; it is read when it is there, and whether it has to be is known with the whole site."""
     name = path(text, at)
-    contents(name)
+    if os.path.lexists(name):
+        contents(name)
     return name
 
 

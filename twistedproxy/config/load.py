@@ -59,6 +59,8 @@ def load_text(text: str, name: str, environ: Mapping[str, str], problems: list[P
         more = _text_of(included, included, problems)
         if more is not None:
             sections += read(more, included, environ, problems)
+    if not any(section.kind == "site" for section in sections):
+        sections.append(Section("site", "", name, 0))
     draft = build(sections, name, problems)
     references.check(draft, problems)
     if problems:
@@ -112,9 +114,8 @@ def _in_order(problems: list[Problem], names: list[str]) -> tuple[Problem, ...]:
 
 
 def _settings(draft: Draft) -> Settings:
-    site, shell, status = (next(iter(draft.values(kind)), None) for kind in ("site", "shell", "status"))
-    if site is None:
-        site = build([Section("site", "", draft.file, 0)], draft.file, []).values("site")[0]
+    (site,) = draft.values("site")
+    shell, status = (next(iter(draft.values(kind)), None) for kind in ("shell", "status"))
     return Settings(
         site=site,
         listen=draft.values("listen"),

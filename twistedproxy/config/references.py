@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from typing import Final
 
@@ -27,6 +28,7 @@ def check(draft: Draft, problems: list[Problem]) -> None:
     problems += _same_addresses(draft)
     problems += _same_servers(draft.built["pool"])
     problems += _same_directories(draft.built["cache"])
+    problems += _login_keys(draft)
     for each in draft.built["tls"]:
         if not (each.section.gives("certificates") or each.section.gives("self_signed")):
             problems.append(
@@ -60,15 +62,19 @@ def _answer(route: Built) -> Iterator[Problem]:
 
 
 def _same_routes(routes: list[Built]) -> Iterator[Problem]:
-    """Two routes for the same requests are an error, unless they are for different listeners."""
+    """
+    Two routes for the same requests are an error.
+
+    One that is narrowed to listeners comes before one that is not, so that these two may stand together.
+    """
     whole = [route for route in routes if route.value is not None]
     for number, route in enumerate(whole):
         for first in whole[:number]:
             ours, theirs = set(route.value.listen), set(first.value.listen)
-            if route.value.match == first.value.match and (not ours or not theirs or ours & theirs):
+            if route.value.match == first.value.match and (ours & theirs or not (ours or theirs)):
                 where = f"{first.section.file}:{first.section.line}"
                 yield route.section.problem(
-                    "", f"matches the same requests as [{first.section.title}] at {where}", "remove one, or narrow both by listen"
+                    "", f"matches the same requests as [{first.section.title}] at {where}", "remove one, or narrow it by listen"
                 )
                 break
 
@@ -122,4 +128,15 @@ def _same_directories(caches: list[Built]) -> Iterator[Problem]:
             if first is not cache.section:
                 yield cache.section.problem(
                     "directory", f"[{first.title}] keeps its entries there", "give each cache a directory of its own"
+                )
+
+
+def _login_keys(draft: Draft) -> Iterator[Problem]:
+    """Whoever may use the shell must be known, unless the list is kept where the first start makes files."""
+    for site in draft.values("site"):
+        for shell in draft.built["shell"]:
+            name = shell.value.authorized_keys if shell.value is not None else ""
+            if name and not os.path.lexists(name) and not name.startswith(site.state_dir + os.sep):
+                yield shell.section.problem(
+                    "authorized_keys", f"there is no file {name}", "put a public key there (ssh-keygen makes one)"
                 )

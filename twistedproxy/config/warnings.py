@@ -188,6 +188,8 @@ def _private(built: Built) -> Iterator[Problem]:
 
 def _shell_keys(draft: Draft) -> Iterator[Problem]:
     for each in draft.built["shell"]:
+        if not os.path.exists(each.value.authorized_keys):
+            continue
         lines = files.contents(each.value.authorized_keys).split(b"\n")
         if not any(line.strip() and not line.lstrip().startswith(b"#") for line in lines):
             yield each.section.problem(
