@@ -80,6 +80,8 @@ class Fill:
         if self._body is not None and self._buffer and not self._put(bytes(self._buffer)):
             return StoreVerdict.DISK
         self.verdict = self._ended(self)
+        if self.verdict is StoreVerdict.SUPERSEDED:
+            self._leave()
         return self.verdict
 
     def content(self) -> tuple[bytes | None, BodyFile | None, Spare | None]:
@@ -92,9 +94,12 @@ class Fill:
         """Nothing is stored; *why* says the reason.  After the end it does nothing.  Returns the verdict that holds."""
         if self.verdict is None:
             self.verdict = why
-            self._buffer.clear()
-            if self._body is not None:
-                self._store.discard(self._body)
-                self._body = None
+            self._leave()
             self._ended(self)
         return self.verdict
+
+    def _leave(self) -> None:
+        self._buffer.clear()
+        if self._body is not None:
+            self._store.discard(self._body)
+            self._body = None

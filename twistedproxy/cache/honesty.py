@@ -59,8 +59,8 @@ def status_word(verdict: LookupVerdict, outcome: Outcome, fwd_status: int | None
     """
     if outcome is Outcome.SERVE or outcome is Outcome.NOT_MODIFIED:
         return b"STALE" if verdict is LookupVerdict.STALE_ACCEPTED else b"HIT"
-    if outcome is Outcome.PASS:
+    if outcome is Outcome.REVALIDATE and fwd_status == 304:
+        return b"REVALIDATED"
+    if outcome is Outcome.PASS or verdict.fwd == b"request":
         return b"BYPASS"
-    if outcome is Outcome.REVALIDATE:
-        return b"REVALIDATED" if fwd_status == 304 else b"EXPIRED"
-    return b"EXPIRED" if verdict.fwd in (b"stale", b"request") else b"MISS"
+    return b"EXPIRED" if verdict.fwd == b"stale" else b"MISS"

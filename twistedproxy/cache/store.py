@@ -171,7 +171,9 @@ class Store:
         head = None
         try:
             if outside is not None and spare is None and not os.path.exists(self.body_path(name, outside.token)):
-                return False  # It was removed meanwhile, for lack of room for instance.
+                # It was removed meanwhile, for lack of room for instance; without its body the rest is of no use.
+                self.remove(name)
+                return False
             head = Spare(self.aside)
             head.write(data)
             head.close()

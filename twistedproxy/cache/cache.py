@@ -1,0 +1,313 @@
+"""
+The cache: stored responses of one ``[cache NAME]``, looked up, admitted, freshened and invalidated.
+
+It applies the rules (policy, validation), which are pure, to what the shelf holds.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from twistedproxy.cache.dates import format_date
+from twistedproxy.cache.entry import Entry, Facts
+from twistedproxy.cache.fill import Fill
+from twistedproxy.cache.key import key_of_url, primary_key, selecting_values, vary_names
+from twistedproxy.cache.memory import Memory
+from twistedproxy.cache.outcomes import LookupVerdict, Outcome, StoreVerdict
+from twistedproxy.cache.policy import NO_WISHES, Terms, Wishes, may_store, may_use, request_wishes, stored_fields, storing_terms
+from twistedproxy.cache.responses import Counts, Lookup, Stats, Summary, summary
+from twistedproxy.cache.serial import Stored
+from twistedproxy.cache.shelf import Shelf
+from twistedproxy.cache.store import Store, Troubles
+from twistedproxy.cache.upkeep import Upkeep
+from twistedproxy.cache.validation import client_has, freshened_fields, head_update, invalidated_keys, speaks_of
+from twistedproxy.clock import Clock
+from twistedproxy.message import Headers, RequestHead, ResponseHead
+from twistedproxy.settings import CacheSettings, CacheValid
+
+#: Removals that are remembered; an exchange that is older than all of them stores nothing.
+_REMEMBERED: Final = 4096
+
+_log = Logger()
+
+
+class Cache:
+    """
+    Stored responses.
+
+    :ivar settings: of the ``[cache NAME]`` section
+    :ivar counts: since the start
+    """
+
+    def __init__(self, settings: CacheSettings, clock: Clock, reactor: IReactorTime) -> None:
+        self.settings = settings
+        self.counts = Counts()
+        self._clock = clock
+        self._memory = Memory(settings.memory)
+        self._store = Store(settings.directory, settings.inactive, Troubles(self._tell, clock.monotonic))
+        self._upkeep = Upkeep(self._store, settings.max_size, settings.inactive, clock, reactor)
+        self._shelf = Shelf(self._memory, self._store, self._upkeep, clock)
+        self._filling = 0
+        # Removals are numbered; per key, the number of the last one.  Those below the floor are forgotten.
+        self._removals = 0
+        self._removed: OrderedDict[bytes, int] = OrderedDict()
+        self._floor = 0
+
+    def start(self) -> None:
+        """Begins to find the files of earlier runs, behind the requests; lookups work at once."""
+        self._upkeep.start()
+
+    def stop(self) -> None:
+        """Ends the upkeep; what is stored stays."""
+        self._upkeep.stop()
+
+    def _tell(self, what: str) -> None:
+        _log.warn("cache {name}: {what}", name=self.settings.name, what=what)
+
+    def lookup(self, request: RequestHead, scheme: bytes, now: float) -> Lookup:
+        """
+        What is stored for *request*, and whether it may be used (RFC 9111 §4).
+
+        :param scheme: ``http`` or ``https``, as the client came
+        :param now: seconds since 1970
+        """
+        key = primary_key(scheme, request.authority, request.target)
+        wishes = request_wishes(request)
+        if wishes.passes is not None:
+            self.counts.passed += 1
+            return Lookup(key, wishes.passes, Outcome.PASS)
+        entry = self._shelf.find(key, request.headers, now)
+        if isinstance(entry, LookupVerdict):
+            self.counts.misses += 1
+            return Lookup(key, entry, Outcome.UNAVAILABLE if wishes.only_if_cached else Outcome.FETCH, None, self._removals)
+        if wishes is NO_WISHES and entry.fresh_from <= now < entry.fresh_until:
+            self.counts.hits += 1
+            return Lookup(key, LookupVerdict.FRESH, Outcome.SERVE, entry)
+        return self._judge(request, wishes, entry, now)
+
+    def _judge(self, request: RequestHead, wishes: Wishes, entry: Entry, now: float) -> Lookup:
+        facts = entry.facts
+        verdict = may_use(facts.terms, facts.response_time, wishes, now)
+        if verdict is LookupVerdict.FRESH or verdict is LookupVerdict.STALE_ACCEPTED:
+            self.counts.hits += 1
+            outcome = Outcome.NOT_MODIFIED if self.client_has(request, entry) else Outcome.SERVE
+            return Lookup(entry.key, verdict, outcome, entry)
+        self.counts.stale += 1
+        if wishes.only_if_cached:
+            return Lookup(entry.key, verdict, Outcome.UNAVAILABLE, entry)
+        return Lookup(entry.key, verdict, Outcome.REVALIDATE if entry.validates else Outcome.FETCH, entry, self._removals)
+
+    def client_has(self, request: RequestHead, entry: Entry) -> bool:
+        """Whether the conditions of *request* find that its client has *entry* already, so that 304 is the answer (§4.3.2)."""
+        return client_has(request.headers, entry.status, entry.headers, entry.facts.response_time)
+
+    def admit(
+        self,
+        lookup: Lookup,
+        request: RequestHead,
+        response: ResponseHead,
+        request_time: float,
+        response_time: float,
+        cache_valid: CacheValid = (),
+    ) -> Fill | StoreVerdict:
+        """
+        Whether the final *response* of a peer is stored (RFC 9111 §3).
+
+        :param response: as the peer sent it; not the 304 that answers our own conditions, which is for :meth:`freshen`
+        :param request_time: when the request was sent, seconds since 1970
+        :param response_time: when the response's head came, seconds since 1970
+        :param cache_valid: lifetimes that the route assigns to responses that say nothing themselves
+        :return: a fill that wants the body, or why nothing is stored
+        """
+        if lookup.outcome is Outcome.PASS:
+            return StoreVerdict.PASSED
+        if request.method == b"HEAD":
+            return self._learn_from_head(lookup, request, response, request_time, response_time, cache_valid)
+        terms = may_store(request, response, request_time, response_time, cache_valid)
+        if isinstance(terms, Terms) and response.length > self.settings.max_entry:
+            terms = StoreVerdict.TOO_LARGE
+        if isinstance(terms, StoreVerdict):
+            if lookup.entry is not None and _replaces(response.status):
+                # The peer has said something newer, which nobody else may see; the old response is no answer any more.
+                self.drop(lookup.entry)
+            return terms
+        facts = _facts(
+            lookup.key, request, response.status, response.reason, response.headers, request_time, response_time, terms
+        )
+        self._filling += 1
+        fill = Fill(facts, response.length, self.settings.max_entry, self._store, partial(self._ended, lookup))
+        return fill if fill.verdict is None else fill.verdict
+
+    def _learn_from_head(
+        self,
+        lookup: Lookup,
+        request: RequestHead,
+        response: ResponseHead,
+        request_time: float,
+        response_time: float,
+        cache_valid: CacheValid,
+    ) -> StoreVerdict:
+        entry = lookup.entry
+        if entry is None or response.status != 200 or entry.status != 200:
+            return StoreVerdict.METHOD
+        verdict = head_update(entry.headers, entry.length, response)
+        if verdict is StoreVerdict.OUTDATED:
+            self.drop(entry)
+        else:
+            self._renew(lookup, entry, request, response, request_time, response_time, cache_valid)
+        return verdict
+
+    def freshen(
+        self,
+        lookup: Lookup,
+        request: RequestHead,
+        response: ResponseHead,
+        request_time: float,
+        response_time: float,
+        cache_valid: CacheValid = (),
+    ) -> Entry | StoreVerdict:
+        """
+        What follows from a 304 that answers our own conditions (RFC 9111 §4.3.4).
+
+        :return: the entry with its fields updated, to be served to this client; it is stored too, as far as the 304 allows.
+            MISMATCH when the 304 is about something else: the stored response is dropped, and the request must be sent
+            again without conditions
+        """
+        entry = lookup.entry
+        if entry is None:
+            return StoreVerdict.MISMATCH
+        if not speaks_of(response.headers, entry.headers):
+            self.drop(entry)
+            return StoreVerdict.MISMATCH
+        self.counts.freshened += 1
+        return self._renew(lookup, entry, request, response, request_time, response_time, cache_valid)
+
+    def _renew(
+        self,
+        lookup: Lookup,
+        entry: Entry,
+        request: RequestHead,
+        response: ResponseHead,
+        request_time: float,
+        response_time: float,
+        cache_valid: CacheValid,
+    ) -> Entry:
+        fields = freshened_fields(entry.headers, response.headers)
+        terms = storing_terms(request.headers, entry.status, fields, request_time, response_time, cache_valid)
+        refusal = None if isinstance(terms, Terms) else terms
+        if isinstance(terms, StoreVerdict):
+            terms = Terms(0.0, 0.0, no_cache=True)
+        facts = _facts(entry.key, request, entry.status, entry.reason, fields, request_time, response_time, terms)
+        if refusal is None and not self._is_removed(lookup):
+            return self._shelf.keep(facts, entry.body, entry.file)[0]
+        if refusal is not None and refusal not in _ABOUT_THIS_CLIENT:
+            self.drop(entry)
+        return Entry(facts, entry.body, entry.file)
+
+    def _ended(self, lookup: Lookup, fill: Fill) -> StoreVerdict:
+        self._filling -= 1
+        if fill.verdict is not None:
+            return fill.verdict
+        if self._is_removed(lookup):
+            return StoreVerdict.SUPERSEDED
+        _, kept = self._shelf.keep(fill.facts, *fill.content())
+        if not kept:
+            return StoreVerdict.DISK
+        self.counts.stored += 1
+        return StoreVerdict.STORED
+
+    def invalidate(self, lookup: Lookup, request: RequestHead, response: ResponseHead) -> int:
+        """
+        Drops what the *response* to an unsafe request makes invalid (RFC 9111 §4.4).
+
+        :param lookup: what :meth:`lookup` said of the request
+        :return: how many stored responses went
+        """
+        return sum(self._remove(key) for key in invalidated_keys(request.method, lookup.key, response))
+
+    def drop(self, entry: Entry) -> None:
+        """Forgets *entry*, for instance because its body is damaged."""
+        self._shelf.drop(entry)
+
+    def purge(self, url: bytes) -> int:
+        """
+        Drops every stored response for an absolute *url*, all its variants, and what is being written for it.
+
+        :return: how many stored responses went; 0 too when *url* is no absolute URL
+        """
+        key = key_of_url(url)
+        return 0 if key is None else self._remove(key)
+
+    def _remove(self, key: bytes) -> int:
+        self._removals += 1
+        self._removed[key] = self._removals
+        self._removed.move_to_end(key)
+        if len(self._removed) > _REMEMBERED:
+            _, self._floor = self._removed.popitem(last=False)
+        return self._shelf.remove(key)
+
+    def _is_removed(self, lookup: Lookup) -> bool:
+        """Whether the key was invalidated or purged after the lookup: then what its exchange brings may be older than that."""
+        return self._removed.get(lookup.key, self._floor) > lookup.removals
+
+    def clear(self) -> int:
+        """Drops everything, and what is being written; returns how many files were known."""
+        self._removals += 1
+        self._floor = self._removals
+        self._removed.clear()
+        return self._shelf.clear()
+
+    def stats(self) -> Stats:
+        """The state at this moment."""
+        return Stats(
+            self.counts,
+            len(self._store.index),
+            self._store.index.bytes,
+            len(self._memory),
+            self._memory.bytes,
+            self._filling,
+            self._upkeep.complete,
+            self._store.troubles.count,
+        )
+
+    def entries(self) -> Iterator[Summary]:
+        """What is stored, the most recently used first; every step reads one file, so take a few (``itertools.islice``)."""
+        now = self._clock.wall()
+        for name in list(self._store.index.newest_first()):
+            held = self._store.peek(name)
+            if isinstance(held, Stored):
+                yield summary(held, now)
+
+
+#: Refusals that concern the client that asked, not the stored response itself.
+_ABOUT_THIS_CLIENT: Final = frozenset((StoreVerdict.AUTHORIZATION, StoreVerdict.COOKIE, StoreVerdict.SET_COOKIE))
+
+
+def _replaces(status: int) -> bool:
+    """Whether a response of *status* says something about the resource, not only about this request."""
+    return 200 <= status <= 399 or status in (404, 410)
+
+
+def _facts(
+    key: bytes,
+    request: RequestHead,
+    status: int,
+    reason: bytes,
+    answered: Headers,
+    request_time: float,
+    response_time: float,
+    terms: Terms,
+) -> Facts:
+    headers = stored_fields(answered)
+    if b"date" not in headers:
+        # RFC 9110 §6.6.1: a recipient with a clock records the time of arrival.
+        headers = headers.plus((b"Date", format_date(response_time)))
+    names = vary_names(answered)
+    values = selecting_values(names, request.headers)
+    return Facts(key, names, values, status, reason, headers, request_time, response_time, terms)
