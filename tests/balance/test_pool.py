@@ -199,10 +199,20 @@ def test_several_ejections_end_each_in_its_own_time() -> None:
 def test_refresh_ends_ejections_in_a_pool_without_traffic() -> None:
     pool = weighted(1, 1, max_fails=1, fail_timeout=10.0)
     fail(nick(pool, "a"), 0.0)
-    pool.refresh(9.0)
-    assert states(pool) == "a ejected, b up"
+    for now in (9.0, 9.5):
+        pool.refresh(now)
+        assert states(pool) == "a ejected, b up"
     pool.refresh(10.0)
     assert states(pool) == "a up, b up"
+
+
+def test_to_look_at_a_pool_does_not_change_whose_turn_it_is() -> None:
+    pool = weighted(5, 1, 1)
+    order = ""
+    for now in range(21):
+        order += picks(pool, 1, now=now)
+        pool.refresh(now)
+    assert order == "aabacaa" * 3
 
 
 def test_to_restore_an_ejected_peer_ends_its_ejection() -> None:

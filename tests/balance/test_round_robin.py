@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.balance.pools import LETTERS, nick, picks, server, weighted
@@ -42,12 +42,14 @@ def test_equal_weights_take_plain_turns_whatever_they_are() -> None:
     assert picks(weighted(100, 100, 100), 9) == "abcabcabc"
 
 
+@settings(deadline=None, max_examples=50)
 @given(weights)
 def test_any_weights_interleave_as_in_nginx(weights: list[int]) -> None:
     number = 3 * sum(weights) + 5
     assert picks(weighted(*weights), number) == nginx_order(weights, number)
 
 
+@settings(deadline=None, max_examples=50)
 @given(weights)
 def test_a_sum_of_weights_too_large_to_be_kept_interleaves_alike(weights: list[int]) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -63,6 +65,7 @@ def test_shares_over_10000_picks_are_within_1_percent_of_the_weights(weights: tu
         assert abs(counts[LETTERS[number]] - 10_000 * weight / sum(weights)) <= 100
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.integers(1, 40), min_size=2, max_size=6), st.integers(0, 300), st.integers(0, 300))
 def test_shares_are_within_1_percent_after_a_peer_left_and_returned(weights: list[int], before: int, between: int) -> None:
     pool = weighted(*weights)
@@ -78,6 +81,7 @@ def test_shares_are_within_1_percent_after_a_peer_left_and_returned(weights: lis
         assert abs(counts[LETTERS[number]] - 10_000 * weight / sum(weights)) <= 100
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 23)), min_size=1, max_size=80),
     st.tuples(st.integers(1, 9), st.integers(1, 9)),
