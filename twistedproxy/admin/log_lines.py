@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from twistedproxy.forward.values import value_of
 from twistedproxy.templates import LOG_NAMES, Template
@@ -23,18 +23,10 @@ LineOf = Callable[["Exchange"], bytes]
 
 _UNSAFE: Final = re.compile(rb"[^ !#-\[\]-~]")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-#: Names whose values are numbers in JSON; times are null when the exchange did not come so far.
-_NUMBERS: Final = (
-    "client_port",
-    "status",
-    "bytes_sent",
-    "bytes_received",
-    "request_time",
-    "connect_time",
-    "header_time",
-    "response_time",
-    "upgrade_time",
-)
+#: Names whose values are whole numbers in JSON.
+_NUMBERS: Final = ("client_port", "status", "bytes_sent", "bytes_received")
+#: Names whose values are seconds in JSON; null when the exchange did not come so far.
+_TIMES: Final = ("request_time", "connect_time", "header_time", "response_time", "upgrade_time")
 #: The other names of JSON, in the order in which people look for them; those that do not apply are left out.
 _TEXTS: Final = (
     ("client", "client"),
@@ -53,7 +45,7 @@ _TEXTS: Final = (
     ("error", "error"),
 )
 _VERSIONS: Final = {10: b"1.0", 11: b"1.1", 20: b"2.0"}
-_encode: Final = json.JSONEncoder(ensure_ascii=True).encode
+_quoted: Final = json.JSONEncoder(ensure_ascii=True).encode
 
 
 def line_of(form: str) -> LineOf:
@@ -147,15 +139,19 @@ class Json:
             zone = time.strftime("%z", local)
             self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", local)
             self._zone = f"{zone[:3]}:{zone[3:]}"
-        fields: dict[str, Any] = {"time_iso": f"{self._stamp}.{int(fraction * 1000):03d}{self._zone}"}
+        # Put together by hand: the encoder takes three times as long for the whole.
+        parts = [f'{{"time_iso": "{self._stamp}.{int(fraction * 1000):03d}{self._zone}"']
         for name, key in _TEXTS:
             value = value_of(exchange, name)
-            if value not in ("-", ""):
-                fields[key] = value if value.isascii() else _bytes(value).decode("utf-8", "backslashreplace")
+            if value != "-" and value:
+                text = value if value.isascii() else _bytes(value).decode("utf-8", "backslashreplace")
+                parts.append(f'"{key}": {_quoted(text)}')
         for name in _NUMBERS:
-            number = getattr(exchange, name)
-            fields[name] = round(number, 6) if type(number) is float else number
-        return _encode(fields).encode("ascii") + b"\n"
+            parts.append(f'"{name}": {getattr(exchange, name)}')
+        for name in _TIMES:
+            seconds = getattr(exchange, name)
+            parts.append(f'"{name}": null' if seconds is None else f'"{name}": {seconds:.6f}')
+        return ", ".join(parts).encode("ascii") + b"}\n"
 
 
 class TemplateLine:

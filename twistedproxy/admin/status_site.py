@@ -6,9 +6,8 @@ import json
 from typing import Any, Final
 
 from twisted.application.service import IService
-from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
-from twisted.web.server import Request, Site
+from twisted.web.server import Site
 
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.page import page
@@ -38,24 +37,15 @@ class StatusSite(Site):
     """Serves ``/`` and ``/status.json``; who looks, and how often, is nobody's business."""
 
     def __init__(self, live: Live, reactor: Any) -> None:
-        root = Resource()
-        root.putChild(b"", StatusPage(live))
-        root.putChild(b"status.json", StatusJson(live))
-        Site.__init__(self, root, reactor=reactor)
+        Site.__init__(self, Status(live), reactor=reactor)
         self.displayTracebacks = False
-
-    def getResourceFor(self, request: Request) -> Any:
-        """What answers *request*, with the fields that go on every answer."""
-        for name, value in _FIELDS:
-            request.setHeader(name, value)
-        return Site.getResourceFor(self, request)
 
     def log(self, request: Any) -> None:
         """Nothing: a monitor that looks every second would drown the log."""
 
 
-class StatusPage(Resource):
-    """``/``: tables for people."""
+class Status(Resource):
+    """Everything under the port: two documents, which can be read."""
 
     isLeaf = True
 
@@ -63,22 +53,25 @@ class StatusPage(Resource):
         Resource.__init__(self)
         self._live = live
 
-    def render_GET(self, request: IRequest) -> bytes:
-        """The page; HEAD gets its head."""
-        request.setHeader(b"Content-Type", b"text/html; charset=utf-8")
-        return page(snapshot(self._live)).encode("utf-8")
+    def render(self, request: Any) -> bytes:
+        """The answer to *request*; to HEAD without its content (RFC 9110 §9.3.2)."""
+        for name, value in _FIELDS:
+            request.setHeader(name, value)
+        kind, content = self._answer(request)
+        request.setHeader(b"Content-Type", kind)
+        request.setHeader(b"Content-Length", b"%d" % len(content))
+        return b"" if request.method == b"HEAD" else content
 
-
-class StatusJson(Resource):
-    """``/status.json``: everything, for programs."""
-
-    isLeaf = True
-
-    def __init__(self, live: Live) -> None:
-        Resource.__init__(self)
-        self._live = live
-
-    def render_GET(self, request: IRequest) -> bytes:
-        """The object; HEAD gets its head."""
-        request.setHeader(b"Content-Type", b"application/json")
-        return json.dumps(snapshot(self._live), indent=1).encode("ascii") + b"\n"
+    def _answer(self, request: Any) -> tuple[bytes, bytes]:
+        """The media type and the content."""
+        if request.path not in (b"/", b"/status.json"):
+            request.setResponseCode(404)
+            return b"text/plain", b"there is only / and /status.json\n"
+        if request.method not in (b"GET", b"HEAD"):
+            request.setResponseCode(405)
+            request.setHeader(b"Allow", b"GET, HEAD")
+            return b"text/plain", b"the state can only be read\n"
+        state = snapshot(self._live)
+        if request.path == b"/":
+            return b"text/html; charset=utf-8", page(state).encode("utf-8")
+        return b"application/json", json.dumps(state, indent=1).encode("ascii") + b"\n"

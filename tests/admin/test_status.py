@@ -1,0 +1,171 @@
+"""The status port: /status.json and the page."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from twisted.internet.error import CannotListenError
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+
+from tests.admin.site import START, HandClock, StillCache, live_site
+from twistedproxy.addresses import Tcp, Unix
+from twistedproxy.admin.live import Live
+from twistedproxy.admin.ports import Ports
+from twistedproxy.admin.status import snapshot
+from twistedproxy.admin.status_site import StatusSite, make_status_service
+from twistedproxy.balance.peer import CheckResult
+from twistedproxy.settings import StatusSettings
+
+
+def ask(live: Live, request: str) -> tuple[str, dict[str, str], str]:
+    """Send *request* (``GET /``) to the status port: the status line, the fields and the body."""
+    site = StatusSite(live, MemoryReactorClock())
+    site.startFactory()
+    protocol: Any = site.buildProtocol(None)
+    transport = StringTransport()
+    protocol.makeConnection(transport)
+    protocol.dataReceived(f"{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    head, _, body = transport.value().decode().partition("\r\n\r\n")
+    status, *lines = head.split("\r\n")
+    site.stopFactory()
+    return status, dict(line.split(": ", 1) for line in lines), body
+
+
+def test_status_json_says_everything() -> None:
+    clock = HandClock()
+    live = live_site(clock)
+    clock.advance(5)
+    peer = live.pools["app"].peer("app1:3000")
+    peer.begin()
+    peer.checked(CheckResult(clock.wall(), 0.0123, passed=False, reason="connection refused"))
+    live.pools["app"].drain("app2:3000")
+    live.routes.routes[2].requests = 7
+    live.routes.routes[2].statuses[2] = 6
+    live.routes.routes[2].errors = 1
+    status, fields, body = ask(live, "GET /status.json")
+    state = json.loads(body)
+    assert status == "HTTP/1.1 200 OK"
+    assert fields["Content-Type"] == "application/json"
+    assert state["uptime"] == 3 * 3600 + 5
+    assert state["totals"] == {"accepted": 12, "connections": 3, "websockets": 1, "requests": 7, "errors": 1}
+    assert state["process"]["memory"] > 1024 * 1024
+    assert state["process"]["files"] > 2
+    assert state["listeners"][0] == {
+        "name": "https",
+        "addresses": ["0.0.0.0:443"],
+        "tls": "site",
+        "connections": 3,
+        "max_connections": 4096,
+        "accepted": 12,
+    }
+    assert [route["name"] for route in state["routes"]] == ["/old", "/api/", "/"]
+    assert state["routes"][2]["statuses"] == {"1xx": 0, "2xx": 6, "3xx": 0, "4xx": 0, "5xx": 0}
+    assert state["pools"]["app"]["available"] == 2
+    assert state["pools"]["app"]["peers"][0] == {
+        "name": "app1:3000",
+        "state": "up",
+        "available": True,
+        "why": "",
+        "since": START,
+        "weight": 3,
+        "backup": False,
+        "in_flight": 1,
+        "idle": 0,
+        "attempts": 1,
+        "failures": 0,
+        "last_failure": None,
+        "bytes_sent": 0,
+        "bytes_received": 0,
+        "checks": [{"at": START + 5, "duration": 0.0123, "passed": False, "reason": "connection refused"}],
+    }
+    assert state["pools"]["app"]["peers"][1]["state"] == "draining"
+    assert state["caches"]["static"]["counts"]["hits"] == 30
+
+
+def test_the_page_shows_the_same_without_scripts() -> None:
+    live = live_site()
+    live.pools["app"].peers[0].checked(CheckResult(START, 0.01, passed=True))
+    status, fields, body = ask(live, "GET /")
+    assert status == "HTTP/1.1 200 OK"
+    assert fields["Content-Type"] == "text/html; charset=utf-8"
+    assert '<td>app1:3000</td><td class="up">up</td>' in body
+    assert "Pool app: 3 of 3 up" in body
+    assert "passed in 10ms" in body
+    assert 'href="/status.json"' in body
+    assert "<script" not in body
+
+
+def test_the_page_escapes_what_it_shows() -> None:
+    live = live_site()
+    live.caches["<img src=x>"] = StillCache()  # type: ignore[assignment]
+    live.pools["app"].peers[0].why = "<script>alert(1)</script>"
+    _, _, body = ask(live, "GET /")
+    assert "<img" not in body
+    assert "<script" not in body
+
+
+@pytest.mark.parametrize("path", ["/", "/status.json", "/nothing", "/status.json/x"])
+def test_no_answer_is_kept_or_taken_for_something_else(path: str) -> None:
+    _, fields, _ = ask(live_site(), f"GET {path}")
+    assert fields["Cache-Control"] == "no-store"
+    assert fields["X-Content-Type-Options"] == "nosniff"
+    assert fields["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/status", "/index.html"])
+def test_there_is_nothing_else(path: str) -> None:
+    assert ask(live_site(), f"GET {path}")[0] == "HTTP/1.1 404 Not Found"
+
+
+def test_head_has_the_length_and_no_body() -> None:
+    status, fields, body = ask(live_site(), "HEAD /")
+    assert status == "HTTP/1.1 200 OK"
+    assert int(fields["Content-Length"]) > 1000
+    assert body == ""
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_nothing_can_be_changed(method: str) -> None:
+    status, fields, _ = ask(live_site(), f"{method} /status.json")
+    assert status == "HTTP/1.1 405 Method Not Allowed"
+    assert fields["Allow"] == "GET, HEAD"
+
+
+def test_a_site_without_caches_has_a_page_too() -> None:
+    live = live_site()
+    live.caches.clear()
+    assert "Caches" not in ask(live, "GET /")[2]
+    assert snapshot(live)["caches"] == {}
+
+
+def test_the_port_is_opened_before_privileges_drop_and_closed_at_the_stop() -> None:
+    reactor = MemoryReactorClock()
+    service: Any = make_status_service(StatusSettings(on=(Tcp("127.0.0.1", 8404), Tcp("::1", 8404))), live_site(), reactor)
+    service.privilegedStartService()
+    assert [server[0] for server in reactor.tcpServers] == [8404, 8404]
+    service.startService()
+    assert len(reactor.tcpServers) == 2
+    assert len(service.addresses) == 2
+    service.stopService()
+    assert service.addresses == []
+
+
+def test_a_port_may_be_a_socket_in_the_file_system() -> None:
+    reactor = MemoryReactorClock()
+    service = Ports("status", (Unix("/run/status.sock", 0o660),), StatusSite(live_site(), reactor), reactor)
+    service.startService()
+    assert reactor.unixServers[0][0] == "/run/status.sock"
+    assert reactor.unixServers[0][3] == 0o660
+
+
+def test_a_port_that_is_taken_stops_the_start() -> None:
+    class Taken(MemoryReactorClock):
+        def listenTCP(self, port: int, *args: Any, **kwargs: Any) -> Any:
+            raise CannotListenError("127.0.0.1", port, OSError(98, "Address already in use"))
+
+    reactor = Taken()
+    service = Ports("status", (Tcp("127.0.0.1", 8404),), StatusSite(live_site(), reactor), reactor)
+    with pytest.raises(CannotListenError):
+        service.privilegedStartService()
