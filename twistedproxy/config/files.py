@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import re
+from collections.abc import Callable
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
@@ -109,11 +111,17 @@ def write_certificate(pair: CertificateFiles) -> str:
 
 def python_name(text: str, at: Context) -> str:
     """``package.module:callable`` that can be imported and called."""
+    callable_named(text)
+    return text
+
+
+def callable_named(text: str) -> Callable[..., Any]:
+    """What ``package.module:callable`` names, imported; raises BadValue."""
     if not _PYTHON_NAME.fullmatch(text):
         raise BadValue(f"{text!r} is not the name of a callable", "write package.module:callable")
     module, _, attribute = text.partition(":")
     try:
-        found: object = importlib.import_module(module)
+        found: Any = importlib.import_module(module)
     except Exception as error:  # whatever a module raises on import is a mistake of the site
         raise BadValue(
             f"{module} cannot be imported: {type(error).__name__}: {error}", "install it, or correct the name"
@@ -125,4 +133,5 @@ def python_name(text: str, at: Context) -> str:
             raise BadValue(f"{module} has no {attribute}", "correct the name") from None
     if not callable(found):
         raise BadValue(f"{text} cannot be called", "name a function or a class")
-    return text
+    called: Callable[..., Any] = found
+    return called
