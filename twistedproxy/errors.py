@@ -105,6 +105,7 @@ REQUEST_TIMEOUT = _reason("request_timeout", 408, _D, "the request did not arriv
 REQUEST_CUT = _reason("request_cut", 0, _D, "the client left before its request was complete (RFC 9112 §8)")
 CLIENT_GONE = _reason("client_gone", 0, _D, "the client left before the answer was complete")
 CLIENT_STALLED = _reason("client_stalled", 0, _D, "the client stopped reading the answer (client_timeout)")
+MAX_FORWARDS = _reason("max_forwards", 405, _D, "Max-Forwards has come to 0 here (RFC 9110 §7.6.2)")
 NO_ROUTE = _reason("no_route", 404, _D, "no route matches this host and path")
 BAD_UPGRADE = _reason("bad_upgrade", 400, _D, "the WebSocket handshake is malformed (RFC 6455 §4.2.1)")
 BAD_WEBSOCKET_VERSION = _reason("bad_websocket_version", 426, _D, "only WebSocket version 13 is spoken here (RFC 6455 §4.2.2)")
@@ -138,5 +139,7 @@ BAD_UPGRADE_ANSWER = _reason("bad_upgrade_answer", 502, _U, "the peer's WebSocke
 NO_PEER = _reason("no_peer", 503, _U, "no peer of the pool is available")
 
 # What is ours.
+ONLY_IF_CACHED = _reason("only_if_cached", 504, _D, "only-if-cached, and nothing is stored that would do (RFC 9111 §5.2.1.7)")
+STORED_DAMAGED = _reason("stored_damaged", 500, _O, "a stored body turned out to be damaged while it was sent")
 INTERNAL = _reason("internal", 500, _O, "the proxy failed; the log has a traceback")
 STOPPING = _reason("stopping", 503, _O, "the proxy is stopping")

@@ -215,9 +215,12 @@ class ResponseHead:
     :ivar version: 10, 11 or 20
     :ivar length: bytes of the body that follows for the request's method; 0 for none, CHUNKED, or UNTIL_CLOSE
     :ivar keep_alive: the peer keeps the connection open after this response
+    :ivar rewritten: what the forwarding room made of this head last, and for whom; an origin that repeats itself saves that work
     """
 
-    __slots__ = ("headers", "keep_alive", "length", "reason", "status", "version")
+    __slots__ = ("headers", "keep_alive", "length", "reason", "rewritten", "status", "version")
+
+    rewritten: tuple[object, ResponseHead] | None
 
     def __init__(
         self,
@@ -235,6 +238,7 @@ class ResponseHead:
         self.version = version
         self.length = length
         self.keep_alive = keep_alive
+        self.rewritten = None
 
     def __repr__(self) -> str:
         return f"<{self.status} {self.reason.decode('latin-1')}>"

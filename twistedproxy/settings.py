@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from twistedproxy.addresses import Address
+from twistedproxy.addresses import Address, Unix
 
 #: A timeout or an interval that never comes.
 NEVER: Final = float("inf")
@@ -51,6 +51,7 @@ class SiteSettings:
 
     include: tuple[str, ...] = knob("globs", "more files to read; relative to this one", default=())
     state_dir: str = knob("path", "where keys and certificates that the proxy makes are kept", default="var")
+    stop_timeout: float = knob("duration", "when the proxy stops, running exchanges have this long to finish", default=10.0, minimum=0)
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,15 @@ class ServerSettings:
     def name(self) -> str:
         """How the peer is called in logs and in the shell: its address."""
         return str(self.address)
+
+    @property
+    def authority(self) -> str:
+        """Host of a request to this server: its address, without the port where it is the scheme's own (RFC 9110 §7.2)."""
+        address = self.address
+        if isinstance(address, Unix):
+            return "localhost"
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        return host if address.port == (443 if self.tls else 80) else f"{host}:{address.port}"
 
 
 @dataclass(frozen=True)
@@ -266,7 +276,7 @@ class AppSettings:
     """A Twisted service that runs inside the proxy's process, for instance as the peers of a pool."""
 
     name: str
-    run: str = knob("python_name", "package.module:callable, called without arguments, returns an IService", required=True)
+    run: str = knob("python_name", "package.module:callable, called with state_dir, returns an IService", required=True)
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ class Probe:
             connection.secure(self._tls_towards(server.address), self._reactor)
         url = f"{'https' if server.tls else 'http'}://peer{self._check.target}"
         client = HTTPClient(_Verbatim(Agent.usingEndpointFactory(self._reactor, connection), url))
-        host = self._settings.check_host or authority_of(server)
+        host = self._settings.check_host or server.authority
         response = await client.request(
             self._check.method,
             "http://peer/",
@@ -135,15 +135,6 @@ class Probe:
             tls = optionsForClientTLS(name, trustRoot=self._trust) if self._settings.verify else _Unverified(name)
             self._tls[name] = tls
         return tls
-
-
-def authority_of(server: ServerSettings) -> str:
-    """The Host of a request to *server*: its address, without the port where it is the scheme's own (RFC 9110 §7.2)."""
-    address = server.address
-    if isinstance(address, Unix):
-        return "localhost"
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    return host if address.port == (443 if server.tls else 80) else f"{host}:{address.port}"
 
 
 def is_expected(status: int, ranges: StatusRanges) -> bool:

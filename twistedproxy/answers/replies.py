@@ -1,0 +1,59 @@
+"""Replies that the proxy makes itself: errors and redirects, small and complete in one piece."""
+
+from __future__ import annotations
+
+from functools import cache
+from http import HTTPStatus
+from typing import Final
+
+from twistedproxy.errors import Reason
+from twistedproxy.message import Field, Headers, ResponseHead
+
+_PAGE: Final = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{status} {phrase}</title>
+<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"></head>
+<body><h1>{status} {phrase}</h1>{text}</body>
+</html>
+"""
+
+#: Seconds after which a client may come back when no peer is available.
+_RETRY_AFTER: Final = b"5"
+
+
+def phrase(status: int) -> str:
+    """The standard reason phrase of *status*; empty for an unknown one."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+@cache
+def error(reason: Reason) -> tuple[ResponseHead, bytes]:
+    """
+    Head and body for *reason*.  The text names what the client did wrong; of what is wrong behind the proxy it tells nothing.
+    """
+    text = f"\n<p>{reason.text}</p>" if 400 <= reason.status < 500 else ""
+    more: list[Field] = []
+    if reason.status in (503, 504):
+        more.append((b"Retry-After", _RETRY_AFTER))
+    elif reason.status == 405:
+        more.append((b"Allow", b"GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"))
+    return _page(reason.status, text, more)
+
+
+def redirect(status: int, location: bytes) -> tuple[ResponseHead, bytes]:
+    """Head and body that send the client to *location*."""
+    return _page(status, "", [(b"Location", location)])
+
+
+def _page(status: int, text: str, more: list[Field]) -> tuple[ResponseHead, bytes]:
+    body = _PAGE.format(status=status, phrase=phrase(status), text=text).encode("ascii", "xmlcharrefreplace")
+    fields: list[Field] = [
+        (b"Server", b"twistedproxy"),
+        (b"Content-Type", b"text/html; charset=utf-8"),
+        (b"Content-Length", b"%d" % len(body)),
+        *more,
+    ]
+    return ResponseHead(status, phrase(status).encode("ascii"), Headers(fields), length=len(body)), body

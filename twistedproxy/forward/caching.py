@@ -1,0 +1,266 @@
+"""The cache's part in an exchange: what is stored is served or validated, what comes from a peer is stored as it passes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from twisted.logger import Logger
+
+from twistedproxy import errors
+from twistedproxy.cache.cache import Cache
+from twistedproxy.cache.entry import BodyReader, DamagedEntry, Entry
+from twistedproxy.cache.fill import Fill
+from twistedproxy.cache.honesty import cache_status, status_word
+from twistedproxy.cache.outcomes import LookupVerdict, Outcome, StoreVerdict
+from twistedproxy.cache.responses import Lookup
+from twistedproxy.cache.validation import client_has, conditional_fields, not_modified_fields
+from twistedproxy.forward import rewrite
+from twistedproxy.message import Field, Headers, ResponseHead
+from twistedproxy.settings import HeaderEdit
+from twistedproxy.wire.framing import Piece
+
+if TYPE_CHECKING:
+    from twistedproxy.forward.exchange import Exchange
+
+_log = Logger()
+
+#: Blocks of an entry's body written in one turn of the reactor, however fast the client takes them.
+_BLOCKS: Final = 4
+
+
+class Caching:
+    """What one exchange has to do with the cache of its route."""
+
+    __slots__ = ("_cache", "_exchange", "_fill", "_lookup", "_paused", "_reader")
+
+    def __init__(self, exchange: Exchange, cache: Cache) -> None:
+        self._exchange = exchange
+        self._cache = cache
+        self._lookup: Lookup = cache.lookup(exchange.head, exchange.scheme, exchange.started_wall)
+        self._fill: Fill | None = None
+        self._reader: BodyReader | None = None
+        self._paused = False
+
+    @property
+    def _edits(self) -> tuple[HeaderEdit, ...]:
+        route = self._exchange.route
+        return route.settings.response_headers if route is not None else ()
+
+    # Before a peer is asked.
+
+    def answers(self) -> bool:
+        """Answer from the cache if that is possible; False when a peer has to be asked."""
+        lookup = self._lookup
+        exchange = self._exchange
+        exchange.verdicts.append(lookup.verdict)
+        outcome = lookup.outcome
+        if outcome is Outcome.SERVE and lookup.entry is not None:
+            self._serve(lookup.entry, self._stored_head(lookup.entry))
+        elif outcome is Outcome.NOT_MODIFIED and lookup.entry is not None:
+            self._not_modified(lookup.entry)
+        elif outcome is Outcome.UNAVAILABLE:
+            exchange.refuse(errors.ONLY_IF_CACHED)
+        else:
+            return False
+        return True
+
+    def for_peer(self, fields: list[Field]) -> list[Field]:
+        """The fields of the request for a peer, with our conditions when a stored response is to be validated."""
+        lookup = self._lookup
+        if lookup.outcome is Outcome.REVALIDATE and lookup.entry is not None:
+            return list(conditional_fields(Headers(fields), lookup.entry.headers).items)
+        return fields
+
+    # Serving what is stored.
+
+    def _stored_head(self, entry: Entry) -> ResponseHead:
+        """
+        The head of a hit.  It changes once a second (Age, ttl); within one, all clients of a route share it.
+        """
+        exchange = self._exchange
+        lookup = self._lookup
+        now = exchange.started_wall
+        second = int(now)
+        prepared = entry.prepared
+        if prepared is not None and prepared[0] == second and prepared[1] is exchange.route and prepared[2] is lookup.verdict:
+            exchange.cache_status = prepared[4]
+            head: ResponseHead = prepared[3]
+            return head
+        word = status_word(lookup.verdict, lookup.outcome)
+        exchange.cache_status = word.decode("ascii")
+        head = self._head(entry, now, word, cache_status(rewrite.PSEUDONYM, lookup.verdict, lookup.outcome, ttl=entry.ttl(now)))
+        if entry.body is not None:
+            entry.prepared = (second, exchange.route, lookup.verdict, head, exchange.cache_status)
+        return head
+
+    def _head(self, entry: Entry, now: float, word: bytes, status: bytes) -> ResponseHead:
+        fields = [
+            *entry.headers.items,
+            (b"Content-Length", b"%d" % entry.length),
+            (b"Age", b"%d" % entry.age(now)),
+            (b"Cache-Status", status),
+            (b"X-Cache-Status", word),
+        ]
+        head = ResponseHead(entry.status, entry.reason, Headers(fields), length=entry.length)
+        return rewrite.response_head(head, self._edits, now)
+
+    def _serve(self, entry: Entry, head: ResponseHead) -> None:
+        exchange = self._exchange
+        if exchange.head.method == b"HEAD" or entry.status in (204, 304):
+            exchange.deliver(head, (), True)
+            exchange.finish_cached()
+        elif entry.body is not None:
+            exchange.deliver(head, (entry.body,) if entry.body else (), True)
+            exchange.finish_cached()
+        else:
+            self._reader = entry.open()
+            exchange.deliver(head, (), False)
+            self._pump(entry)
+
+    def _pump(self, entry: Entry) -> None:
+        """Write blocks of a stored body until the client is slow, or for a turn of the reactor."""
+        exchange = self._exchange
+        for _ in range(_BLOCKS):
+            if self._paused or self._reader is None or exchange.finished:
+                return
+            try:
+                block = self._reader.read()
+            except DamagedEntry as problem:
+                _log.warn("{entry}: {problem}", entry=entry, problem=problem)
+                self._cache.drop(entry)
+                exchange.fail(errors.STORED_DAMAGED, str(problem))
+                return
+            if not block:
+                self._reader = None
+                exchange.deliver_end(Headers())
+                return
+            exchange.deliver_body((block,))
+        exchange.site.reactor.callLater(0, self._pump, entry)
+
+    def pause(self) -> None:
+        """The client is slow."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """The client has taken what was written."""
+        self._paused = False
+        if self._reader is not None and self._lookup.entry is not None:
+            self._exchange.site.reactor.callLater(0, self._pump, self._lookup.entry)
+
+    def _not_modified(self, entry: Entry) -> None:
+        exchange = self._exchange
+        lookup = self._lookup
+        now = exchange.started_wall
+        word = status_word(lookup.verdict, lookup.outcome)
+        self._answer_304(
+            entry, now, word, cache_status(rewrite.PSEUDONYM, lookup.verdict, lookup.outcome, ttl=entry.ttl(now))
+        )
+
+    def _answer_304(self, entry: Entry, now: float, word: bytes, status: bytes) -> None:
+        exchange = self._exchange
+        exchange.cache_status = word.decode("ascii")
+        fields = not_modified_fields(entry.headers).plus(
+            (b"Age", b"%d" % entry.age(now)), (b"Cache-Status", status), (b"X-Cache-Status", word)
+        )
+        head = rewrite.response_head(ResponseHead(304, b"Not Modified", fields), self._edits, now)
+        exchange.deliver(head, (), True)
+        exchange.finish_cached()
+
+    # What a peer answers.
+
+    def response(self, head: ResponseHead, pieces: Sequence[Piece], ended: bool) -> None:
+        """The final head of a peer's answer, with what of its body is here."""
+        exchange = self._exchange
+        lookup = self._lookup
+        now = exchange.site.clock.wall()
+        if head.status == 304 and lookup.outcome is Outcome.REVALIDATE:
+            self._validated(head, now)
+            return
+        self._cache.invalidate(lookup, exchange.head, head)
+        route = exchange.route
+        assert route is not None
+        admitted = self._cache.admit(lookup, exchange.head, head, exchange.started_wall, now, route.settings.cache_valid)
+        stored = StoreVerdict.STORED if isinstance(admitted, Fill) else admitted
+        if isinstance(admitted, Fill):
+            self._fill = admitted
+            self.body(pieces)
+            if ended:
+                stored = admitted.commit()
+                self._fill = None
+        exchange.verdicts.append(stored)
+        word = status_word(lookup.verdict, lookup.outcome, head.status)
+        exchange.cache_status = word.decode("ascii")
+        status = cache_status(rewrite.PSEUDONYM, lookup.verdict, lookup.outcome, stored=stored)
+        out = rewrite.response_head(
+            ResponseHead(
+                head.status,
+                head.reason,
+                head.headers.plus((b"Cache-Status", status), (b"X-Cache-Status", word)),
+                length=head.length,
+            ),
+            self._edits,
+            now,
+        )
+        exchange.deliver(out, pieces, ended)
+        if ended:
+            exchange.attempt_succeeded(exchange.site.clock.monotonic())
+            exchange.finish_cached()
+
+    def _validated(self, head: ResponseHead, now: float) -> None:
+        """A 304 to our own conditions: the stored response holds, or it was about another one."""
+        exchange = self._exchange
+        lookup = self._lookup
+        route = exchange.route
+        assert route is not None
+        exchange.attempt_succeeded(exchange.site.clock.monotonic())
+        renewed = self._cache.freshen(lookup, exchange.head, head, exchange.started_wall, now, route.settings.cache_valid)
+        if isinstance(renewed, StoreVerdict):
+            exchange.verdicts.append(renewed)
+            self._lookup = Lookup(lookup.key, LookupVerdict.NOTHING_STORED, Outcome.FETCH)
+            exchange.attempt()
+            return
+        exchange.verdicts.append(StoreVerdict.FRESHENED)
+        self._lookup = Lookup(lookup.key, lookup.verdict, lookup.outcome, renewed)
+        word = status_word(lookup.verdict, lookup.outcome, 304)
+        exchange.cache_status = word.decode("ascii")
+        status = cache_status(
+            rewrite.PSEUDONYM,
+            lookup.verdict,
+            lookup.outcome,
+            ttl=renewed.ttl(now),
+            fwd_status=304,
+            stored=StoreVerdict.FRESHENED,
+        )
+        if client_has(exchange.head.headers, renewed.status, renewed.headers, renewed.facts.response_time):
+            self._answer_304(renewed, now, word, status)
+        else:
+            self._serve(renewed, self._head(renewed, now, word, status))
+
+    def body(self, pieces: Sequence[Piece]) -> None:
+        """More of the peer's body."""
+        fill = self._fill
+        if fill is not None:
+            for piece in pieces:
+                fill.write(piece)
+
+    def ended(self) -> None:
+        """The peer's body is complete."""
+        fill, self._fill = self._fill, None
+        if fill is not None:
+            fill.commit()
+
+    def failed(self) -> None:
+        """The peer's answer broke off: what is here of it is not stored (RFC 9111 §3.3)."""
+        fill, self._fill = self._fill, None
+        if fill is not None:
+            fill.abort(StoreVerdict.CUT)
+
+    def closed(self) -> None:
+        """The exchange is over, on whatever path."""
+        fill, self._fill = self._fill, None
+        if fill is not None:
+            fill.abort()
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None

@@ -1,0 +1,63 @@
+"""Who a request really comes from, when it came by way of proxies that are trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from twistedproxy.message import Headers
+
+Network = IPv4Network | IPv6Network
+
+
+class TrustedProxies:
+    """The networks whose word on a request's origin is believed."""
+
+    def __init__(self, networks: Sequence[str]) -> None:
+        self._networks: list[Network] = [ip_network(network) for network in networks]
+
+    def __contains__(self, address: str) -> bool:
+        """Whether *address* (text, without brackets or port) is trusted; what is no address is not."""
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            return False
+        mapped = getattr(parsed, "ipv4_mapped", None)
+        return any((mapped or parsed) in network for network in self._networks)
+
+    def client_of(self, headers: Headers, address: str) -> str:
+        """
+        The client's address for a request that the trusted *address* handed over.
+
+        X-Forwarded-For is read from the right: each trusted proxy vouches for the entry to its left, and the first entry
+        that is not trusted is the client.  An entry that is no address ends the reading: nothing left of it is believed.
+        """
+        value = headers.joined(b"x-forwarded-for")
+        if value is None:
+            return address
+        client = address
+        for entry in reversed(value.split(b",")):
+            text = _bare(entry.strip().decode("latin-1"))
+            try:
+                ip_address(text)
+            except ValueError:
+                break
+            client = text
+            if text not in self:
+                break
+        return client
+
+    @staticmethod
+    def scheme_of(headers: Headers, scheme: bytes) -> bytes:
+        """The scheme that the client used, by X-Forwarded-Proto; *scheme* when that is absent or unknown."""
+        value = (headers.get(b"x-forwarded-proto") or b"").lower()
+        return value if value in (b"http", b"https") else scheme
+
+
+def _bare(entry: str) -> str:
+    """An address without brackets and port."""
+    if entry.startswith("["):
+        return entry[1:].partition("]")[0]
+    if entry.count(":") == 1:
+        return entry.partition(":")[0]
+    return entry

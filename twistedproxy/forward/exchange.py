@@ -1,0 +1,594 @@
+"""
+An exchange: one request with its answer, from the moment its head is understood until its last byte is gone.
+
+The phases, in order; each is a method, and what comes next is a call:
+
+    begin      route -> redirect, or a backend; the announced size of the body; a WebSocket's handshake
+    lookup     cache -> an entry is served or validated, or the request goes on        (:mod:`twistedproxy.forward.caching`)
+    choose     pool -> peer, or 503
+    connect    an idle connection, or a new one within connect_timeout
+    send       heads rewritten, body pumped with back-pressure
+    receive    1xx passed on; 101 joins a tunnel; failure -> retry, or an answer
+    deliver    head rewritten, body pumped with back-pressure, and into the cache's fill
+    finish     on every path, once: outcome to the peer, counters, log
+
+``request_…`` is called from downstream; the methods of :class:`~twistedproxy.upstream.http1.Receiver` from upstream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from twistedproxy import errors
+from twistedproxy.answers import replies
+from twistedproxy.errors import Reason, RequestError, ResponseError
+from twistedproxy.forward import retry, rewrite, values
+from twistedproxy.forward.caching import Caching
+from twistedproxy.message import IDEMPOTENT, Headers, RequestHead, ResponseHead
+from twistedproxy.transport.tunnel import Tunnel
+from twistedproxy.verdicts import ChooseVerdict, RetryVerdict, RouteVerdict, Verdict
+from twistedproxy.websocket.handshake import VERSION_REFUSED_FIELDS, Handshake, check_answer, check_request
+from twistedproxy.wire.framing import Piece
+
+if TYPE_CHECKING:
+    from twistedproxy.balance.peer import Peer
+    from twistedproxy.forward.routes import Route
+    from twistedproxy.forward.site import Downstream, Site
+    from twistedproxy.upstream.http1 import UpstreamConnection
+
+#: Bytes of a request's body that wait for a connection before the client is held back.
+_HELD = 64 * 1024
+
+
+class Exchange:
+    """
+    One request with its answer.
+
+    :ivar number: counted from 1 in the order of arrival
+    :ivar client: the client's address: behind trusted proxies the one that they report
+    :ivar scheme: the client's, likewise
+    :ivar status: of the final answer; 499 when the client left before one began, 0 before that
+    :ivar bytes_sent: of bodies, to the client; *bytes_received*: from it; in a tunnel: bytes of either direction
+    :ivar request_time: seconds from the request's head to the end, once finished
+    :ivar connect_time: seconds until the connection of the last attempt stood, 0.0 for a kept one; None without an attempt
+    :ivar header_time: seconds from the start of that attempt to the head of its answer
+    :ivar response_time: seconds from the start of that attempt to the end of its answer
+    :ivar upgrade_time: seconds from the start of that attempt to the 101
+    :ivar reason: what went wrong last, None if nothing did
+    :ivar detail: more words on it
+    :ivar verdicts: what was decided, in order
+    """
+
+    __slots__ = (
+        "_body_complete",
+        "_caching",
+        "_fresh",
+        "_handshake",
+        "_held",
+        "_held_size",
+        "_replay",
+        "_responded",
+        "_sent",
+        "_tries_made",
+        "_tried",
+        "attempt_started",
+        "bytes_received",
+        "bytes_sent",
+        "cache_status",
+        "client",
+        "client_port",
+        "connect_time",
+        "detail",
+        "downstream",
+        "finished",
+        "head",
+        "header_time",
+        "number",
+        "peer",
+        "reason",
+        "request_time",
+        "response_time",
+        "route",
+        "scheme",
+        "site",
+        "started",
+        "started_wall",
+        "status",
+        "upgrade_time",
+        "upstream",
+        "verdicts",
+    )
+
+    def __init__(self, site: Site, downstream: Downstream, head: RequestHead) -> None:
+        site.exchanges += 1
+        self.number = site.exchanges
+        self.site = site
+        self.downstream = downstream
+        self.head = head
+        self.client = downstream.address
+        self.client_port = downstream.client_port
+        self.scheme = downstream.scheme
+        self.started = site.clock.monotonic()
+        self.started_wall = site.clock.wall()
+        self.route: Route | None = None
+        self.peer: Peer | None = None
+        self.upstream: UpstreamConnection | None = None
+        self.status = 0
+        self.bytes_sent = 0
+        self.bytes_received = 0
+        self.request_time = 0.0
+        self.attempt_started = 0.0
+        self.connect_time: float | None = None
+        self.header_time: float | None = None
+        self.response_time: float | None = None
+        self.upgrade_time: float | None = None
+        self.cache_status = ""
+        self.reason: Reason | None = None
+        self.detail = ""
+        self.verdicts: list[Verdict] = []
+        self.finished = False
+        self._caching: Caching | None = None
+        self._handshake: Handshake | None = None
+        self._held: list[Piece] = []
+        self._held_size = 0
+        self._replay: list[Piece] | None = None
+        self._body_complete = False
+        self._sent = False
+        self._responded = False
+        self._fresh = False
+        self._tried: tuple[Peer, ...] = ()
+        self._tries_made = 0
+
+    @property
+    def pool_name(self) -> str:
+        """The pool of the exchange's route; empty for none."""
+        return self.route.backend.pool.name if self.route and self.route.backend else ""
+
+    @property
+    def peer_name(self) -> str:
+        """The peer tried last; empty for none."""
+        return self.peer.name if self.peer else ""
+
+    @property
+    def request_complete(self) -> bool:
+        """Whether the whole request has come."""
+        return self._body_complete
+
+    # begin
+
+    def begin(self, pieces: Sequence[Piece], ended: bool) -> None:
+        """Start; *pieces* of the body came with the head, *ended*: they are all of it."""
+        head = self.head
+        downstream = self.downstream
+        self._body_complete = ended
+        if downstream.trusted:
+            self.client = downstream.trusted_proxies.client_of(head.headers, self.client)
+            self.scheme = downstream.trusted_proxies.scheme_of(head.headers, self.scheme)
+        fields = head.fields
+        route = self.route = self.site.routes.match(
+            self.scheme, fields.host, fields.port or downstream.port, head.route_path, downstream.listener_name
+        )
+        if route is None:
+            self.verdicts.append(RouteVerdict.NO_ROUTE)
+            self.refuse(errors.NO_ROUTE)
+            return
+        route.requests += 1
+        settings = route.settings
+        if not ended or pieces:
+            if settings.max_body and fields.length > settings.max_body:
+                self.refuse(errors.BODY_TOO_LARGE, f"{fields.length} bytes")
+                return
+            self._hold(pieces)
+            if ended:
+                self._replay = self._held
+        if b"max-forwards" in head.headers and self._is_last_recipient():
+            return
+        if route.redirect is not None:
+            location = route.redirect.render(lambda name: values.value_of(self, name))
+            self._reply(*replies.redirect(settings.redirect.status, location.encode("latin-1")))  # type: ignore[union-attr]
+            return
+        if fields.upgrade and b"websocket" in fields.upgrade and settings.websocket != "no":
+            try:
+                self._handshake = check_request(head)
+            except RequestError as error:
+                self.refuse(error.reason, error.detail)
+                return
+        elif route.cache is not None:
+            self._caching = Caching(self, route.cache)
+            if self._caching.answers():
+                return
+        self.attempt()
+
+    def _is_last_recipient(self) -> bool:
+        """RFC 9110 §7.6.2: who gets Max-Forwards: 0 answers by himself."""
+        if self.head.method not in (b"OPTIONS", b"TRACE") or self.head.headers.get(b"max-forwards") != b"0":
+            return False
+        self.refuse(errors.MAX_FORWARDS)
+        return True
+
+    # The request's body, from downstream.
+
+    def request_body(self, pieces: Sequence[Piece], ended: bool, trailers: Headers | None) -> None:
+        """More of the request's body has come; *ended*: that was all of it."""
+        if self.finished:
+            return
+        self._body_complete = ended
+        limit = self.route.settings.max_body if self.route else 0
+        if self._sent and self.upstream is not None:
+            for piece in pieces:
+                self.bytes_received += len(piece)
+            if limit and self.bytes_received > limit:
+                self._too_large()
+                return
+            upstream = self.upstream
+            upstream.send_body(pieces, ended, trailers)
+            if ended and upstream.transport is not None:
+                upstream.transport.unregisterProducer()
+        else:
+            self._hold(pieces)
+            if limit and self.bytes_received > limit:
+                self._too_large()
+
+    def _hold(self, pieces: Sequence[Piece]) -> None:
+        """Keep pieces of the body until there is a connection for them."""
+        for piece in pieces:
+            # A view would keep alive the whole read that it is a part of.
+            self._held.append(piece)
+            self._held_size += len(piece)
+            self.bytes_received += len(piece)
+        if self._held_size > _HELD and not self._body_complete:
+            self.downstream.pause_request()
+
+    def _too_large(self) -> None:
+        self._abandon_attempt(errors.BODY_TOO_LARGE)
+        self.fail(errors.BODY_TOO_LARGE)
+
+    def request_malformed(self, reason: Reason, detail: str) -> None:
+        """The rest of the request cannot be read: the peer must see that it is incomplete, and the client why."""
+        if self.finished:
+            return
+        self._abandon_attempt(reason)
+        self.fail(reason, detail)
+
+    def request_lost(self, reason: Reason) -> None:
+        """The client is gone, or stalled: the peer's work is cancelled."""
+        if self.finished:
+            return
+        self._abandon_attempt(reason)
+        self.reason = reason
+        if not self._responded:
+            self.status = 499
+        self._finish()
+
+    def _abandon_attempt(self, reason: Reason) -> None:
+        upstream, self.upstream = self.upstream, None
+        if upstream is None:
+            return
+        assert self.peer is not None
+        self.peer.fail(reason, self.site.clock.monotonic())
+        self._leave_producers(upstream)
+        upstream.cancel()
+
+    # choose, connect
+
+    def attempt(self) -> None:
+        """Try a peer of the route's pool."""
+        route = self.route
+        assert route is not None and route.backend is not None
+        backend = route.backend
+        now = self.site.clock.monotonic()
+        if self._fresh:
+            peer = self.peer
+        else:
+            peer = backend.pool.choose(self._tried, now)
+            if peer is None:
+                self._nobody_left(backend.pool.verdict_when_none(self._tried, now))
+                return
+            if peer.backup:
+                self.verdicts.append(ChooseVerdict.BACKUP)
+            self.peer = peer
+            self._tries_made += 1
+        assert peer is not None
+        peer.begin()
+        self.attempt_started = now
+        self._sent = False
+        upstream = None if self._fresh else backend.connector.take(peer)
+        if upstream is not None and (self.head.method in IDEMPOTENT or upstream.transport.is_quiet()):
+            self.connect_time = 0.0
+            self.upstream = upstream
+            self._send(upstream)
+        else:
+            self.upstream = backend.connector.connect(peer, self, route.settings.connect_timeout)
+
+    def _nobody_left(self, verdict: ChooseVerdict) -> None:
+        self.verdicts.append(verdict)
+        if self.reason is not None:
+            self.fail(self.reason, self.detail)
+        else:
+            self.fail(errors.NO_PEER, str(verdict))
+
+    def connected(self) -> None:
+        upstream = self.upstream
+        assert upstream is not None
+        self.connect_time = upstream.connected_at - self.attempt_started
+        self._send(upstream)
+
+    # send
+
+    def _send(self, upstream: UpstreamConnection) -> None:
+        route = self.route
+        assert route is not None
+        settings = route.settings
+        upstream.read_timeout = settings.read_timeout
+        upstream.send_timeout = settings.send_timeout
+        head = self._head_for(route)
+        self._sent = True
+        ended = self._body_complete
+        held = self._held
+        if held:
+            if not ended:
+                self._held = []
+                self._held_size = 0
+            upstream.send(self, self.head.method, head, held, ended, self.head.fields.length, False)
+        else:
+            upstream.send(self, self.head.method, head, (), ended, self.head.fields.length, self._handshake is not None)
+        if not ended and self.upstream is upstream:
+            upstream.transport.registerProducer(_RequestFlow(self.downstream), True)
+            self.downstream.resume_request()
+
+    def _head_for(self, route: Route) -> bytes:
+        """
+        The head for the peer.
+
+        A client that repeats its fields on a connection has them rewritten once.
+        """
+        head = self.head
+        downstream = self.downstream
+        known = downstream.known
+        if known is not None and known[0] is head.fields and known[1] is route and self._caching is None:
+            block = known[2]
+        else:
+            assert self.peer is not None
+            settings = route.settings
+            fields = rewrite.request_fields(
+                head,
+                settings,
+                peer_host=self.peer.settings.authority.encode(),
+                address=downstream.address,
+                scheme=downstream.scheme,
+                port=downstream.port,
+                trusted=downstream.trusted,
+            )
+            if self._caching is not None:
+                fields = self._caching.for_peer(fields)
+            block = rewrite.request_block(fields, head.fields.length, self._handshake is not None)
+            if settings.host == "preserve" and head.fields.host and self._caching is None and head.method not in _COUNTED:
+                downstream.known = (head.fields, route, block)
+        return b"%b %b HTTP/1.1\r\n%b\r\n" % (head.method, rewrite.upstream_target(head, route.strip_prefix), block)
+
+    # receive
+
+    def interim(self, head: ResponseHead) -> None:
+        if self.head.version >= 11:
+            self.downstream.interim(rewrite.interim_head(head))
+
+    def response(self, head: ResponseHead, pieces: Sequence[Piece], ended: bool) -> None:
+        now = self.site.clock.monotonic()
+        self.header_time = now - self.attempt_started
+        if self._caching is not None:
+            self._caching.response(head, pieces, ended)
+            return
+        route = self.route
+        assert route is not None
+        rewritten = head.rewritten
+        if rewritten is not None and rewritten[0] is route:
+            out = rewritten[1]
+        else:
+            out = rewrite.response_head(head, route.settings.response_headers, self.site.clock.wall())
+            if b"date" in head.headers:
+                head.rewritten = (route, out)
+        self.deliver(out, pieces, ended)
+        if ended:
+            self.attempt_succeeded(now)
+            self._finish()
+
+    def upgraded(self, head: ResponseHead, rest: bytes) -> None:
+        now = self.site.clock.monotonic()
+        upstream = self.upstream
+        assert upstream is not None and self._handshake is not None and self.route is not None
+        try:
+            check_answer(self._handshake, head)
+        except ResponseError as error:
+            upstream.transport.abortConnection()
+            self.failed(error.reason, error.detail)
+            return
+        self.header_time = self.upgrade_time = now - self.attempt_started
+        self.status = head.status
+        self._responded = True
+        self._handshake = None
+        client, from_client = self.downstream.switch(rewrite.upgrade_head(head, self.route.settings.response_headers))
+        tunnel = Tunnel(
+            client, upstream.transport, self.site.deadlines, self.route.settings.websocket_idle_timeout, self._tunnel_ended
+        )
+        tunnel.route_name, tunnel.peer_name = self.route.name, self.peer_name
+        self.downstream.tunnel_began(tunnel)
+        tunnel.start(from_client, rest)
+
+    def _tunnel_ended(self, tunnel: Tunnel) -> None:
+        self.bytes_received = tunnel.bytes_up
+        self.bytes_sent = tunnel.bytes_down
+        self.attempt_succeeded(self.site.clock.monotonic())
+        self._finish()
+
+    def body(self, pieces: Sequence[Piece]) -> None:
+        if self._caching is not None:
+            self._caching.body(pieces)
+        self.deliver_body(pieces)
+
+    def ended(self, trailers: Headers) -> None:
+        self.attempt_succeeded(self.site.clock.monotonic())
+        if self._caching is not None:
+            self._caching.ended()
+        self.deliver_end(trailers)
+
+    def failed(self, reason: Reason, detail: str) -> None:
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None and upstream.transport is not None:
+            self._leave_producers(upstream)
+        peer = self.peer
+        assert peer is not None and self.route is not None
+        peer.fail(reason, self.site.clock.monotonic())
+        self.reason = reason
+        self.detail = detail
+        verdict = retry.after(
+            reason,
+            self.head.method,
+            replayable=not self._sent or self.bytes_received == 0 or self._replay is not None,
+            answered=self._responded,
+            attempts=self._tries_made,
+            tries=self.route.settings.tries,
+        )
+        self.verdicts.append(verdict)
+        if verdict is RetryVerdict.AGAIN:
+            self._fresh = True
+            self.attempt()
+        elif verdict is RetryVerdict.ELSEWHERE:
+            self._fresh = False
+            self._tried = (*self._tried, peer)
+            self.attempt()
+        else:
+            self.fail(reason, detail)
+
+    # deliver
+
+    def deliver(self, head: ResponseHead, pieces: Sequence[Piece], ended: bool) -> None:
+        """Begin the final answer; more of it comes by :meth:`deliver_body` unless *ended*."""
+        self._responded = True
+        self.status = head.status
+        for piece in pieces:
+            self.bytes_sent += len(piece)
+        if self._handshake is not None:
+            self._handshake = None
+        downstream = self.downstream
+        downstream.respond(head, pieces, ended)
+        if not ended and not self.finished:
+            downstream.transport.registerProducer(self, True)
+
+    def deliver_body(self, pieces: Sequence[Piece]) -> None:
+        """Send more of the answer's body to the client."""
+        for piece in pieces:
+            self.bytes_sent += len(piece)
+        self.downstream.body(pieces)
+
+    def deliver_end(self, trailers: Headers) -> None:
+        """The answer is complete."""
+        self.downstream.transport.unregisterProducer()
+        self.downstream.end(trailers)
+        self._finish()
+
+    def pauseProducing(self) -> None:
+        """The client takes the answer too slowly: the peer is held back."""
+        if self.upstream is not None:
+            self.upstream.transport.pauseProducing()
+        elif self._caching is not None:
+            self._caching.pause()
+
+    def resumeProducing(self) -> None:
+        """The client has taken all that was sent."""
+        if self.upstream is not None:
+            self.upstream.transport.resumeProducing()
+        elif self._caching is not None:
+            self._caching.resume()
+
+    def stopProducing(self) -> None:
+        """The client is gone: :meth:`request_lost` follows."""
+
+    # Answers of our own.
+
+    def refuse(self, reason: Reason, detail: str = "") -> None:
+        """Answer that the request is not served; it goes to no peer."""
+        self.fail(reason, detail)
+
+    def fail(self, reason: Reason, detail: str = "") -> None:
+        """The exchange cannot succeed: say so as well as can still be done."""
+        self.reason = reason
+        self.detail = detail
+        if self._caching is not None:
+            self._caching.failed()
+        if self._responded:
+            self.downstream.transport.unregisterProducer()
+            self.downstream.cut()
+            self._finish()
+            return
+        head, body = replies.error(reason)
+        if reason is errors.BAD_WEBSOCKET_VERSION:
+            head = ResponseHead(
+                head.status, head.reason, head.headers.plus(VERSION_REFUSED_FIELDS[0]), length=head.length
+            )
+        self._reply(head, body)
+
+    def _reply(self, head: ResponseHead, body: bytes) -> None:
+        edits = self.route.settings.response_headers if self.route else ()
+        self.deliver(rewrite.response_head(head, edits, self.site.clock.wall()), (body,), True)
+        self._finish()
+
+    # finish
+
+    def attempt_succeeded(self, now: float) -> None:
+        """The peer's answer is complete."""
+        upstream, self.upstream = self.upstream, None
+        assert self.peer is not None
+        self.peer.succeed(now)
+        self.response_time = now - self.attempt_started
+        if upstream is not None and not self._body_complete:
+            self._leave_producers(upstream)
+
+    def _leave_producers(self, upstream: UpstreamConnection) -> None:
+        if upstream.transport is not None:
+            upstream.transport.unregisterProducer()
+
+    def finish_cached(self) -> None:
+        """The answer came from the cache, whole."""
+        self._finish()
+
+    def _finish(self) -> None:
+        if self.finished:
+            return
+        self.finished = True
+        site = self.site
+        self.request_time = site.clock.monotonic() - self.started
+        route = self.route
+        if route is not None:
+            route.statuses[self.status // 100] += 1
+            if self.reason is not None:
+                route.errors += 1
+        if self._caching is not None:
+            self._caching.closed()
+        for observer in site.finished:
+            observer(self)
+        self.downstream.exchange_over()
+
+
+#: Methods whose heads change on the way, because Max-Forwards counts down.
+_COUNTED = frozenset((b"OPTIONS", b"TRACE"))
+
+
+class _RequestFlow:
+    """The client as the producer of what goes to a peer."""
+
+    __slots__ = ("_downstream",)
+
+    def __init__(self, downstream: Any) -> None:
+        self._downstream = downstream
+
+    def pauseProducing(self) -> None:
+        self._downstream.pause_request()
+
+    def resumeProducing(self) -> None:
+        self._downstream.resume_request()
+
+    def stopProducing(self) -> None:
+        """The peer is gone: the exchange hears of it by itself."""
+
+

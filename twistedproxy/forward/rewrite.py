@@ -1,0 +1,219 @@
+"""
+What changes in a head on its way: fields that are for one hop go, those that a proxy owes are added (RFC 9110 §7.6).
+
+Everything else keeps its order, its letters and its bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from email.utils import formatdate
+from typing import Final
+from urllib.parse import quote_from_bytes
+
+from twistedproxy.message import CHUNKED, Field, Headers, RequestHead, ResponseHead
+from twistedproxy.settings import HeaderEdit, RouteSettings
+
+#: What Via calls us (RFC 9110 §7.6.3).
+PSEUDONYM: Final = b"twistedproxy"
+
+#: Fields for one hop (RFC 9110 §7.6.1), whether Connection names them or not.
+HOP_BY_HOP: Final = frozenset(
+    (b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"te", b"transfer-encoding", b"upgrade")
+)
+
+#: Fields that stay though a client's Connection names them: without these a request would get past those who rely on them.
+_PROTECTED: Final = frozenset(
+    (
+        b"accept-encoding",
+        b"authorization",
+        b"cache-control",
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"cookie",
+        b"date",
+        b"forwarded",
+        b"host",
+        b"origin",
+        b"range",
+        b"referer",
+        b"trailer",
+        b"via",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+        b"x-forwarded-proto",
+        b"x-real-ip",
+    )
+)
+
+#: What a proxy says of the client; a client's own word on it is not passed on.
+_FORWARDING: Final = frozenset(
+    (
+        b"forwarded",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+        b"x-forwarded-proto",
+        b"x-real-ip",
+    )
+)
+
+
+def _dropped(head: RequestHead) -> set[bytes]:
+    return {name for name in head.fields.connection if name not in _PROTECTED} | HOP_BY_HOP
+
+
+def _is_disguised(name: bytes) -> bool:
+    """Whether CGI-like backends take *name* (lower case) for a forwarding field: they know no difference of ``_`` and ``-``."""
+    return b"_" in name and name.replace(b"_", b"-") in _FORWARDING
+
+
+def request_fields(
+    head: RequestHead,
+    route: RouteSettings,
+    *,
+    peer_host: bytes,
+    address: str,
+    scheme: bytes,
+    port: int,
+    trusted: bool,
+) -> list[Field]:
+    """
+    The fields of a request for a peer, framing and upgrade left out.
+
+    :param peer_host: what Host says with ``host = upstream``, or when the client sent none
+    :param address: of whoever connected to us; *trusted*: it is a trusted proxy
+    :param scheme: by which it connected, to our *port*
+    """
+    dropped = _dropped(head)
+    own_forwarding = route.forwarded and not trusted
+    fields: list[Field] = [(b"Host", _host(head, route.host, peer_host))]
+    for name, value in head.headers.items:
+        lower = name.lower()
+        if lower in dropped or lower == b"host" or lower == b"content-length":
+            continue
+        if (lower in _FORWARDING and (own_forwarding or lower == b"x-real-ip" and route.forwarded)) or _is_disguised(lower):
+            continue
+        if trusted and route.forwarded and lower == b"x-forwarded-for":
+            continue
+        if lower == b"via":
+            continue
+        if lower == b"max-forwards" and head.method in (b"OPTIONS", b"TRACE") and value.isdigit():
+            value = b"%d" % (int(value[:9]) - 1)
+        fields.append((name, value))
+    if head.fields.length >= 0 and b"content-length" in head.headers:
+        fields.append((b"Content-Length", b"%d" % head.fields.length))
+    version = b"%d.%d" % divmod(head.version, 10)
+    fields.append((b"Via", _appended(head.headers, b"via", version + b" " + PSEUDONYM)))
+    if route.forwarded:
+        fields += _forwarding(head, address.encode("ascii"), scheme, port, trusted)
+    return _edited(fields, route.request_headers)
+
+
+def _host(head: RequestHead, wanted: str, peer_host: bytes) -> bytes:
+    if wanted == "preserve":
+        return head.headers.get(b"host") or peer_host
+    return peer_host if wanted == "upstream" else wanted.encode("ascii")
+
+
+def _appended(headers: Headers, name: bytes, value: bytes) -> bytes:
+    before = headers.joined(name)
+    return value if not before else before + b", " + value
+
+
+def _forwarding(head: RequestHead, address: bytes, scheme: bytes, port: int, trusted: bool) -> list[Field]:
+    headers = head.headers
+    if trusted:
+        fields = [(b"X-Forwarded-For", _appended(headers, b"x-forwarded-for", address))]
+        real_ip = headers.get(b"x-real-ip") or address
+    else:
+        fields = [(b"X-Forwarded-For", address)]
+        real_ip = address
+    own = ((b"X-Forwarded-Host", head.authority), (b"X-Forwarded-Proto", scheme), (b"X-Forwarded-Port", b"%d" % port))
+    fields += [field for field in own if not (trusted and field[0].lower() in headers)]
+    fields.append((b"X-Real-IP", real_ip))
+    return fields
+
+
+def request_block(fields: Iterable[Field], length: int, upgrade: bool) -> bytes:
+    """The field lines of a request, with what this hop needs: framing (RFC 9112 §6) and a WebSocket's upgrade."""
+    block = b"".join([b"%b: %b\r\n" % field for field in fields])
+    if length == CHUNKED:
+        block += b"Transfer-Encoding: chunked\r\n"
+    if upgrade:
+        block += b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+    return block
+
+
+def upstream_target(head: RequestHead, strip_prefix: bytes) -> bytes:
+    """
+    The target for the peer: byte for byte the client's, without the prefix that the route takes off.
+
+    A path that wears its prefix in disguise (``/%61pi/`` for ``/api/``) is sent as the route understood it.
+    """
+    if not strip_prefix:
+        return head.target
+    path = head.path
+    if not (path + b"/").startswith(strip_prefix + b"/"):
+        path = quote_from_bytes(head.route_path, safe="/:@!$&'()*+,;=~").encode("ascii")
+        if not (path + b"/").startswith(strip_prefix + b"/"):
+            return head.target
+    rest = path[len(strip_prefix) :] or b"/"
+    return rest if head.query is None else rest + b"?" + head.query
+
+
+def response_head(head: ResponseHead, edits: tuple[HeaderEdit, ...], wall: float) -> ResponseHead:
+    """The head for the client: end-to-end fields only, a Date if the peer sent none (RFC 9110 §6.6.1), the route's edits."""
+    headers = head.headers
+    dropped: Container[bytes] = HOP_BY_HOP
+    if b"connection" in headers:
+        dropped = HOP_BY_HOP.union(headers.elements(b"connection"))
+    if head.status == 204:
+        # RFC 9110 §8.6: no length where there can be no body.
+        dropped = {*HOP_BY_HOP, b"content-length"}
+    fields = [field for field in headers.items if field[0].lower() not in dropped]
+    if b"date" not in headers:
+        fields.append((b"Date", http_date(wall)))
+    if edits:
+        fields = _edited(fields, edits)
+    return ResponseHead(head.status, head.reason, Headers(fields), length=head.length)
+
+
+def _edited(fields: list[Field], edits: tuple[HeaderEdit, ...]) -> list[Field]:
+    for edit in edits:
+        name = edit.name.encode("ascii")
+        lower = name.lower()
+        if edit.action != "add":
+            fields = [field for field in fields if field[0].lower() != lower]
+        if edit.action != "remove":
+            fields.append((name, edit.value.encode("latin-1")))
+    return fields
+
+
+_dates: dict[int, bytes] = {}
+
+
+def http_date(wall: float) -> bytes:
+    """IMF-fixdate (RFC 9110 §5.6.7) of *wall*, seconds since 1970."""
+    second = int(wall)
+    date = _dates.get(second)
+    if date is None:
+        _dates.clear()
+        date = _dates[second] = formatdate(second, usegmt=True).encode("ascii")
+    return date
+
+
+def interim_head(head: ResponseHead) -> ResponseHead:
+    """A 1xx answer for the client: no fields for one hop, no framing (RFC 9110 §15.2)."""
+    fields = [
+        field for field in head.headers.items if (lower := field[0].lower()) not in HOP_BY_HOP and lower != b"content-length"
+    ]
+    return ResponseHead(head.status, head.reason, Headers(fields))
+
+
+def upgrade_head(head: ResponseHead, edits: tuple[HeaderEdit, ...]) -> ResponseHead:
+    """The 101 for the client, with the upgrade of this hop (RFC 6455 §4.2.2)."""
+    fields = _edited(list(interim_head(head).headers.items), edits)
+    return ResponseHead(101, head.reason, Headers([*fields, (b"Upgrade", b"websocket"), (b"Connection", b"Upgrade")]))

@@ -1,0 +1,168 @@
+"""
+Routes: which requests, and what becomes of them.
+
+Precedence, the first difference decides: a route that names the scheme before one that does not; an exact host before a
+wildcard, a longer wildcard before a shorter one, any before no host; an exact path before a prefix, a longer prefix before a
+shorter one; a route that names the port, then one that names listeners, before one that names neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from twistedproxy.settings import RouteSettings
+from twistedproxy.templates import Template
+
+if TYPE_CHECKING:
+    from twistedproxy.balance.pool import Pool
+    from twistedproxy.cache.cache import Cache
+    from twistedproxy.upstream.connector import Connector
+
+#: (scheme, host) pairs whose groups are remembered; hosts are clients' words, so there must be a bound.
+_REMEMBERED = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A pool with the connector that reaches its peers."""
+
+    pool: Pool
+    connector: Connector
+
+
+class Route:
+    """
+    A route that lives: its settings, what serves it, and what was counted.
+
+    :ivar requests: exchanges that took this route
+    :ivar statuses: answers by the first digit of their status
+    :ivar errors: exchanges that failed, through whoever's fault
+    """
+
+    __slots__ = ("backend", "cache", "errors", "name", "redirect", "requests", "settings", "statuses", "strip_prefix")
+
+    def __init__(self, settings: RouteSettings, backend: Backend | None, cache: Cache | None) -> None:
+        self.settings = settings
+        self.name = settings.name
+        self.backend = backend
+        self.cache = cache
+        self.redirect = Template.parse(settings.redirect.location) if settings.redirect else None
+        self.strip_prefix = settings.strip_prefix.encode().rstrip(b"/") if settings.strip_prefix else b""
+        self.requests = 0
+        self.statuses = [0] * 6
+        self.errors = 0
+
+    def __repr__(self) -> str:
+        return f"<Route {self.name}>"
+
+
+class _Group:
+    """The routes of one scheme (or of either) and one host pattern."""
+
+    __slots__ = ("exact", "lengths", "prefixes")
+
+    def __init__(self) -> None:
+        self.exact: dict[bytes, list[Route]] = {}
+        self.prefixes: dict[bytes, list[Route]] = {}
+        self.lengths: list[int] = []
+
+    def add(self, route: Route) -> None:
+        path = route.settings.match.path.encode()
+        table = self.prefixes if route.settings.match.is_prefix else self.exact
+        routes = table.setdefault(path, [])
+        routes.append(route)
+        routes.sort(key=lambda r: (r.settings.match.port is None, not r.settings.listen))
+        self.lengths = sorted({len(prefix) for prefix in self.prefixes}, reverse=True)
+
+    def match(self, path: bytes, port: int, listener: str) -> Route | None:
+        routes = self.exact.get(path)
+        if routes is not None:
+            found = _qualified(routes, port, listener)
+            if found is not None:
+                return found
+        size = len(path)
+        for length in self.lengths:
+            if length <= size:
+                routes = self.prefixes.get(path[:length])
+                if routes is not None:
+                    found = _qualified(routes, port, listener)
+                    if found is not None:
+                        return found
+        return None
+
+
+def _qualified(routes: list[Route], port: int, listener: str) -> Route | None:
+    for route in routes:
+        settings = route.settings
+        if settings.match.port is not None and settings.match.port != port:
+            continue
+        if settings.listen and listener not in settings.listen:
+            continue
+        return route
+    return None
+
+
+class RouteTable:
+    """
+    All routes of a site.
+
+    :ivar routes: in order of precedence
+    """
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes = sorted(routes, key=_precedence)
+        self._groups: dict[tuple[str | None, str | None], _Group] = {}
+        for route in self.routes:
+            match = route.settings.match
+            self._groups.setdefault((match.scheme, match.host), _Group()).add(route)
+        self._remembered: dict[tuple[bytes, bytes], list[_Group]] = {}
+
+    def match(self, scheme: bytes, host: bytes, port: int, path: bytes, listener: str) -> Route | None:
+        """
+        The route of a request.
+
+        :param host: in lower case, without a port; empty when the request names none
+        :param path: normalised for routing
+        :param listener: the name of the listener that the request came in by
+        """
+        groups = self._remembered.get((scheme, host))
+        if groups is None:
+            groups = self._groups_for(scheme, host)
+        for group in groups:
+            route = group.match(path, port, listener)
+            if route is not None:
+                return route
+        return None
+
+    def _groups_for(self, scheme: bytes, host: bytes) -> list[_Group]:
+        name = host.decode("ascii")
+        hosts: list[str | None] = [name]
+        labels = name.split(".")
+        hosts += ["*." + ".".join(labels[i:]) for i in range(1, len(labels))]
+        hosts.append(None)
+        groups = [
+            self._groups[key] for s in (scheme.decode("ascii"), None) for h in hosts if (key := (s, h)) in self._groups
+        ]
+        if len(self._remembered) >= _REMEMBERED:
+            self._remembered.clear()
+        self._remembered[scheme, host] = groups
+        return groups
+
+
+def _precedence(route: Route) -> tuple[bool, int, int, bool, int, bool, bool, str]:
+    match = route.settings.match
+    host = match.host
+    kind = 2 if host is None else 1 if host.startswith("*.") else 0
+    labels = -host.count(".") if host else 0
+    return (
+        match.scheme is None,
+        kind,
+        labels,
+        match.is_prefix,
+        -len(match.path),
+        match.port is None,
+        not route.settings.listen,
+        route.name,
+    )

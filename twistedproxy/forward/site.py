@@ -1,0 +1,89 @@
+"""What all exchanges of a site share, and what an exchange asks of the connection that it came in by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.internet.interfaces import IReactorTime
+
+from twistedproxy.clock import Clock
+from twistedproxy.forward.clients import TrustedProxies
+from twistedproxy.forward.routes import RouteTable
+from twistedproxy.message import Headers, ResponseHead
+from twistedproxy.transport.deadlines import Deadlines
+from twistedproxy.wire.framing import Piece
+
+if TYPE_CHECKING:
+    from twistedproxy.forward.exchange import Exchange
+
+
+@dataclass
+class Site:
+    """
+    The running site, as its exchanges see it.
+
+    :ivar finished: called with each exchange that has ended, for logs
+    :ivar exchanges: exchanges begun, ever; the last one's number
+    :ivar stopping: no connection is kept for another request
+    """
+
+    routes: RouteTable
+    clock: Clock
+    reactor: IReactorTime
+    deadlines: Deadlines
+    finished: list[Callable[[Exchange], None]] = field(default_factory=list)
+    exchanges: int = 0
+    stopping: bool = False
+
+
+class Downstream(Protocol):
+    """
+    The client's side of an exchange: an HTTP/1 connection, or a stream of an HTTP/2 one.
+
+    :ivar address: of whoever connected; *client_port* its port; *trusted*: it is a trusted proxy
+    :ivar scheme: by which it connected, to our *port*, by the listener called *listener_name*
+    :ivar transport: takes the answer's bytes; a consumer
+    :ivar known: what was made of the last request's fields, and for whom: see :meth:`Exchange._head_for`
+    """
+
+    address: str
+    client_port: int
+    trusted: bool
+    trusted_proxies: TrustedProxies
+    scheme: bytes
+    port: int
+    listener_name: str
+    transport: Any
+    known: tuple[object, object, bytes] | None
+
+    def interim(self, head: ResponseHead) -> None:
+        """Pass on a 1xx answer."""
+
+    def respond(self, head: ResponseHead, pieces: Sequence[Piece], ended: bool) -> None:
+        """Send the final head, with what of the body is here; its fields are end-to-end ones only."""
+
+    def body(self, pieces: Sequence[Piece]) -> None:
+        """Send more of the body."""
+
+    def end(self, trailers: Headers) -> None:
+        """The body is complete."""
+
+    def cut(self) -> None:
+        """The answer cannot be completed: let the client see that (RFC 9112 §8)."""
+
+    def pause_request(self) -> None:
+        """Read no more of the request's body for now."""
+
+    def resume_request(self) -> None:
+        """Read on."""
+
+    def switch(self, head: ResponseHead) -> tuple[Any, bytes]:
+        """Send a 101 and hand over the transport, with what was read behind the request."""
+
+    def tunnel_began(self, tunnel: Any) -> None:
+        """The transport handed over is part of *tunnel* now."""
+
+    def exchange_over(self) -> None:
+        """The exchange has finished; the connection is free for the next one, or closes."""

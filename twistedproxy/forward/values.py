@@ -1,0 +1,96 @@
+"""The names of templates, and what each stands for in an exchange."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote_to_bytes
+
+if TYPE_CHECKING:
+    from twistedproxy.forward.exchange import Exchange
+
+
+def value_of(exchange: Exchange, name: str) -> str:
+    """
+    The value of a template's *name* for *exchange*; ``-`` for what is not known or does not apply, as in nginx's logs.
+
+    Bytes that are not ASCII come as Latin-1 characters.
+    """
+    plain = VALUES.get(name)
+    if plain is not None:
+        return plain(exchange)
+    kind, _, argument = name.partition(".")
+    value = _ARGUMENTS[kind](exchange, argument.encode("latin-1"))
+    return "-" if value is None else value.decode("latin-1")
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _zone(wall: float) -> str:
+    return time.strftime("%z", time.localtime(wall))
+
+
+def _iso(wall: float) -> str:
+    zone = _zone(wall)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(wall)) + f"{zone[:3]}:{zone[3:]}"
+
+
+def _port(exchange: Exchange) -> str:
+    return str(exchange.head.fields.port or exchange.downstream.port)
+
+
+def _cookie(exchange: Exchange, wanted: bytes) -> bytes | None:
+    for part in (exchange.head.headers.joined(b"cookie") or b"").replace(b", ", b"; ").split(b";"):
+        name, mark, value = part.strip(b" \t").partition(b"=")
+        if mark and name == wanted:
+            return value
+    return None
+
+
+def _argument(exchange: Exchange, wanted: bytes) -> bytes | None:
+    for part in (exchange.head.query or b"").split(b"&"):
+        name, _, value = part.partition(b"=")
+        if unquote_to_bytes(name.replace(b"+", b" ")) == wanted:
+            return unquote_to_bytes(value.replace(b"+", b" "))
+    return None
+
+
+_ARGUMENTS: Final[dict[str, Callable[[Exchange, bytes], bytes | None]]] = {
+    "header": lambda exchange, name: exchange.head.headers.joined(name),
+    "cookie": _cookie,
+    "arg": _argument,
+}
+
+VALUES: Final[dict[str, Callable[[Exchange], str]]] = {
+    "client": lambda e: e.client,
+    "client_port": lambda e: str(e.client_port),
+    "scheme": lambda e: e.scheme.decode("ascii"),
+    "host": lambda e: e.head.fields.host.decode("ascii") or "-",
+    "port": _port,
+    "method": lambda e: e.head.method.decode("latin-1"),
+    "uri": lambda e: e.head.target.decode("latin-1"),
+    "path": lambda e: e.head.path.decode("latin-1"),
+    "query": lambda e: (e.head.query or b"").decode("latin-1"),
+    "protocol": lambda e: "HTTP/{}.{}".format(*divmod(e.head.version, 10)),
+    "route": lambda e: e.route.name if e.route else "-",
+    "pool": lambda e: e.pool_name or "-",
+    "peer": lambda e: e.peer_name or "-",
+    "status": lambda e: str(e.status),
+    "cache_status": lambda e: e.cache_status or "-",
+    "bytes_sent": lambda e: str(e.bytes_sent),
+    "bytes_received": lambda e: str(e.bytes_received),
+    "request_time": lambda e: _seconds(e.request_time),
+    "connect_time": lambda e: _seconds(e.connect_time),
+    "header_time": lambda e: _seconds(e.header_time),
+    "response_time": lambda e: _seconds(e.response_time),
+    "upgrade_time": lambda e: _seconds(e.upgrade_time),
+    "time_local": lambda e: time.strftime("%d/%b/%Y:%H:%M:%S %z", time.localtime(e.started_wall)),
+    "time_iso": lambda e: _iso(e.started_wall),
+    "request_line": lambda e: "{} {} {}".format(
+        e.head.method.decode("latin-1"), e.head.target.decode("latin-1"), VALUES["protocol"](e)
+    ),
+    "error": lambda e: e.reason.name if e.reason else "-",
+}

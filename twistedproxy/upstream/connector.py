@@ -1,0 +1,78 @@
+"""The connections of one pool: idle ones are used again, new ones are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twistedproxy.addresses import Address
+from twistedproxy.settings import PoolSettings
+from twistedproxy.transport.deadlines import Deadlines
+from twistedproxy.transport.tls import TlsClient
+from twistedproxy.upstream.http1 import Receiver, UpstreamConnection
+
+#: As :meth:`twistedproxy.transport.dialer.Dialer.dial`.
+Dial = Callable[[Address, Any, TlsClient | None], Callable[[], None]]
+
+
+class PeerLike(Protocol):
+    """What a connection needs of a peer."""
+
+    address: Address
+    tls: bool
+    idle: list[Any]
+    bytes_received: int
+    bytes_sent: int
+
+
+class Connector:
+    """Connections to the peers of one pool."""
+
+    def __init__(self, settings: PoolSettings, dial: Dial, tls: TlsClient | None, deadlines: Deadlines) -> None:
+        self._dial = dial
+        self._tls = tls
+        self._most_idle = settings.keepalive
+        self._idle_timeout = settings.keepalive_timeout
+        self.deadlines = deadlines
+
+    def take(self, peer: PeerLike) -> UpstreamConnection | None:
+        """The idle connection to *peer* that was used last, or None."""
+        idle = peer.idle
+        if not idle:
+            return None
+        connection: UpstreamConnection = idle.pop()
+        connection.idle = False
+        return connection
+
+    def connect(self, peer: PeerLike, receiver: Receiver, timeout: float) -> UpstreamConnection:
+        """
+        Make a new connection to *peer*, within *timeout* seconds.
+
+        *receiver* hears ``connected`` or ``failed``, never before this call has returned.
+        """
+        connection = UpstreamConnection(self, peer)
+        cancel = self._dial(peer.address, connection, self._tls if peer.tls else None)
+        connection.wait(receiver, cancel, timeout)
+        return connection
+
+    def keep(self, connection: UpstreamConnection) -> None:
+        """Put a connection whose exchange ended cleanly among the idle ones; the oldest goes when there are too many."""
+        idle = connection.peer.idle
+        idle.append(connection)
+        connection.idle = True
+        deadlines = self.deadlines
+        deadlines.watch(connection, deadlines.now() + self._idle_timeout)
+        if len(idle) > self._most_idle:
+            idle[0].cancel()
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """A connection is gone or going."""
+        self.deadlines.forget(connection)
+        if connection.idle:
+            connection.idle = False
+            connection.peer.idle.remove(connection)
+
+    def close_idle(self, peer: PeerLike) -> None:
+        """Close the idle connections to *peer*."""
+        for connection in list(peer.idle):
+            connection.cancel()
