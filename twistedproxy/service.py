@@ -58,7 +58,8 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
     service = MultiService()
     _Core(poller, deadlines).setServiceParent(service)
     for app in settings.apps:
-        _start_with(service, namedAny(app.run)(settings.site.state_dir))
+        make_app = namedAny(app.run.replace(":", "."))
+        IService(make_app(reactor, settings.site.state_dir)).setServiceParent(service)
 
     backends: dict[str, Backend] = {}
     for name, pool_settings in settings.pools.items():
@@ -91,10 +92,6 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
         make_shell_service(settings.shell, settings.site.state_dir, live, reactor).setServiceParent(service)
     _Doors(listeners, site, settings.site.stop_timeout, reactor).setServiceParent(service)
     return service
-
-
-def _start_with(service: MultiService, app: Any) -> None:
-    IService(app).setServiceParent(service)
 
 
 def _check(pool: Pool, settings: PoolSettings, names: Names, reactor: Any, service: MultiService) -> None:

@@ -276,7 +276,7 @@ class AppSettings:
     """A Twisted service that runs inside the proxy's process, for instance as the peers of a pool."""
 
     name: str
-    run: str = knob("python_name", "package.module:callable, called with state_dir, returns an IService", required=True)
+    run: str = knob("python_name", "package.module:callable, called with the reactor and state_dir, returns an IService", required=True)
 
 
 @dataclass(frozen=True)

@@ -63,17 +63,14 @@ class Backends(MultiService):
         self.log.info("the demo's shell: {command}", command=self.shell_command)
 
 
-def make_service(reactor: Any = None, state_dir: str = "var") -> Backends:
+def make_service(reactor: Any, state_dir: str) -> Backends:
     """
     The demo's backends; they begin to listen when the service starts.
 
-    :param reactor: what to listen and to wait with; the one that twistd chose when it is not given
+    :param reactor: what to listen and to wait with
     :param state_dir: where the shell's key is kept
     :raises OSError: the key cannot be read or written
     """
-    if reactor is None:
-        # Called by its name from site.ini, after twistd has chosen and installed a reactor.
-        from twisted.internet import reactor
     key = shell_key(Path(state_dir))
     service = Backends(f"ssh -i {os.path.relpath(key)} -p {SHELL_PORT} admin@{HOST}")
     peers = [DemoPeer(*peer) for peer in PEERS]
