@@ -1,20 +1,20 @@
-"""Making connections: an address, perhaps a name to look up first, perhaps TLS on top; then a protocol is connected, or hears why not."""
+"""Making connections: an address, perhaps a name to look up, perhaps TLS; then a protocol is connected, or hears why not."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable
 
-
 from twisted.internet.error import DNSLookupError
 from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
 
 from twistedproxy.addresses import Address, Unix
+from twistedproxy.transport.contexts import TlsClient
 from twistedproxy.transport.names import Names, Resolved
 from twistedproxy.transport.poller import Poller
 from twistedproxy.transport.tcp import OutgoingConnection, tune
-from twistedproxy.transport.tls import OutgoingTls, TlsClient
+from twistedproxy.transport.tls_handshake import OutgoingTls
 
 #: Gives up making a connection; does nothing once the protocol has heard how it went.
 Cancel = Callable[[], None]
@@ -42,12 +42,14 @@ class Dialer:
             self._names.resolve(address.host, address.port, call.connect)
         return call.cancel
 
-    def _open(self, family: int, protocol: IProtocol, tls: TlsClient | None) -> OutgoingConnection:
+    def _open(
+        self, family: int, protocol: IProtocol, tls: TlsClient | None, address: Address
+    ) -> OutgoingConnection | OutgoingTls:
         sock = socket.socket(family, socket.SOCK_STREAM)
         tune(sock)
         if tls is None:
             return OutgoingConnection(sock, self._poller, protocol)
-        return OutgoingTls(sock, self._poller, protocol, tls)
+        return OutgoingTls(sock, self._poller, protocol, tls, address)
 
 
 class _Call:
@@ -60,7 +62,7 @@ class _Call:
         self._address = address
         self._protocol = protocol
         self._tls = tls
-        self._connection: OutgoingConnection | None = None
+        self._connection: OutgoingConnection | OutgoingTls | None = None
         self._over = False
 
     def connect(self, resolved: Resolved) -> None:
@@ -70,7 +72,7 @@ class _Call:
         problem: Exception = DNSLookupError(f"no address for {self._address}")
         for family, name in resolved:
             try:
-                connection = self._dialer._open(family, self._protocol, self._tls)
+                connection = self._dialer._open(family, self._protocol, self._tls, self._address)
             except OSError as error:
                 problem = error
                 continue
@@ -97,5 +99,3 @@ class _Call:
         self._over = True
         if self._connection is not None:
             self._connection.discard()
-
-

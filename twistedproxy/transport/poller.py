@@ -3,8 +3,8 @@ Lean dispatch: an epoll set of our own inside whichever reactor twistd chose.
 
 Twisted's reactors wrap each event in a logging context, look at it in several ways and rebuild the registration when
 interest changes.  A relay pays for that four times a request.  :class:`EpollPoller` is one reader of the reactor; behind it
-stand all connections of the proxy, called directly.  It has the four verbs of ``IReactorFDSet``, so that on a platform without epoll
-the reactor itself takes its place.
+stand all connections of the proxy, called directly.  It has the four verbs of ``IReactorFDSet``, so that on a platform without
+epoll the reactor itself takes its place.
 """
 
 from __future__ import annotations

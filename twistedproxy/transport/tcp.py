@@ -116,6 +116,21 @@ class Connection:
         self._protocol = protocol
         self._deliver = protocol.dataReceived
 
+    @property
+    def reading(self) -> bool:
+        """Whether what the other side sends is taken now."""
+        return self._reading
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has come that was not read yet, the end included: asked of a connection that waited long."""
+        try:
+            self._sock.recv(1, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return True
+        except OSError:
+            return False
+        return False
+
     def start(self) -> None:
         """Tell the protocol that it is connected, and begin to read."""
         self._reading = True
@@ -439,6 +454,33 @@ def tune(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
+def start_connecting(sock: socket.socket, name: Any) -> None:
+    """
+    Begin to connect to *name* (what ``socket.connect`` takes, already resolved).
+
+    :raises OSError: the kernel refused at once (no route, no such socket file, no descriptor left)
+    """
+    code = sock.connect_ex(name)
+    if code not in (0, errno.EINPROGRESS):
+        raise OSError(code, os.strerror(code))
+
+
+def has_connected(sock: socket.socket) -> bool:
+    """
+    Whether a connection in the making stands now that there was an event.
+
+    :raises OSError: it could not be made
+    """
+    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise OSError(code, os.strerror(code))
+    try:
+        sock.getpeername()
+    except OSError:
+        return False  # a stale event of a descriptor with the same number: still connecting
+    return True
+
+
 class OutgoingConnection(Connection):
     """
     A connection that we make.
@@ -459,9 +501,7 @@ class OutgoingConnection(Connection):
 
         :raises OSError: the kernel refused at once (no route, no such socket file, no descriptor left)
         """
-        code = self._sock.connect_ex(address)
-        if code not in (0, errno.EINPROGRESS):
-            raise OSError(code, os.strerror(code))
+        start_connecting(self._sock, address)
         self._writing = True
         self._poller.addWriter(self)
 
@@ -477,20 +517,15 @@ class OutgoingConnection(Connection):
             return
         if self.disconnected:
             return
-        code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            self.connectionLost(Failure(OSError(code, os.strerror(code))))
-            return
         try:
-            self._sock.getpeername()
-        except OSError:
-            return  # a stale event of a descriptor with the same number: still connecting
+            if not has_connected(self._sock):
+                return
+        except OSError as problem:
+            self.connectionLost(Failure(problem))
+            return
         self._connecting = False
         self._writing = False
         self._poller.removeWriter(self)
-        self._connected()
-
-    def _connected(self) -> None:
         self.start()
 
     def discard(self) -> None:

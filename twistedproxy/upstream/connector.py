@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from twistedproxy.addresses import Address
 from twistedproxy.settings import PoolSettings
+from twistedproxy.transport.contexts import TlsClient
 from twistedproxy.transport.deadlines import Deadlines
-from twistedproxy.transport.tls import TlsClient
 from twistedproxy.upstream.http1 import Receiver, UpstreamConnection
 
 #: As :meth:`twistedproxy.transport.dialer.Dialer.dial`.

@@ -1,0 +1,215 @@
+"""What is negotiated: TLS contexts for our ports, with a certificate for each name, and for the peers of a pool."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import socket
+from typing import Final
+
+from OpenSSL import SSL, crypto
+from service_identity import CertificateError, VerificationError
+from service_identity.pyopenssl import verify_hostname, verify_ip_address
+
+from twistedproxy.addresses import Address, Unix
+from twistedproxy.clock import Clock
+from twistedproxy.settings import PoolSettings, TlsSettings
+from twistedproxy.transport.certificates import CertificateProblem, Certified, is_address, load, names_of
+from twistedproxy.transport.self_signed import self_signed, utc
+from twistedproxy.transport.tls_problems import TlsProblem, distrust_of, reasons_of
+from twistedproxy.transport.tls_records import session_reused
+
+#: What is spoken over TLS, in the order of preference (RFC 7301).
+HTTP_1: Final = (b"http/1.1",)
+
+_VERSIONS: Final = {"TLSv1.2": SSL.TLS1_2_VERSION, "TLSv1.3": SSL.TLS1_3_VERSION}
+#: For TLS 1.2: forward secrecy and authenticated encryption only.
+_CIPHERS: Final = b":".join(
+    (
+        b"ECDHE-ECDSA-AES128-GCM-SHA256",
+        b"ECDHE-RSA-AES128-GCM-SHA256",
+        b"ECDHE-ECDSA-AES256-GCM-SHA384",
+        b"ECDHE-RSA-AES256-GCM-SHA384",
+        b"ECDHE-ECDSA-CHACHA20-POLY1305",
+        b"ECDHE-RSA-CHACHA20-POLY1305",
+    )
+)
+#: Seconds for which a client may resume its session.
+_RESUMABLE: Final = 3600
+_FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]")
+
+
+def _context(method: int, oldest: int, newest: int) -> SSL.Context:
+    context = SSL.Context(method)
+    context.set_min_proto_version(oldest)
+    context.set_max_proto_version(newest)
+    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
+    # An idle connection keeps no buffers: 34 KiB less for each.
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    context.set_cipher_list(_CIPHERS)
+    return context
+
+
+class TlsServer:
+    """
+    What a port shows to its clients: a certificate chosen by the name that they ask for (SNI).
+
+    The exact name wins over ``*.name``; who asks for none of the names, or for none at all, is shown the first certificate.
+    Where there are no certificates but names for self-signed ones, *state_dir* keeps one for them; where there are both, it
+    comes last.
+
+    :param protocols: offered by ALPN (RFC 7301), the preferred one first
+    :raises CertificateProblem: a certificate cannot be used; nothing is listened on with half of them
+    """
+
+    def __init__(self, settings: TlsSettings, state_dir: str, clock: Clock, protocols: tuple[bytes, ...] = HTTP_1) -> None:
+        self._settings = settings
+        self._protocols = protocols
+        self._names: dict[str, SSL.Context] = {}
+        contexts: list[SSL.Context] = []
+        for files in settings.certificates:
+            contexts.append(self._add(load(files), files.chain))
+        if settings.self_signed:
+            # The name is made safe for a file, and a digest keeps two names apart that become the same by it.
+            digest = hashlib.sha256(settings.name.encode()).hexdigest()[:8]
+            path = os.path.join(state_dir, f"self-signed-{_FILE_NAME.sub('_', settings.name)}-{digest}.pem")
+            contexts.append(self._add(self_signed(path, settings.self_signed, utc(clock.wall())), path))
+        if not contexts:
+            raise CertificateProblem(f"[tls {settings.name}] has neither certificates nor self_signed names")
+        self._default = contexts[0]
+        # Asked of the context that a connection begins with.
+        self._default.set_tlsext_servername_callback(self._choose)
+
+    def _add(self, certified: Certified, source: str) -> SSL.Context:
+        versions = [_VERSIONS[version] for version in self._settings.versions]
+        context = _context(SSL.TLS_SERVER_METHOD, min(versions), max(versions))
+        try:
+            certified.install(context)
+        except SSL.Error as error:
+            raise CertificateProblem(f"{source} cannot be used: {', '.join(reasons_of(error))}") from error
+        # Sessions are resumed by tickets, or from this cache by TLS 1.2 clients without; a session is for one [tls] section.
+        context.set_session_cache_mode(SSL.SESS_CACHE_SERVER)
+        context.set_session_id(hashlib.sha256(self._settings.name.encode()).digest())
+        context.set_timeout(_RESUMABLE)
+        context.set_alpn_select_callback(self._select_protocol)
+        for name in certified.names:
+            self._names.setdefault(name, context)
+        return context
+
+    def _choose(self, connection: SSL.Connection) -> None:
+        asked = connection.get_servername()
+        if asked is None:
+            return
+        name = asked.decode("ascii", "replace").lower().rstrip(".")
+        context = self._names.get(name) or self._names.get("*." + name.partition(".")[2])
+        if context is not None and context is not self._default:
+            connection.set_context(context)
+
+    def _select_protocol(self, connection: SSL.Connection, offered: list[bytes]) -> bytes:
+        for protocol in self._protocols:
+            if protocol in offered:
+                return protocol
+        # A fatal alert, not a guess: what both sides do not agree on is how one protocol is taken for another (RFC 7301 §3.2).
+        raise TlsProblem(f"no application protocol in common: the client offers {b' '.join(offered).decode('ascii', 'replace')}")
+
+    def connection(self, sock: socket.socket) -> SSL.Connection:
+        """Our side of a handshake on *sock*."""
+        connection = SSL.Connection(self._default, sock)
+        connection.set_accept_state()
+        return connection
+
+
+class TlsClient:
+    """
+    How the peers of a pool are spoken to: which authorities are believed, and which name is expected.
+
+    Sessions are kept for each peer, and resumed.
+
+    :raises CertificateProblem: the authorities cannot be read
+    """
+
+    def __init__(self, settings: PoolSettings, protocols: tuple[bytes, ...] = HTTP_1) -> None:
+        self._verified = settings.verify
+        self._server_name = settings.server_name
+        self._sessions: dict[Address, SSL.Session] = {}
+        context = _context(SSL.TLS_CLIENT_METHOD, SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION)
+        context.set_session_cache_mode(SSL.SESS_CACHE_CLIENT | SSL.SESS_CACHE_NO_INTERNAL)
+        context.set_alpn_protos(list(protocols))
+        if settings.verify:
+            try:
+                if settings.ca is None:
+                    context.set_default_verify_paths()
+                else:
+                    context.load_verify_locations(settings.ca)
+            except SSL.Error as error:
+                raise CertificateProblem(f"{settings.ca}: no authorities could be read from it") from error
+            context.set_verify(SSL.VERIFY_PEER, _judge)
+        self._context = context
+
+    def name_of(self, address: Address) -> str:
+        """The name, or the IP address, that the certificate of the peer at *address* must be good for."""
+        return self._server_name or ("localhost" if isinstance(address, Unix) else address.host)
+
+    def connection(self, sock: socket.socket, address: Address) -> SSL.Connection:
+        """
+        Our side of a handshake on *sock*, which leads to the peer at *address*.
+
+        :raises TlsProblem: the peer's name cannot be asked for
+        """
+        connection = SSL.Connection(self._context, sock)
+        name = self.name_of(address)
+        # An address is no server name (RFC 6066 §3).
+        if not is_address(name):
+            connection.set_tlsext_host_name(_a_labels(name).encode("ascii"))
+        session = self._sessions.get(address)
+        if session is not None:
+            connection.set_session(session)
+        connection.set_connect_state()
+        return connection
+
+    def verify(self, connection: SSL.Connection, address: Address) -> None:
+        """
+        Whether the peer is the one that was meant (RFC 9525); the chain of its certificate was verified in the handshake.
+
+        :raises TlsProblem: its certificate is for another name
+        """
+        # Only sessions of verified connections are remembered: one that was resumed was verified for the same peer before.
+        if not self._verified or session_reused(connection):
+            return
+        name = self.name_of(address)
+        try:
+            if is_address(name):
+                verify_ip_address(connection, name)
+            else:
+                verify_hostname(connection, _a_labels(name))
+        except (VerificationError, CertificateError):
+            certificate = connection.get_peer_certificate(as_cryptography=True)
+            names = names_of(certificate) if certificate is not None else ()
+            shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+            raise TlsProblem(f"certificate is for {shown or 'no name'}, not {name}", unverified=True) from None
+
+    def distrust(self, connection: SSL.Connection) -> TlsProblem | None:
+        """Why the chain of the peer's certificate was not believed in a handshake that failed; None if it was not that."""
+        code = connection.get_app_data()
+        return None if code is None else distrust_of(code)
+
+    def remember(self, connection: SSL.Connection, address: Address) -> None:
+        """Keep the session of a verified connection, for the next one to the same peer."""
+        session = connection.get_session()
+        if session is not None:
+            self._sessions[address] = session
+
+
+def _judge(connection: SSL.Connection, certificate: crypto.X509, code: int, depth: int, believed: int) -> bool:
+    """Called by OpenSSL for each certificate of a chain: its word counts, and the reason is kept."""
+    if not believed and connection.get_app_data() is None:
+        connection.set_app_data(code)
+    return bool(believed)
+
+
+def _a_labels(name: str) -> str:
+    try:
+        return name.encode("idna").decode("ascii")
+    except UnicodeError:
+        raise TlsProblem(f"{name!r} is no name that can be asked for") from None
