@@ -49,7 +49,8 @@ class StillConnection:
         self.number = number
         self.client = "192.0.2.7"
         self.client_port = 40000 + number
-        self.scheme = "https"
+        self.scheme = b"https"
+        self.listener_name = "https"
         self.opened = 0.0
         self.requests = 1
         self.exchange: Any = None
@@ -69,6 +70,8 @@ class StillListener:
         self.addresses = ["0.0.0.0:443"]
         self.connections = set(connections)
         self.accepted = 12
+        self.turned_away = 0
+        self.refused = {"bad_host": 2}
 
 
 class Things:
@@ -93,9 +96,9 @@ class StillCache:
         for url in self.urls:
             yield Summary(url, 200, 2048, 60, 540, (("accept-encoding", "gzip"),))
 
-    def purge(self, url: str) -> int:
+    def purge(self, url: bytes) -> int:
         before = len(self.urls)
-        self.urls = [known for known in self.urls if known != url]
+        self.urls = [known for known in self.urls if known.encode() != url]
         return before - len(self.urls)
 
 

@@ -59,6 +59,8 @@ def test_status_json_says_everything() -> None:
         "connections": 3,
         "max_connections": 4096,
         "accepted": 12,
+        "turned_away": 0,
+        "refused": {"bad_host": 2},
     }
     assert [route["name"] for route in state["routes"]] == ["/old", "/api/", "/"]
     assert state["routes"][2]["statuses"] == {"1xx": 0, "2xx": 6, "3xx": 0, "4xx": 0, "5xx": 0}

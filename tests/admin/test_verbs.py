@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.admin.site import HandClock, Log, live_site, names
+from tests.admin.site import HandClock, Log, StillConnection, StillListener, live_site, names
+from twistedproxy.addresses import Tcp
 from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.balance.peer import CheckResult, PeerState
+from twistedproxy.settings import ListenSettings
 
 
 def test_pools_shows_how_many_peers_are_up() -> None:
@@ -80,7 +82,8 @@ def test_routes_stand_in_order_of_precedence() -> None:
 
 def test_listeners_show_where_clients_connect() -> None:
     assert repr(names(live_site())["listeners"]()) == (
-        "LISTENER  ON           TLS   CONNECTIONS   MOST  ACCEPTED\nhttps     0.0.0.0:443  site            3  4,096        12"
+        "LISTENER  ON           TLS   CONNECTIONS   MOST  ACCEPTED  TURNED AWAY  REFUSED\n"
+        "https     0.0.0.0:443  site            3  4,096        12            0        2"
     )
 
 
@@ -130,8 +133,10 @@ def test_a_weight_is_a_whole_number(weight: object) -> None:
 def test_purge_says_where_the_url_was_stored() -> None:
     live = live_site()
     purge = names(live)["purge"]
-    assert repr(purge("https://example.com/logo.svg")) == "https://example.com/logo.svg is no longer in static"
+    assert repr(purge("https://example.com/logo.svg")) == "https://example.com/logo.svg is forgotten: 1 response in static"
     assert repr(purge("https://example.com/logo.svg")) == "nothing was stored for https://example.com/logo.svg"
+    with pytest.raises(VerbError, match="a URL is absolute"):
+        purge("/logo.svg")
 
 
 def test_kill_closes_the_connection() -> None:
@@ -140,9 +145,22 @@ def test_kill_closes_the_connection() -> None:
     with Log() as log:
         assert repr(kill(3)) == "connection 3 of 192.0.2.7:40003 is closed"
     assert [connection.closed for connection in names(live)["connections"]()] == [False, False, True]
-    assert "shell: alice@laptop: kill(3) of 192.0.2.7:40003" in log.lines
+    assert "shell: alice@laptop: kill(3, 'https') of 192.0.2.7:40003" in log.lines
     with pytest.raises(VerbError, match="there is no connection 9"):
         kill(9)
+
+
+def test_kill_asks_which_of_two_connections_with_one_number() -> None:
+    live = live_site()
+    other = StillConnection(3, listener_name="http")
+    live.listeners = [*live.listeners, StillListener(ListenSettings("http", on=(Tcp("", 80),)), [other])]  # type: ignore[list-item]
+    kill = names(live)["kill"]
+    with pytest.raises(VerbError, match=r"say kill\(3, 'https'\) or kill\(3, 'http'\)"):
+        kill(3)
+    with pytest.raises(VerbError, match="did you mean 'http'"):
+        kill(3, "htp")
+    kill(3, "http")
+    assert other.closed
 
 
 @pytest.mark.parametrize(

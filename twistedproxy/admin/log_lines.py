@@ -99,7 +99,7 @@ class Combined:
         get = head.headers.get
         authorization = get(b"authorization")
         return b'%b - %b [%b] "%b %b HTTP/%b" %03d %d "%b" "%b"\n' % (
-            exchange.client.encode("ascii", "backslashreplace") or b"-",
+            escaped(exchange.client.encode("ascii", "backslashreplace")),
             b"-" if authorization is None else basic_user(authorization),
             self._stamp,
             head.method,
@@ -132,7 +132,7 @@ class Json:
         self._stamp = self._zone = ""
 
     def __call__(self, exchange: Exchange) -> bytes:
-        second, fraction = divmod(exchange.started_wall, 1)
+        second = int(exchange.started_wall)
         if second != self._second:
             self._second = second
             local = time.localtime(second)
@@ -140,7 +140,7 @@ class Json:
             self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", local)
             self._zone = f"{zone[:3]}:{zone[3:]}"
         # Put together by hand: the encoder takes three times as long for the whole.
-        parts = [f'{{"time_iso": "{self._stamp}.{int(fraction * 1000):03d}{self._zone}"']
+        parts = [f'{{"time_iso": "{self._stamp}.{int((exchange.started_wall - second) * 1000):03d}{self._zone}"']
         for name, key in _TEXTS:
             value = value_of(exchange, name)
             if value != "-" and value:

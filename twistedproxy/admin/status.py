@@ -57,6 +57,8 @@ def _listener(listener: Listener) -> dict[str, Any]:
         "connections": len(listener.connections),
         "max_connections": listener.settings.max_connections,
         "accepted": listener.accepted,
+        "turned_away": listener.turned_away,
+        "refused": dict(listener.refused),
     }
 
 

@@ -7,8 +7,9 @@ Every change is logged with the name of who made it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 
@@ -18,15 +19,19 @@ from twistedproxy.admin.tables import Column, printable, table
 from twistedproxy.admin.verb import Listing, Said, Verb, known
 from twistedproxy.admin.views import Views, client_of
 from twistedproxy.balance.peer import counted
+from twistedproxy.cache.key import key_of_url
 
 if TYPE_CHECKING:
     from twistedproxy.balance.peer import Peer
     from twistedproxy.balance.pool import Pool
     from twistedproxy.cache.cache import Cache
     from twistedproxy.cache.responses import Summary
-    from twistedproxy.downstream.connection import Connection
+    from twistedproxy.downstream.http1 import DownstreamConnection
     from twistedproxy.downstream.listener import Listener
     from twistedproxy.forward.routes import Route
+
+#: URLs of a cache that Tab offers.
+_OFFERED: Final = 50
 
 
 class Verbs:
@@ -51,7 +56,7 @@ class Verbs:
             Verb(self.restore, pool_and_peer),
             Verb(self.set_weight, pool_and_peer),
             Verb(self.purge, (self._entry_urls,)),
-            Verb(self.kill),
+            Verb(self.kill, (self._no_names, self._listener_names)),
             Verb(self.help, (self._verb_names,)),
         )
         self._verbs = {verb.name: verb for verb in verbs}
@@ -82,10 +87,14 @@ class Verbs:
         return self._views.routes()
 
     def listeners(self) -> Listing[Listener]:
-        """where clients connect"""
+        """
+        where clients connect
+
+        TURNED AWAY counts connections beyond max_connections_per_client, REFUSED requests that could not be read.
+        """
         return self._views.listeners()
 
-    def connections(self) -> Listing[Connection]:
+    def connections(self) -> Listing[DownstreamConnection]:
         """the clients' connections, and what each is doing; kill(number) closes one"""
         return self._views.connections()
 
@@ -148,26 +157,40 @@ class Verbs:
 
         The URL is absolute, as a client would ask for it: purge('https://example.com/a?b=c').
         """
-        gone = [name for name, cache in self.live.caches.items() if cache.purge(url)]
+        key = url.encode("utf-8", "backslashreplace") if isinstance(url, str) else b""
+        if key_of_url(key) is None:
+            raise VerbError(f"a URL is absolute, like 'https://example.com/a?b=c', not {url!r}")
+        gone = {name: number for name, cache in self.live.caches.items() if (number := cache.purge(key))}
         self._changed(f"purge({url!r})")
         if not gone:
             return Said(f"nothing was stored for {printable(url)}")
-        return Said(f"{printable(url)} is no longer in {', '.join(gone)}")
+        where = ", ".join(f"{counted(number, 'response')} in {name}" for name, number in gone.items())
+        return Said(f"{printable(url)} is forgotten: {where}")
 
-    def kill(self, number: int) -> Said:
+    def kill(self, number: int, listener: str | None = None) -> Said:
         """
         close a client's connection at once, whatever it is doing
 
-        The number is that of connections().
+        The number is that of connections().  Each listener counts its own; when two have the same, name the listener.
         """
-        for listener in self.live.listeners:
-            for connection in listener.connections:
-                if connection.number == number:
-                    connection.close_now()
-                    client = client_of(connection)
-                    self._changed(f"kill({number}) of {client}")
-                    return Said(f"connection {number} of {client} is closed")
-        raise VerbError(f"there is no connection {number!r}; connections() lists them")
+        if listener is not None:
+            known("listener", listener, (each.settings.name for each in self.live.listeners))
+        found = [
+            connection
+            for each in self.live.listeners
+            for connection in each.connections
+            if connection.number == number and listener in (None, each.settings.name)
+        ]
+        if not found:
+            raise VerbError(f"there is no connection {number!r}; connections() lists them")
+        if len(found) > 1:
+            ways = " or ".join(f"kill({number}, {connection.listener_name!r})" for connection in found)
+            raise VerbError(f"several listeners have a connection {number}; say {ways}")
+        (connection,) = found
+        client = client_of(connection)
+        connection.close_now()
+        self._changed(f"kill({number}, {connection.listener_name!r}) of {client}")
+        return Said(f"connection {number} of {client} is closed")
 
     def help(self, verb: object = None) -> Said:
         """this list; help(verb) says more about one"""
@@ -198,9 +221,15 @@ class Verbs:
         return self.live.caches
 
     def _entry_urls(self, given: Sequence[str]) -> Iterable[str]:
+        # Every entry is a file to read: only the latest are offered.
         for cache in self.live.caches.values():
-            for entry in cache.entries():
-                yield entry.url
+            yield from (entry.url for entry in itertools.islice(cache.entries(), _OFFERED))
+
+    def _listener_names(self, given: Sequence[str]) -> Iterable[str]:
+        return [listener.settings.name for listener in self.live.listeners]
+
+    def _no_names(self, given: Sequence[str]) -> Iterable[str]:
+        return ()
 
     def _verb_names(self, given: Sequence[str]) -> Iterable[str]:
         return self._verbs

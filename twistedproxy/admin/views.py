@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
+from twistedproxy.addresses import Tcp
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.tables import Column, count, duration, percent, size
 from twistedproxy.admin.verb import Listing
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from twistedproxy.balance.pool import Pool
     from twistedproxy.cache.cache import Cache
     from twistedproxy.cache.responses import Summary
-    from twistedproxy.downstream.connection import Connection
+    from twistedproxy.downstream.http1 import DownstreamConnection
     from twistedproxy.downstream.listener import Listener
     from twistedproxy.forward.routes import Route
 
@@ -139,6 +140,8 @@ class Views:
             Column("CONNECTIONS", right=True),
             Column("MOST", right=True, drop=1),
             Column("ACCEPTED", right=True),
+            Column("TURNED AWAY", right=True, drop=2),
+            Column("REFUSED", right=True, drop=3),
         )
 
         def row(listener: Listener) -> list[str]:
@@ -149,14 +152,16 @@ class Views:
                 count(len(listener.connections)),
                 count(listener.settings.max_connections),
                 count(listener.accepted),
+                count(listener.turned_away),
+                count(sum(listener.refused.values())),
             ]
 
         listeners = ((listener.settings.name, listener) for listener in self.live.listeners)
         return Listing(listeners, columns, row, self.width, empty="no listeners")
 
-    def connections(self) -> Listing[Connection]:
-        """A row for each connection of a client, in the order of their numbers."""
-        owners = {connection: listener for listener in self.live.listeners for connection in listener.connections}
+    def connections(self) -> Listing[DownstreamConnection]:
+        """A row for each connection of a client, in the order in which they came to their listeners."""
+        connections = [connection for listener in self.live.listeners for connection in listener.connections]
         columns = (
             Column("NUMBER", right=True),
             Column("CLIENT"),
@@ -166,17 +171,17 @@ class Views:
             Column("NOW"),
         )
 
-        def row(connection: Connection) -> list[str]:
+        def row(connection: DownstreamConnection) -> list[str]:
             return [
                 str(connection.number),
                 client_of(connection),
-                f"{owners[connection].settings.name} ({connection.scheme})",
+                f"{connection.listener_name} ({connection.scheme.decode()})",
                 duration(self.live.clock.monotonic() - connection.opened),
                 count(connection.requests),
                 occupation(connection),
             ]
 
-        ordered = sorted(owners, key=lambda connection: connection.number)
+        ordered = sorted(connections, key=lambda connection: (connection.number, connection.listener_name))
         named = ((str(connection.number), connection) for connection in ordered)
         return Listing(named, columns, row, self.width, empty="no connections")
 
@@ -248,13 +253,12 @@ def destination(route: Route) -> str:
     return f"pool {settings.pool}"
 
 
-def client_of(connection: Connection) -> str:
+def client_of(connection: DownstreamConnection) -> str:
     """A client's address and port."""
-    host = f"[{connection.client}]" if ":" in connection.client else connection.client
-    return f"{host}:{connection.client_port}" if connection.client_port else host or "unix"
+    return str(Tcp(connection.client, connection.client_port)) if connection.client_port else connection.client
 
 
-def occupation(connection: Connection) -> str:
+def occupation(connection: DownstreamConnection) -> str:
     """What a connection is doing, for people: ``idle``, a request and who serves it, or a WebSocket and its bytes."""
     if connection.tunnel is not None:
         tunnel = connection.tunnel
