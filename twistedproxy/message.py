@@ -7,7 +7,7 @@ which has already checked them against the grammar; the other rooms only read th
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Set
+from collections.abc import Container, Iterable, Iterator, Mapping, Set
 from typing import Final
 
 Field = tuple[bytes, bytes]
@@ -23,26 +23,20 @@ class Headers:
     The header fields of one message, in the order and the letter case in which they came (RFC 9110 §5.3).
 
     Names are looked up in lower case: ``headers.get(b"content-type")``.
+
+    :ivar index: the first value of each field, by its name in lower case
     """
 
-    __slots__ = ("_block", "_index", "items")
+    __slots__ = ("_block", "_repeated", "index", "items")
 
     items: tuple[Field, ...]
 
     def __init__(self, items: Iterable[Field] = ()) -> None:
         self.items = tuple(items)
-        index: dict[bytes, bytes | list[bytes]] = {}
-        for name, value in self.items:
-            key = name.lower()
-            if key not in index:
-                index[key] = value
-            else:
-                seen = index[key]
-                if type(seen) is list:
-                    seen.append(value)
-                else:
-                    index[key] = [seen, value]  # type: ignore[list-item]
-        self._index = index
+        # The first value of each name; the others, which are rare, stand aside.
+        index = {name.lower(): value for name, value in reversed(self.items)}
+        self.index: Mapping[bytes, bytes] = index
+        self._repeated = _repeated(self.items) if len(index) != len(self.items) else _NONE_REPEATED
         self._block: bytes | None = None
 
     @property
@@ -55,24 +49,20 @@ class Headers:
 
     def get(self, name: bytes, default: bytes | None = None) -> bytes | None:
         """The first value of the field *name* (lower case), or *default*."""
-        value = self._index.get(name)
-        if value is None:
-            return default
-        return value[0] if type(value) is list else value  # type: ignore[return-value]
+        return self.index.get(name, default)
 
     def get_all(self, name: bytes) -> list[bytes]:
         """Every value of the field *name* (lower case), in order; empty when there is none."""
-        value = self._index.get(name)
+        value = self.index.get(name)
         if value is None:
             return []
-        return list(value) if type(value) is list else [value]  # type: ignore[list-item]
+        return list(self._repeated.get(name, (value,)))
 
     def joined(self, name: bytes) -> bytes | None:
         """The combined value of the field (RFC 9110 §5.2): all values joined with ``", "``; None when there is none."""
-        value = self._index.get(name)
-        if value is None:
-            return None
-        return b", ".join(value) if type(value) is list else value  # type: ignore[return-value]
+        if name in self._repeated:
+            return b", ".join(self._repeated[name])
+        return self.index.get(name)
 
     def elements(self, name: bytes) -> tuple[bytes, ...]:
         """
@@ -87,7 +77,7 @@ class Headers:
 
     def has_any(self, names: Set[bytes]) -> bool:
         """Whether at least one field of *names* (lower case) is there."""
-        return not self._index.keys().isdisjoint(names)
+        return not self.index.keys().isdisjoint(names)
 
     def without(self, names: Container[bytes]) -> Headers:
         """A copy that lacks every field whose lower-case name is in *names*."""
@@ -98,7 +88,7 @@ class Headers:
         return Headers((*self.items, *fields))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._index
+        return name in self.index
 
     def __iter__(self) -> Iterator[Field]:
         return iter(self.items)
@@ -114,6 +104,17 @@ class Headers:
 
     def __repr__(self) -> str:
         return f"Headers({list(self.items)!r})"
+
+
+_NONE_REPEATED: Final[Mapping[bytes, list[bytes]]] = {}
+
+
+def _repeated(items: tuple[Field, ...]) -> Mapping[bytes, list[bytes]]:
+    """All values of the names that occur more than once."""
+    values: dict[bytes, list[bytes]] = {}
+    for name, value in items:
+        values.setdefault(name.lower(), []).append(value)
+    return {name: found for name, found in values.items() if len(found) > 1}
 
 
 class RequestFields:

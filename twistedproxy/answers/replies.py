@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from http import HTTPStatus
 from typing import Final
 
 from twistedproxy.errors import Reason
 from twistedproxy.message import Field, Headers, ResponseHead
+
+_INVISIBLE: Final = re.compile(rb"[^\x21-\x7e]")
 
 _PAGE: Final = """<!doctype html>
 <html lang="en">
@@ -44,8 +47,16 @@ def error(reason: Reason) -> tuple[ResponseHead, bytes]:
 
 
 def redirect(status: int, location: bytes) -> tuple[ResponseHead, bytes]:
-    """Head and body that send the client to *location*."""
-    return _page(status, "", [(b"Location", location)])
+    """
+    Head and body that send the client to *location*.
+
+    What of it is not visible ASCII is escaped (RFC 3986 §2.1): parts of it are a client's own words.
+    """
+    return _page(status, "", [(b"Location", _INVISIBLE.sub(_escape, location))])
+
+
+def _escape(found: re.Match[bytes]) -> bytes:
+    return b"%%%02X" % found[0][0]
 
 
 def _page(status: int, text: str, more: list[Field]) -> tuple[ResponseHead, bytes]:
