@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
 from twistedproxy.addresses import Tcp
@@ -146,6 +146,7 @@ def names(live: Live, width: int | None = None) -> dict[str, Any]:
     return Verbs(live, "alice@laptop", lambda: width).namespace()
 
 
+@implementer(ILogObserver)
 class Log:
     """The lines of the error log while a test runs."""
 

@@ -13,7 +13,6 @@ import pytest
 
 from tests.admin.site import HandClock, Log, Things
 from twistedproxy import errors
-from twistedproxy.admin import access_log
 from twistedproxy.admin.access_log import AccessLog
 from twistedproxy.admin.log_lines import basic_user, escaped, line_of
 from twistedproxy.message import Headers, RequestFields, RequestHead
@@ -222,12 +221,12 @@ def test_what_a_full_disk_loses_is_counted(tmp_path: Path, monkeypatch: pytest.M
     def full(descriptor: int, data: bytes) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(access_log.os, "write", full)
+    monkeypatch.setattr(os, "write", full)
     with Log() as told:
         for number in range(1500):
             log.exchange_finished(exchange(target=b"/%04d" % number + b"x" * 1000))
         clock.advance(0.5)
-        monkeypatch.setattr(access_log.os, "write", really)
+        monkeypatch.setattr(os, "write", really)
         clock.advance(0.5)
     lines = path.read_bytes().splitlines()
     assert [int(line[1:5]) for line in lines] == list(range(len(lines)))
@@ -259,8 +258,9 @@ def test_a_reader_of_a_pipe_who_sleeps_does_not_stop_the_proxy(tmp_path: Path) -
 
 def test_an_exchange_that_makes_no_line_harms_nobody(tmp_path: Path) -> None:
     log, _ = a_log(tmp_path, HandClock())
+    nothing: Any = Things()
     with Log() as told:
-        log.exchange_finished(Things())
+        log.exchange_finished(nothing)
     assert log.lost == 1
     assert told.lines == ["access log access: a line could not be made"]
     log.stopService()

@@ -21,7 +21,7 @@ from twistedproxy.settings import StatusSettings
 
 def ask(live: Live, request: str) -> tuple[str, dict[str, str], str]:
     """Send *request* (``GET /``) to the status port: the status line, the fields and the body."""
-    site = StatusSite(live, MemoryReactorClock())
+    site: Any = StatusSite(live, MemoryReactorClock())
     site.startFactory()
     protocol: Any = site.buildProtocol(None)
     transport = StringTransport()
@@ -167,7 +167,8 @@ def test_a_port_that_is_taken_stops_the_start() -> None:
         def listenTCP(self, port: int, *args: Any, **kwargs: Any) -> Any:
             raise CannotListenError("127.0.0.1", port, OSError(98, "Address already in use"))
 
-    reactor = Taken()
+    taken: Any = Taken
+    reactor = taken()
     service = Ports("status", (Tcp("127.0.0.1", 8404),), StatusSite(live_site(), reactor), reactor)
     with pytest.raises(CannotListenError):
         service.privilegedStartService()

@@ -110,7 +110,7 @@ def test_drain_and_restore_change_the_peer_and_say_so() -> None:
         assert peer.state is PeerState.DRAINING
         assert said == "app1:3000 is draining, 1 attempt still running; restore('app', 'app1:3000') takes it back"
         assert repr(verbs["restore"]("app", "app1:3000")) == "app1:3000 is up"
-        assert peer.state is PeerState.UP
+    assert peer.available
     assert "shell: alice@laptop: drain('app', 'app1:3000')" in log.lines
     assert "shell: alice@laptop: restore('app', 'app1:3000')" in log.lines
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import select
 import stat
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
@@ -19,10 +19,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from twistedproxy.admin.log_lines import line_of
+from twistedproxy.forward.exchange import Exchange
 from twistedproxy.settings import LogSettings
-
-if TYPE_CHECKING:
-    from twistedproxy.forward.exchange import Exchange
 
 #: Seconds between two writes.
 INTERVAL: Final = 0.5

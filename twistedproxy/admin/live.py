@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from twistedproxy.balance.pool import Pool
-    from twistedproxy.cache.cache import Cache
-    from twistedproxy.clock import Clock
-    from twistedproxy.downstream.listener import Listener
-    from twistedproxy.forward.routes import RouteTable
-    from twistedproxy.settings import Settings
+from twistedproxy.balance.pool import Pool
+from twistedproxy.cache.cache import Cache
+from twistedproxy.clock import Clock
+from twistedproxy.downstream.listener import Listener
+from twistedproxy.forward.routes import RouteTable
+from twistedproxy.settings import Settings
 
 
 @dataclass

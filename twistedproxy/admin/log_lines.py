@@ -11,13 +11,11 @@ import json
 import re
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from twistedproxy.forward.exchange import Exchange
 from twistedproxy.forward.values import value_of
 from twistedproxy.templates import LOG_NAMES, Template
-
-if TYPE_CHECKING:
-    from twistedproxy.forward.exchange import Exchange
 
 LineOf = Callable[["Exchange"], bytes]
 

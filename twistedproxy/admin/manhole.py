@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.application.service import IService, MultiService
+from twisted.application.service import MultiService
 from twisted.conch.interfaces import IConchUser, ISession
 from twisted.conch.ssh.connection import SSHConnection
 from twisted.conch.ssh.factory import SSHFactory
@@ -35,7 +35,7 @@ LOGIN_TIMEOUT: Final = 60
 MOST_CONNECTIONS: Final = 32
 
 
-def make_shell_service(settings: ShellSettings, state_dir: str, live: Live, reactor: Any) -> IService:
+def make_shell_service(settings: ShellSettings, state_dir: str, live: Live, reactor: Any) -> ShellService:
     """
     The shell on every address of *settings*.
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.process import usage
 from twistedproxy.admin.views import destination
+from twistedproxy.balance.peer import Peer
+from twistedproxy.balance.pool import Pool
+from twistedproxy.cache.cache import Cache
+from twistedproxy.downstream.listener import Listener
+from twistedproxy.forward.routes import Route
 from twistedproxy.version import VERSION
-
-if TYPE_CHECKING:
-    from twistedproxy.balance.peer import Peer
-    from twistedproxy.balance.pool import Pool
-    from twistedproxy.cache.cache import Cache
-    from twistedproxy.downstream.listener import Listener
-    from twistedproxy.forward.routes import Route
 
 
 def snapshot(live: Live) -> dict[str, Any]:

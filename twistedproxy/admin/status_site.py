@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from twisted.application.service import IService
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
@@ -24,9 +23,9 @@ _FIELDS: Final = (
 )
 
 
-def make_status_service(settings: StatusSettings, live: Live, reactor: Any) -> IService:
+def make_status_service(settings: StatusSettings, live: Live, reactor: Any) -> Ports:
     """
-    The status port; ``addresses`` of the service says where it listens.
+    The status port.
 
     Starting raises CannotListenError when a port cannot be opened.
     """

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from twisted.logger import Logger
 
@@ -18,17 +18,14 @@ from twistedproxy.admin.live import Live
 from twistedproxy.admin.tables import Column, printable, table
 from twistedproxy.admin.verb import Listing, Said, Verb, known
 from twistedproxy.admin.views import Views, client_of
-from twistedproxy.balance.peer import counted
+from twistedproxy.balance.peer import Peer, counted
+from twistedproxy.balance.pool import Pool
+from twistedproxy.cache.cache import Cache
 from twistedproxy.cache.key import key_of_url
-
-if TYPE_CHECKING:
-    from twistedproxy.balance.peer import Peer
-    from twistedproxy.balance.pool import Pool
-    from twistedproxy.cache.cache import Cache
-    from twistedproxy.cache.responses import Summary
-    from twistedproxy.downstream.http1 import DownstreamConnection
-    from twistedproxy.downstream.listener import Listener
-    from twistedproxy.forward.routes import Route
+from twistedproxy.cache.responses import Summary
+from twistedproxy.downstream.http1 import DownstreamConnection
+from twistedproxy.downstream.listener import Listener
+from twistedproxy.forward.routes import Route
 
 #: URLs of a cache that Tab offers.
 _OFFERED: Final = 50

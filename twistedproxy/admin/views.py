@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from twistedproxy.addresses import Tcp
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.tables import Column, count, duration, percent, size
 from twistedproxy.admin.verb import Listing
-
-if TYPE_CHECKING:
-    from twistedproxy.balance.peer import Peer
-    from twistedproxy.balance.pool import Pool
-    from twistedproxy.cache.cache import Cache
-    from twistedproxy.cache.responses import Summary
-    from twistedproxy.downstream.http1 import DownstreamConnection
-    from twistedproxy.downstream.listener import Listener
-    from twistedproxy.forward.routes import Route
+from twistedproxy.balance.peer import Peer
+from twistedproxy.balance.pool import Pool
+from twistedproxy.cache.cache import Cache
+from twistedproxy.cache.responses import Summary
+from twistedproxy.downstream.http1 import DownstreamConnection
+from twistedproxy.downstream.listener import Listener
+from twistedproxy.forward.routes import Route
 
 #: Entries of a cache that are listed; it may hold millions.
 MOST_ENTRIES: Final = 100
