@@ -6,7 +6,7 @@ Everything else keeps its order, its letters and its bytes.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from email.utils import formatdate
 from typing import Final
 from urllib.parse import quote_from_bytes
@@ -61,13 +61,32 @@ _FORWARDING: Final = frozenset(
 )
 
 
-def _dropped(head: RequestHead) -> set[bytes]:
-    return {name for name in head.fields.connection if name not in _PROTECTED} | HOP_BY_HOP
+#: Fields of a request that do not simply pass.
+_LOOKED_AT: Final = HOP_BY_HOP | _FORWARDING | {b"host", b"content-length", b"via"}
 
 
 def _is_disguised(name: bytes) -> bool:
     """Whether CGI-like backends take *name* (lower case) for a forwarding field: they know no difference of ``_`` and ``-``."""
-    return b"_" in name and name.replace(b"_", b"-") in _FORWARDING
+    return name.replace(b"_", b"-") in _FORWARDING
+
+
+def _not_passed(head: RequestHead, route: RouteSettings, trusted: bool) -> set[bytes]:
+    """The lower-case names of the fields of *head* that do not go to a peer as they came."""
+    names = head.headers.index.keys()
+    kept = {b"forwarded", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-port"} if trusted else _NOTHING
+    if not route.forwarded:
+        kept = _FORWARDING
+    dropped = (names & _LOOKED_AT) - kept
+    for name in names:
+        if b"_" in name and _is_disguised(name):
+            dropped.add(name)
+    connection = head.fields.connection
+    if connection and connection != (b"keep-alive",):
+        dropped.update(name for name in connection if name not in _PROTECTED)
+    return dropped
+
+
+_NOTHING: Final[frozenset[bytes]] = frozenset()
 
 
 def request_fields(
@@ -87,29 +106,26 @@ def request_fields(
     :param address: of whoever connected to us; *trusted*: it is a trusted proxy
     :param scheme: by which it connected, to our *port*
     """
-    dropped = _dropped(head)
-    own_forwarding = route.forwarded and not trusted
+    dropped = _not_passed(head, route, trusted)
+    headers = head.headers
     fields: list[Field] = [(b"Host", _host(head, route.host, peer_host))]
-    for name, value in head.headers.items:
-        lower = name.lower()
-        if lower in dropped or lower == b"host" or lower == b"content-length":
-            continue
-        if (lower in _FORWARDING and (own_forwarding or lower == b"x-real-ip" and route.forwarded)) or _is_disguised(lower):
-            continue
-        if trusted and route.forwarded and lower == b"x-forwarded-for":
-            continue
-        if lower == b"via":
-            continue
-        if lower == b"max-forwards" and head.method in (b"OPTIONS", b"TRACE") and value.isdigit():
-            value = b"%d" % (int(value[:9]) - 1)
-        fields.append((name, value))
-    if head.fields.length >= 0 and b"content-length" in head.headers:
+    fields += [field for field in headers.items if field[0].lower() not in dropped]
+    if head.fields.length >= 0 and b"content-length" in headers.index:
         fields.append((b"Content-Length", b"%d" % head.fields.length))
-    version = b"%d.%d" % divmod(head.version, 10)
-    fields.append((b"Via", _appended(head.headers, b"via", version + b" " + PSEUDONYM)))
+    fields.append((b"Via", _appended(headers, b"via", b"1.0 " + PSEUDONYM if head.version == 10 else b"1.1 " + PSEUDONYM)))
     if route.forwarded:
         fields += _forwarding(head, address.encode("ascii"), scheme, port, trusted)
-    return _edited(fields, route.request_headers)
+    if b"max-forwards" in headers.index and head.method in (b"OPTIONS", b"TRACE"):
+        fields = [_counted_down(field) for field in fields]
+    return _edited(fields, route.request_headers) if route.request_headers else fields
+
+
+def _counted_down(field: Field) -> Field:
+    """Max-Forwards, less one (RFC 9110 §7.6.2); other fields as they are."""
+    name, value = field
+    if name.lower() == b"max-forwards" and value.isdigit():
+        return name, b"%d" % max(0, int(value[:9]) - 1)
+    return field
 
 
 def _host(head: RequestHead, wanted: str, peer_host: bytes) -> bytes:
@@ -167,14 +183,15 @@ def upstream_target(head: RequestHead, strip_prefix: bytes) -> bytes:
 def response_head(head: ResponseHead, edits: tuple[HeaderEdit, ...], wall: float) -> ResponseHead:
     """The head for the client: end-to-end fields only, a Date if the peer sent none (RFC 9110 §6.6.1), the route's edits."""
     headers = head.headers
-    dropped: Container[bytes] = HOP_BY_HOP
-    if b"connection" in headers:
-        dropped = HOP_BY_HOP.union(headers.elements(b"connection"))
+    index = headers.index
+    dropped = index.keys() & HOP_BY_HOP
+    if index.get(b"connection", b"keep-alive") != b"keep-alive":
+        dropped.update(headers.elements(b"connection"))
     if head.status == 204:
         # RFC 9110 §8.6: no length where there can be no body.
-        dropped = {*HOP_BY_HOP, b"content-length"}
-    fields = [field for field in headers.items if field[0].lower() not in dropped]
-    if b"date" not in headers:
+        dropped.add(b"content-length")
+    fields = [field for field in headers.items if field[0].lower() not in dropped] if dropped else list(headers.items)
+    if b"date" not in index:
         fields.append((b"Date", http_date(wall)))
     if edits:
         fields = _edited(fields, edits)
