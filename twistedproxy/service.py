@@ -77,7 +77,7 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
         for route in settings.routes
     )
     site = Site(routes, clock, reactor, deadlines)
-    tls_servers = {name: TlsServer(tls, settings.site.state_dir) for name, tls in settings.tls.items()}
+    tls_servers = {name: TlsServer(tls, settings.site.state_dir, clock) for name, tls in settings.tls.items()}
     listeners = [Listener(door, site, poller, tls_servers[door.tls] if door.tls else None) for door in settings.listen]
 
     pools = {name: backend.pool for name, backend in backends.items()}

@@ -37,6 +37,7 @@ from twistedproxy.wire.framing import (
 
 if TYPE_CHECKING:
     from twistedproxy.downstream.listener import Listener
+    from twistedproxy.transport.tls_handshake import IncomingTls
 
 #: Bytes of pipelined requests that are kept while an exchange runs, before the client is not read any more.
 _PIPELINED: Final = 16 * 1024
@@ -68,6 +69,7 @@ class DownstreamConnection(Timed):
     :ivar requests: requests begun on it
     :ivar exchange: the one that runs, or None
     :ivar tunnel: what the connection has become part of, or None
+    :ivar handshake: of TLS, as long as it goes on
     """
 
     __slots__ = (
@@ -89,6 +91,7 @@ class DownstreamConnection(Timed):
         "address",
         "client_port",
         "exchange",
+        "handshake",
         "known",
         "listener",
         "listener_name",
@@ -120,6 +123,7 @@ class DownstreamConnection(Timed):
         self.requests = 0
         self.exchange: Exchange | None = None
         self.tunnel: Tunnel | None = None
+        self.handshake: IncomingTls | None = None
         self.transport: Any = None
         self.known: tuple[object, object, bytes] | None = None
         self._buffer = b""

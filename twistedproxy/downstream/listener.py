@@ -6,6 +6,9 @@ import socket
 from collections import Counter
 from typing import Any
 
+from twisted.internet.interfaces import IAddress
+from twisted.logger import Logger
+
 from twistedproxy.downstream.http1 import DownstreamConnection
 from twistedproxy.forward.clients import TrustedProxies
 from twistedproxy.forward.site import Site
@@ -14,8 +17,11 @@ from twistedproxy.transport.contexts import TlsServer
 from twistedproxy.transport.poller import Poller
 from twistedproxy.transport.port import Port, bind
 from twistedproxy.transport.tcp import Connection
-from twistedproxy.transport.tls import TlsConnection
+from twistedproxy.transport.tls_handshake import IncomingTls
+from twistedproxy.transport.tls_problems import TlsProblem
 from twistedproxy.wire.http1 import Limits
+
+_log = Logger()
 
 
 class Listener:
@@ -26,6 +32,7 @@ class Listener:
     :ivar connections: live ones
     :ivar accepted: connections accepted, ever
     :ivar turned_away: connections closed at once because their client had too many
+    :ivar failed_handshakes: connections whose TLS handshake did not succeed, ever
     :ivar refused: requests that could not be read, by reason
     """
 
@@ -39,11 +46,13 @@ class Listener:
         self.connections: set[DownstreamConnection] = set()
         self.accepted = 0
         self.turned_away = 0
+        self.failed_handshakes = 0
         self.refused: dict[str, int] = {}
         self._tls = tls
         self._poller = poller
         self._ports: list[Port] = []
         self._live = 0
+        self._handshakes: set[IncomingTls] = set()
         self._per_client: Counter[str] = Counter()
 
     def trusts(self, address: str) -> bool:
@@ -82,6 +91,8 @@ class Listener:
         for port in self._ports:
             port.stopListening()
         self._ports.clear()
+        for handshake in list(self._handshakes):
+            handshake.abort()
 
     def _may_accept(self) -> bool:
         return self._live < self.settings.max_connections
@@ -105,12 +116,24 @@ class Listener:
         connection = DownstreamConnection(self, address, client_port, port, self.accepted)
         if self._tls is None:
             Connection(sock, self._poller, connection).start()
-        else:
-            transport = TlsConnection(sock, self._poller, connection, self._tls)
-            transport.start()
+            return
+        handshake = IncomingTls(sock, self._poller, connection, self._tls)
+        self._handshakes.add(handshake)
+
+        def failed(problem: TlsProblem, _: IAddress | None) -> None:
+            self._handshakes.discard(handshake)
+            self.failed_handshakes += 1
+            self._gone(address)
+            _log.debug("listener {name}: no TLS with {address}: {problem}", name=self.settings.name, address=address, problem=problem)
+
+        connection.handshake = handshake
+        handshake.start(self.site.deadlines, self.settings.handshake_timeout, failed)
 
     def opened(self, connection: DownstreamConnection) -> None:
         """*connection* stands (with TLS: its handshake is done)."""
+        if connection.handshake is not None:
+            self._handshakes.discard(connection.handshake)
+            connection.handshake = None
         self.connections.add(connection)
 
     def closed(self, connection: DownstreamConnection) -> None:
