@@ -28,9 +28,15 @@ class HandClock(Clock):
     set_by = 0.0
     turns = 0
 
-    def callLater(self, delay: float, call: Callable[..., object], *args: object, **kw: object) -> IDelayedCall:
+    def callLater(  # the names are those of Twisted's
+        self,
+        delay: float,
+        callable: Callable[..., object],  # noqa: A002
+        *args: object,
+        **kw: object,
+    ) -> IDelayedCall:
         self.turns += 1
-        return super().callLater(delay, call, *args, **kw)
+        return super().callLater(delay, callable, *args, **kw)
 
     def monotonic(self) -> float:
         return float(self.seconds())

@@ -42,7 +42,7 @@ class Fill:
         if expected > BLOCK and self._body is None:
             self.abort(StoreVerdict.DISK)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """The next piece of the body."""
         if self.verdict is not None:
             return

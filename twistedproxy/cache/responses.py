@@ -31,6 +31,10 @@ class Lookup:
         self.outcome = outcome
         self.entry = entry
 
+    def without_entry(self) -> Lookup:
+        """The same request when its stored response has proved useless: it is to be fetched."""
+        return Lookup(self.key, LookupVerdict.NOTHING_STORED, Outcome.FETCH, None, self.removals)
+
     def __repr__(self) -> str:
         return f"<{self.outcome.name}: {self.verdict}>"
 
