@@ -21,7 +21,7 @@ def test_a_table_aligns_its_columns() -> None:
     )
 
 
-def test_a_table_that_is_too_wide_cuts_its_long_texts_first() -> None:
+def test_a_table_that_is_too_wide_cuts_its_less_important_texts_first() -> None:
     assert table(PEERS, ROWS, 60) == (
         "PEER                STATE  WEIGHT  BECAUSE\n"
         "app1.internal:3000  up          3  -\n"
@@ -29,8 +29,20 @@ def test_a_table_that_is_too_wide_cuts_its_long_texts_first() -> None:
     )
 
 
-def test_a_table_in_a_narrow_terminal_leaves_columns_out() -> None:
-    assert table(PEERS, ROWS, 28) == ("PEER           STATE  WEIGHT\napp1.interna…  up          3\napp2.interna…  down       10")
+def test_then_it_leaves_columns_out() -> None:
+    assert table(PEERS, ROWS, 45) == (
+        "PEER                STATE  WEIGHT\n"
+        "app1.internal:3000  up          3\n"
+        "app2.internal:3000  down       10"
+    )  # fmt: skip
+
+
+def test_names_are_cut_when_nothing_else_is_left() -> None:
+    assert table(PEERS, ROWS, 28) == (
+        "PEER           STATE  WEIGHT\n"
+        "app1.interna…  up          3\n"
+        "app2.interna…  down       10"
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("width", range(1, 90))

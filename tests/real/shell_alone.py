@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from twisted.internet import reactor
 from twisted.logger import globalLogBeginner, textFileLogObserver
@@ -19,7 +20,7 @@ def main(directory: str) -> None:
     settings = ShellSettings(
         on=(Tcp("127.0.0.1", 0), Unix(f"{directory}/shell.sock", 0o600)), authorized_keys=f"{directory}/authorized_keys"
     )
-    service = make_shell_service(settings, f"{directory}/var", live_site(), reactor)
+    service: Any = make_shell_service(settings, f"{directory}/var", live_site(), reactor)
     service.privilegedStartService()
     service.startService()
     print(service.ports.addresses[0], flush=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from twistedproxy.balance.pool import Pool
 from twistedproxy.cache.cache import Cache
@@ -13,7 +13,7 @@ from twistedproxy.forward.routes import RouteTable
 from twistedproxy.settings import Settings
 
 
-@dataclass
+@dataclass(repr=False)
 class Live:
     """
     The live objects by their names.  Nothing in here knows that it is watched.
@@ -34,3 +34,7 @@ class Live:
     listeners: Sequence[Listener]
     clock: Clock
     started: float
+
+    def __repr__(self) -> str:
+        names = ", ".join(field.name for field in fields(self))
+        return f"<Live: {names}>"

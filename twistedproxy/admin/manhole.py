@@ -128,6 +128,7 @@ class ShellFactory(SSHFactory):
     :ivar transports: those that are open
     """
 
+    noisy = False
     protocol = Transport
     services = {b"ssh-userauth": Login, b"ssh-connection": SSHConnection}  # noqa: RUF012
 

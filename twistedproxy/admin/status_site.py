@@ -35,6 +35,8 @@ def make_status_service(settings: StatusSettings, live: Live, reactor: Any) -> P
 class StatusSite(Site):
     """Serves ``/`` and ``/status.json``; who looks, and how often, is nobody's business."""
 
+    noisy = False
+
     def __init__(self, live: Live, reactor: Any) -> None:
         Site.__init__(self, Status(live), reactor=reactor)
         self.displayTracebacks = False

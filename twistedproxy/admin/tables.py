@@ -14,6 +14,8 @@ from typing import Final
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _GAP: Final = "  "
+#: How far texts are cut before a column is left out, and when none can be left out.
+_NARROW: Final = 16
 _NARROWEST: Final = 10
 
 
@@ -41,7 +43,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int |
     Lay *rows* out under the titles of *columns*.
 
     *width* is the number of characters of a terminal's line, None when there is no terminal: then nothing is cut.  A table
-    that is too wide first loses the ends of its long texts, then its droppable columns, and its lines are cut at the last.
+    that is too wide loses the ends of its less important texts, then the columns that may be left out, then the ends of names.
     """
     cells = [[column.title for column in columns], *([printable(cell) for cell in row] for row in rows)]
     widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
@@ -63,16 +65,18 @@ def _fit(columns: Sequence[Column], natural: Sequence[int], width: int) -> tuple
     """Which columns to show and how wide, so that a line has at most *width* characters if that can be done."""
     shown = list(range(len(columns)))
     while True:
+        droppable = [index for index in shown if columns[index].drop]
         widths = list(natural)
         excess = sum(widths[index] for index in shown) + len(_GAP) * (len(shown) - 1) - width
-        while excess > 0:
-            texts = [index for index in shown if not columns[index].right and widths[index] > _NARROWEST]
-            if not texts:
-                break
+        # Names stay whole as long as there is something less important to cut or to leave out.
+        least = _NARROW if droppable else _NARROWEST
+        texts = [index for index in droppable or shown if not columns[index].right]
+        while excess > 0 and texts:
             widest = max(texts, key=lambda index: widths[index])
+            if widths[widest] <= least:
+                break
             widths[widest] -= 1
             excess -= 1
-        droppable = [index for index in shown if columns[index].drop]
         if excess <= 0 or not droppable:
             return shown, widths
         shown.remove(max(droppable, key=lambda index: columns[index].drop))

@@ -75,11 +75,11 @@ class Views:
             Column("RUNNING", right=True),
             Column("ATTEMPTS", right=True),
             Column("FAILED", right=True),
-            Column("SENT", right=True, drop=4),
-            Column("RECEIVED", right=True, drop=3),
+            Column("SENT", right=True, drop=5),
+            Column("RECEIVED", right=True, drop=4),
             Column("LAST CHECK", drop=2),
             Column("SINCE", right=True, drop=1),
-            Column("BECAUSE", drop=5),
+            Column("BECAUSE", drop=3),
         )
 
         def row(peer: Peer) -> list[str]:
@@ -87,7 +87,7 @@ class Views:
             checked = "-"
             if peer.last_checks:
                 last = peer.last_checks[-1]
-                checked = f"{last}, {duration(now - last.at)} ago"
+                checked = f"{last.reason or 'passed'} {duration(now - last.at)} ago"
             return [
                 *([owners[peer].name] if several else []),
                 peer.name,
