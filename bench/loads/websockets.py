@@ -139,6 +139,14 @@ def ping_pong(port: int, seconds: int, *, connections: int, cpu: Callable[[], fl
     return Load(2 * len(times), now - started, percentile(times, 0.5), percentile(times, 0.99), cpu=used)
 
 
+def _readable(sockets: list[socket.socket]) -> int:
+    """How many have something to read; of idle ones, that is their end."""
+    poll = select.poll()
+    for each in sockets:
+        poll.register(each.fileno(), select.POLLIN)
+    return len(poll.poll(0))
+
+
 def idle(port: int, count: int, resident: Callable[[], int]) -> Load:
     """
     Open *count* WebSockets, let them rest, and see how much memory the subject has gained.
@@ -152,6 +160,9 @@ def idle(port: int, count: int, resident: Callable[[], int]) -> Load:
     try:
         time.sleep(1.0)
         gained = resident() - before
+        closed = _readable(sockets)
+        if closed:
+            raise LoadFailed(f"{closed} of {count} idle WebSockets were closed")
         for each in (sockets[0], sockets[-1]):
             each.setblocking(True)
             each.settimeout(5)
