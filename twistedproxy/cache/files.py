@@ -86,6 +86,8 @@ class Spare:
 
     def place(self, path: str) -> None:
         """Gives the file its name, in place of what is there; raises OSError when that cannot be."""
+        # ext4 writes a file to the platter at once when it is renamed over another one; between the two calls is a miss.
+        remove_file(path)
         try:
             os.rename(self.path, path)
         except FileNotFoundError:

@@ -1,7 +1,7 @@
 """
 The cache on disk: one directory, its files in 256 subdirectories by the first two digits of their names.
 
-A file is written aside, in ``aside/``, and renamed; so a name leads to the old file or to the new one, never to a part.
+A file is written aside, in ``aside/``, and renamed; so a name leads to a whole file or to none.
 Nothing is forced to the platter: what a crash of the machine leaves behind is found by the checksums.  Whatever the disk
 does, the outcome is a miss and a line in the log, never an exception.
 """
