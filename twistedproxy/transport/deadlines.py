@@ -18,22 +18,19 @@ from twistedproxy.clock import Clock
 _log = Logger()
 
 
-#: The bucket of what has no deadline.
-_NO_BUCKET = 1 << 62
-
-
 class Timed:
     """Something with a deadline."""
 
-    __slots__ = ("_bucket", "deadline")
+    __slots__ = ("_due", "deadline")
 
     #: Monotonic seconds; infinity for none.  May be moved later by plain assignment; sooner only by :meth:`Deadlines.watch`.
     deadline: float
-    _bucket: int
+    #: When the bucket that it is in begins; infinity when it is in none.
+    _due: float
 
     def __init__(self) -> None:
         self.deadline = inf
-        self._bucket = _NO_BUCKET
+        self._due = inf
 
     def deadline_passed(self, now: float) -> None:
         """Called at most two ticks after :attr:`deadline`, which is infinity again by then."""
@@ -50,7 +47,8 @@ class Deadlines:
     def __init__(self, reactor: IReactorTime, clock: Clock, tick: float = 0.1) -> None:
         self._reactor = reactor
         self._tick = tick
-        self._buckets: dict[int, set[Timed]] = {}
+        # By the time at which they begin.
+        self._buckets: dict[float, set[Timed]] = {}
         self._call: IDelayedCall | None = None
         #: The monotonic clock, for those who set deadlines.
         self.now = clock.monotonic
@@ -59,7 +57,7 @@ class Deadlines:
     def watch(self, timed: Timed, deadline: float) -> None:
         """Set the deadline of *timed* (monotonic seconds), sooner or later than the one that it has."""
         timed.deadline = deadline
-        if deadline != inf and int(deadline / self._tick) < timed._bucket:
+        if deadline < timed._due:
             self._put(timed)
 
     def forget(self, timed: Timed) -> None:
@@ -68,18 +66,19 @@ class Deadlines:
         self._take(timed)
 
     def _take(self, timed: Timed) -> None:
-        bucket = self._buckets.get(timed._bucket)
+        bucket = self._buckets.get(timed._due)
         if bucket is not None:
             bucket.discard(timed)
-        timed._bucket = _NO_BUCKET
+        timed._due = inf
 
     def _put(self, timed: Timed) -> None:
         self._take(timed)
         if self._call is None:
             self._next = int(self.now() / self._tick)
             self._call = self._reactor.callLater(self._tick, self._advance)
-        timed._bucket = max(int(timed.deadline / self._tick), self._next)
-        self._buckets.setdefault(timed._bucket, set()).add(timed)
+        due = max(int(timed.deadline / self._tick), self._next) * self._tick
+        timed._due = due
+        self._buckets.setdefault(due, set()).add(timed)
 
     def _advance(self) -> None:
         self._call = self._reactor.callLater(self._tick, self._advance)
@@ -87,10 +86,10 @@ class Deadlines:
         last = int(now / self._tick)
         # A bucket is looked at when its whole tick has passed, so that nothing in it is early.
         while self._buckets and self._next < last:
-            due = self._buckets.pop(self._next, ())
+            due = self._buckets.pop(self._next * self._tick, ())
             self._next += 1
             for timed in due:
-                timed._bucket = _NO_BUCKET
+                timed._due = inf
                 if timed.deadline <= now:
                     timed.deadline = inf
                     try:
@@ -99,7 +98,7 @@ class Deadlines:
                         _log.failure("what a deadline called failed")
                 elif timed.deadline != inf:
                     self._put(timed)
-        if not self._buckets:
+        if not self._buckets and self._call is not None:  # None: what was called has stopped us
             self._call.cancel()
             self._call = None
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 import select
 from typing import Protocol
 
-from twisted.internet.interfaces import IReactorFDSet
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 _log = Logger()
 
@@ -57,6 +58,7 @@ class Poller(Protocol):
         """Stop that."""
 
 
+@implementer(IReadDescriptor)
 class EpollPoller:
     """
     An epoll set that is one reader of *reactor*.
@@ -133,9 +135,16 @@ class EpollPoller:
                 if events & select.EPOLLOUT and members.get(fd) is member:
                     member.doWrite()
             except Exception:
-                failure = Failure()
-                _log.failure("{prefix} failed; its connection is cut", failure=failure, prefix=member.logPrefix())
-                member.connectionLost(failure)
+                self._cut(member)
+
+    def _cut(self, member: Descriptor) -> None:
+        """What *member* called has failed: only its own connection pays for that."""
+        failure = Failure()
+        _log.failure("{prefix} failed; its connection is cut", failure=failure, prefix=member.logPrefix())
+        try:
+            member.connectionLost(failure)
+        except Exception:
+            _log.failure("{prefix} failed again as it heard of that", prefix=member.logPrefix())
 
     def doWrite(self) -> None:
         """Never registered for writing."""

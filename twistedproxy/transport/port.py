@@ -76,6 +76,7 @@ def _remove_dead_socket(path: str) -> None:
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)  # one that listens and is busy would keep us waiting
         if probe.connect_ex(path) == errno.ECONNREFUSED:
             os.unlink(path)
 

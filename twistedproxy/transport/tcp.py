@@ -69,7 +69,7 @@ class Connection:
 
     __slots__ = (
         "__weakref__",
-        "_closing",
+        "_broken",
         "_deliver",
         "_half_closing",
         "_poller",
@@ -77,11 +77,13 @@ class Connection:
         "_producer_paused",
         "_protocol",
         "_queue",
+        "_read_done",
         "_read_size",
         "_reading",
         "_recv",
         "_send",
         "_sock",
+        "_write_done",
         "_writing",
         "disconnected",
         "disconnecting",
@@ -98,8 +100,12 @@ class Connection:
         self._read_size = SMALL_READ
         self._reading = False
         self._writing = False
-        self._closing = False
         self._half_closing = False
+        #: The other side's end was told; ours was sent.
+        self._read_done = False
+        self._write_done = False
+        #: Why writing failed, while what came before is still read.
+        self._broken: OSError | None = None
         self.disconnected = False
         self.disconnecting = False
         self._producer: Any = None
@@ -160,7 +166,11 @@ class Connection:
 
     def _read_ended(self) -> None:
         """The other side will send nothing more."""
+        if self._broken is not None:
+            self.connectionLost(lost(self._broken))
+            return
         self.pauseProducing()
+        self._read_done = True
         half_closeable = IHalfCloseableProtocol(self._protocol, None)
         if half_closeable is None or self.disconnecting:
             self.connectionLost(DONE)
@@ -173,10 +183,20 @@ class Connection:
             return
         code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
-            self.connectionLost(lost(OSError(code, os.strerror(code))))
-        elif not self._writing:
+            problem = OSError(code, os.strerror(code))
+            if self._read_done or not self._has_unread():
+                self.connectionLost(lost(problem))
+                return
+            self._broken = problem
+        if not self._writing or code:
             # What came before the end is still to be read: the event comes again with resumeProducing.
             forget(self._poller, self)
+
+    def _has_unread(self) -> bool:
+        try:
+            return bool(self._sock.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
 
     def pauseProducing(self) -> None:
         """Stop reading, until :meth:`resumeProducing`."""
@@ -186,7 +206,7 @@ class Connection:
 
     def resumeProducing(self) -> None:
         """Read again."""
-        if not self._reading and not self.disconnected:
+        if not self._reading and not self._read_done and not self.disconnected:
             self._reading = True
             self._poller.addReader(self)
 
@@ -204,7 +224,7 @@ class Connection:
                 self.pending += len(data)
                 self._hold_producer()
             return
-        if self.disconnected or self.disconnecting or not data:
+        if self.disconnected or self.disconnecting or self._write_done or not data:
             return
         try:
             sent = self._send(data)
@@ -229,7 +249,7 @@ class Connection:
                 self.pending += total
                 self._hold_producer()
             return
-        if self.disconnected or self.disconnecting:
+        if self.disconnected or self.disconnecting or self._write_done:
             return
         try:
             sent = self._send_pieces(pieces)
@@ -270,6 +290,9 @@ class Connection:
     def doWrite(self) -> None:
         if self.disconnected:
             return
+        if self._broken is not None:
+            self.connectionLost(lost(self._broken))
+            return
         queue = self._queue
         while queue:
             piece = queue.popleft()
@@ -286,7 +309,7 @@ class Connection:
                 queue.appendleft(piece)
                 return
             except OSError as problem:
-                self.connectionLost(lost(problem))
+                self._break(problem)
                 return
             self.pending -= sent
             if sent != len(piece):
@@ -301,7 +324,7 @@ class Connection:
         if self._producer_paused:
             self._producer_paused = False
             self._producer.resumeProducing()
-            if self.pending:
+            if self.pending or self.disconnected:
                 return
         if self._producer is None:
             if self.disconnecting:
@@ -368,21 +391,32 @@ class Connection:
         self.connectionLost(DONE)
 
     def _shutdown_writing(self) -> None:
+        if self._write_done:
+            return
+        self._write_done = True
         try:
             self._sock.shutdown(socket.SHUT_WR)
         except OSError as problem:
             self._break(problem)
 
     def _break(self, problem: OSError) -> None:
-        """Writing failed: the protocol hears of it from the poller, never from within its own call."""
+        """
+        Writing failed: the protocol hears of it from the poller, never from within its own call.
+
+        While it reads, it gets what came before the connection broke, an early answer perhaps; then it hears.
+        """
         self._queue.clear()
         self.pending = 0
-        self._reading = True
-        self._poller.addReader(self)
-        self._poller.addWriter(self)
-        self._writing = True
-        self._send = _raiser(problem)
-        self._queue.append(b"\0")
+        self._write_done = True
+        self._broken = problem
+        if self._reading and not self.disconnecting and problem.errno in _DEAD:
+            if self._writing:
+                self._writing = False
+                self._poller.removeWriter(self)
+            return
+        if not self._writing:
+            self._writing = True
+            self._poller.addWriter(self)
 
     def connectionLost(self, reason: Failure) -> None:
         """Close the socket and tell the protocol, once."""
@@ -410,11 +444,11 @@ class Connection:
     def logPrefix(self) -> str:
         return type(self._protocol).__name__
 
-    def getPeer(self) -> IAddress:
+    def getPeer(self) -> Any:
         """The other side's address."""
         return stream_address(self._sock.family, self._sock.getpeername())
 
-    def getHost(self) -> IAddress:
+    def getHost(self) -> Any:
         """Our side's address."""
         return stream_address(self._sock.family, self._sock.getsockname())
 
@@ -431,15 +465,10 @@ class Connection:
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, enabled)
 
 
+#: After these the other side's end is there to be read, behind whatever it had sent.
+_DEAD: Final = frozenset((errno.EPIPE, errno.ECONNRESET))
 #: ``struct linger``: on, zero seconds.
 _RESET: Final = struct.pack("ii", 1, 0)
-
-
-def _raiser(problem: OSError) -> Any:
-    def send(data: object) -> int:
-        raise problem
-
-    return send
 
 
 def _ignore(data: bytes) -> None:

@@ -203,7 +203,7 @@ class TlsConnection(Connection):
     # Ending.
 
     def _shut(self) -> None:
-        if not self._tls.get_shutdown() & SSL.SENT_SHUTDOWN:
+        if not self._write_done:
             try:
                 self._tls.shutdown()
             except SSL.Error:
@@ -211,10 +211,11 @@ class TlsConnection(Connection):
         self.connectionLost(DONE)
 
     def _shutdown_writing(self) -> None:
-        if self._tls.get_shutdown() & SSL.SENT_SHUTDOWN:
+        if self._write_done:
             return
         try:
             self._tls.shutdown()
+            self._write_done = True
         except (SSL.WantWriteError, SSL.WantReadError):
             self._writing = True
             self._poller.addWriter(self)
