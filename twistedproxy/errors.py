@@ -77,6 +77,7 @@ _D, _U, _O = Whose.DOWNSTREAM, Whose.UPSTREAM, Whose.OURS
 # What a client may do wrong: refused, the connection closed, nothing forwarded.
 BAD_REQUEST_LINE = _reason("bad_request_line", 400, _D, "the request line is malformed (RFC 9112 §3)")
 BAD_METHOD = _reason("bad_method", 400, _D, "the method is not a token (RFC 9110 §9.1)")
+METHOD_TOO_LONG = _reason("method_too_long", 501, _D, "the method is longer than any that is known (RFC 9112 §3)")
 BAD_TARGET = _reason("bad_target", 400, _D, "the request target is malformed (RFC 9112 §3.2)")
 BAD_VERSION = _reason("bad_version", 400, _D, "the protocol version is malformed (RFC 9112 §2.3)")
 VERSION_UNSUPPORTED = _reason("version_unsupported", 505, _D, "only HTTP/1.0 and HTTP/1.1 are spoken here (RFC 9110 §15.6.6)")

@@ -25,9 +25,10 @@ class Headers:
     Names are looked up in lower case: ``headers.get(b"content-type")``.
 
     :ivar index: the first value of each field, by its name in lower case
+    :ivar repeated: all values of those fields that came more than once, likewise
     """
 
-    __slots__ = ("_block", "_repeated", "index", "items")
+    __slots__ = ("_block", "index", "items", "repeated")
 
     items: tuple[Field, ...]
 
@@ -36,7 +37,7 @@ class Headers:
         # The first value of each name; the others, which are rare, stand aside.
         index = {name.lower(): value for name, value in reversed(self.items)}
         self.index: Mapping[bytes, bytes] = index
-        self._repeated = _repeated(self.items) if len(index) != len(self.items) else _NONE_REPEATED
+        self.repeated: Mapping[bytes, list[bytes]] = _repeated(self.items) if len(index) != len(self.items) else _NONE_REPEATED
         self._block: bytes | None = None
 
     @property
@@ -56,12 +57,12 @@ class Headers:
         value = self.index.get(name)
         if value is None:
             return []
-        return list(self._repeated.get(name, (value,)))
+        return list(self.repeated.get(name, (value,)))
 
     def joined(self, name: bytes) -> bytes | None:
         """The combined value of the field (RFC 9110 §5.2): all values joined with ``", "``; None when there is none."""
-        if name in self._repeated:
-            return b", ".join(self._repeated[name])
+        if name in self.repeated:
+            return b", ".join(self.repeated[name])
         return self.index.get(name)
 
     def elements(self, name: bytes) -> tuple[bytes, ...]:
