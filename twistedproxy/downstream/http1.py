@@ -81,6 +81,8 @@ class DownstreamConnection(Timed):
         "_fields_block",
         "_fields_version",
         "_half_closed",
+        "_head",
+        "_head_bytes",
         "_keep",
         "_lingering",
         "_pending_mark",
@@ -137,7 +139,10 @@ class DownstreamConnection(Timed):
         self._body_chunked = False
         self._without_body = False
         self._pending_mark = 0
-        # The last request's fields, as bytes and as what they mean: a client that repeats itself is understood once.
+        # The last request, its head and its fields, as bytes and as what they mean: a client that repeats itself, wholly or
+        # in its fields, is understood once.
+        self._head: RequestHead | None = None
+        self._head_bytes = b""
         self._fields: RequestFields | None = None
         self._fields_block = b""
         self._fields_version = 0
@@ -183,13 +188,22 @@ class DownstreamConnection(Timed):
                         return
                     continue
                 end += 4
-                try:
-                    head = self._parse(data, end)
-                except RequestError as error:
-                    self._refuse(error.reason, error.detail, data)
-                    return
+                if len(data) == end:
+                    head_bytes, rest = data, b""
+                else:
+                    head_bytes, rest = data[:end], data[end:]
+                if head_bytes == self._head_bytes and self._head is not None:
+                    head = self._head
+                else:
+                    try:
+                        head = self._parse(head_bytes)
+                    except RequestError as error:
+                        self._refuse(error.reason, error.detail, data)
+                        return
+                    self._head = head
+                    self._head_bytes = head_bytes
                 self._buffer = b""
-                self._begin(head, data[end:])
+                self._begin(head, rest)
                 if self.exchange is not None or self._reader is not None or self._closing:
                     return
                 data, self._buffer = self._buffer, b""
@@ -227,14 +241,13 @@ class DownstreamConnection(Timed):
         if self._half_closed:
             self._close()
 
-    def _parse(self, data: bytes, end: int) -> RequestHead:
+    def _parse(self, head: bytes) -> RequestHead:
         limits = self.listener.limits
-        line_end = data.index(b"\r\n")
-        if end > limits.head:
-            http1.parse_request_line(data[:line_end], limits)
+        end = head.index(b"\r\n")
+        method, target, version = http1.parse_request_line(head[:end], limits)
+        if len(head) > limits.head:
             raise RequestError(errors.HEAD_TOO_LARGE)
-        method, target, version = http1.parse_request_line(data[:line_end], limits)
-        block = data[line_end + 2 : end - 2]
+        block = head[end + 2 : -2]
         fields = self._fields
         if fields is None or block != self._fields_block or version != self._fields_version:
             fields = http1.parse_request_fields(block, version, limits)
@@ -557,8 +570,8 @@ class DownstreamConnection(Timed):
         self.transport.write(b"%b%b\r\n" % (line, head.headers.block))
         rest, self._buffer = self._buffer, b""
         self.site.deadlines.forget(self)
-        self._fields = None
-        self._fields_block = b""
+        self._head = self._fields = None
+        self._head_bytes = self._fields_block = b""
         self.known = None
         return self.transport, rest
 

@@ -217,7 +217,7 @@ class Caching:
         renewed = self._cache.freshen(lookup, exchange.head, head, exchange.started_wall, now, route.settings.cache_valid)
         if isinstance(renewed, StoreVerdict):
             exchange.verdicts.append(renewed)
-            self._lookup = Lookup(lookup.key, LookupVerdict.NOTHING_STORED, Outcome.FETCH)
+            self._lookup = lookup.without_entry()
             exchange.attempt()
             return
         exchange.verdicts.append(StoreVerdict.FRESHENED)

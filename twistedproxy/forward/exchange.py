@@ -60,49 +60,36 @@ class Exchange:
     :ivar verdicts: what was decided, in order
     """
 
-    __slots__ = (
-        "_body_complete",
-        "_caching",
-        "_fresh",
-        "_handshake",
-        "_held",
-        "_held_size",
-        "_replay",
-        "_responded",
-        "_sent",
-        "_tries_made",
-        "_tried",
-        "attempt_started",
-        "bytes_received",
-        "bytes_sent",
-        "cache_status",
-        "client",
-        "client_port",
-        "connect_time",
-        "detail",
-        "downstream",
-        "finished",
-        "head",
-        "header_time",
-        "number",
-        "peer",
-        "reason",
-        "request_time",
-        "response_time",
-        "route",
-        "scheme",
-        "site",
-        "started",
-        "started_wall",
-        "status",
-        "upgrade_time",
-        "upstream",
-        "verdicts",
-    )
+    # Until something happens, an exchange has these in common with all others, which makes it cheap to begin one.
+    route: Route | None = None
+    peer: Peer | None = None
+    upstream: UpstreamConnection | None = None
+    status: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    request_time: float = 0.0
+    attempt_started: float = 0.0
+    connect_time: float | None = None
+    header_time: float | None = None
+    response_time: float | None = None
+    upgrade_time: float | None = None
+    cache_status: str = ""
+    reason: Reason | None = None
+    detail: str = ""
+    finished: bool = False
+    _caching: Caching | None = None
+    _handshake: Handshake | None = None
+    _held: list[Piece] | None = None
+    _held_size: int = 0
+    _body_complete: bool = False
+    _sent: bool = False
+    _responded: bool = False
+    _fresh: bool = False
+    _tried: tuple[Peer, ...] = ()
+    _tries_made: int = 0
 
     def __init__(self, site: Site, downstream: Downstream, head: RequestHead) -> None:
-        site.exchanges += 1
-        self.number = site.exchanges
+        site.exchanges = self.number = site.exchanges + 1
         self.site = site
         self.downstream = downstream
         self.head = head
@@ -111,34 +98,7 @@ class Exchange:
         self.scheme = downstream.scheme
         self.started = site.clock.monotonic()
         self.started_wall = site.clock.wall()
-        self.route: Route | None = None
-        self.peer: Peer | None = None
-        self.upstream: UpstreamConnection | None = None
-        self.status = 0
-        self.bytes_sent = 0
-        self.bytes_received = 0
-        self.request_time = 0.0
-        self.attempt_started = 0.0
-        self.connect_time: float | None = None
-        self.header_time: float | None = None
-        self.response_time: float | None = None
-        self.upgrade_time: float | None = None
-        self.cache_status = ""
-        self.reason: Reason | None = None
-        self.detail = ""
         self.verdicts: list[Verdict] = []
-        self.finished = False
-        self._caching: Caching | None = None
-        self._handshake: Handshake | None = None
-        self._held: list[Piece] = []
-        self._held_size = 0
-        self._replay: list[Piece] | None = None
-        self._body_complete = False
-        self._sent = False
-        self._responded = False
-        self._fresh = False
-        self._tried: tuple[Peer, ...] = ()
-        self._tries_made = 0
 
     @property
     def pool_name(self) -> str:
@@ -180,8 +140,6 @@ class Exchange:
                 self.refuse(errors.BODY_TOO_LARGE, f"{fields.length} bytes")
                 return
             self._hold(pieces)
-            if ended:
-                self._replay = self._held
         if b"max-forwards" in head.headers and self._is_last_recipient():
             return
         if route.redirect is not None:
@@ -232,11 +190,12 @@ class Exchange:
 
     def _hold(self, pieces: Sequence[Piece]) -> None:
         """Keep pieces of the body until there is a connection for them."""
-        for piece in pieces:
-            # A view would keep alive the whole read that it is a part of.
-            self._held.append(piece)
-            self._held_size += len(piece)
-            self.bytes_received += len(piece)
+        if self._held is None:
+            self._held = []
+        self._held += pieces
+        size = sum(map(len, pieces))
+        self._held_size += size
+        self.bytes_received += size
         if self._held_size > _HELD and not self._body_complete:
             self.downstream.pause_request()
 
@@ -328,7 +287,8 @@ class Exchange:
         held = self._held
         if held:
             if not ended:
-                self._held = []
+                # Not kept for another try: it may be of any size.
+                self._held = None
                 self._held_size = 0
             upstream.send(self, self.head.method, head, held, ended, self.head.fields.length, False)
         else:
@@ -444,7 +404,7 @@ class Exchange:
         verdict = retry.after(
             reason,
             self.head.method,
-            replayable=not self._sent or self.bytes_received == 0 or self._replay is not None,
+            replayable=not self._sent or self.bytes_received == 0 or self._held is not None,
             answered=self._responded,
             attempts=self._tries_made,
             tries=self.route.settings.tries,
