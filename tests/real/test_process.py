@@ -1,0 +1,202 @@
+"""The process: how it starts, as whom it runs, what it leaves, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.real.client import Client, fetch, request
+from tests.real.conftest import StartProxy
+from tests.real.origins import Call, Origin, answering
+from tests.real.programs import ROOT, Program, accepts, eventually, free_ports, is_alive
+from tests.real.proxy import Proxy, twistd, with_ports
+
+SITE = """
+[site]
+state_dir = state
+stop_timeout = 5s
+[listen http]
+on = tcp:127.0.0.1:@http
+[pool app]
+servers = 127.0.0.1:{port}
+[route /]
+pool = app
+"""
+
+
+class Patient:
+    """An origin that begins an answer, and ends it when it is told to."""
+
+    def __init__(self) -> None:
+        self.began = threading.Event()
+        self.go_on = threading.Event()
+        self.origin = Origin(self._script)
+
+    def _script(self, call: Call) -> None:
+        while call.head():
+            call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst")
+            self.began.set()
+            if not self.go_on.wait(30):
+                return
+            call.send(b"-last")
+
+
+def test_sigterm_lets_running_exchanges_finish_and_takes_no_new_ones(start_proxy: StartProxy) -> None:
+    patient = Patient()
+    with patient.origin:
+        proxy = start_proxy(SITE.format(port=patient.origin.port))
+        with Client(proxy.port) as running, Client(proxy.port) as idle:
+            running.send(request("/long"))
+            assert patient.began.wait(10)
+            proxy.signal(signal.SIGTERM)
+            assert idle.read_to_end() == b""
+            eventually(lambda: not accepts(proxy.port), "nobody listens any more")
+            assert not proxy.ended
+            patient.go_on.set()
+            answer = running.answer()
+            assert (answer.status, answer.body, answer.whole) == (200, b"first-last", True)
+            assert running.read_to_end() == b""
+            assert proxy.wait() == -signal.SIGTERM  # twistd ends as the signal would have ended it
+        assert "Traceback" not in proxy.printed(), proxy.story()
+        assert "Unhandled" not in proxy.printed(), proxy.story()
+
+
+def test_sigterm_waits_no_longer_than_stop_timeout_and_the_client_sees_the_cut(start_proxy: StartProxy) -> None:
+    patient = Patient()
+    with patient.origin:
+        proxy = start_proxy(SITE.format(port=patient.origin.port).replace("5s", "500ms"))
+        with Client(proxy.port) as running:
+            running.send(request("/long"))
+            assert patient.began.wait(10)
+            proxy.signal(signal.SIGTERM)
+            assert not running.answer().whole
+            assert proxy.wait() == -signal.SIGTERM  # twistd ends as the signal would have ended it
+        patient.go_on.set()
+        assert "Traceback" not in proxy.printed(), proxy.story()
+
+
+def test_sigint_ends_it_as_well(start_proxy: StartProxy) -> None:
+    with Origin(answering(b"x")) as origin:
+        proxy = start_proxy(SITE.format(port=origin.port))
+        proxy.signal(signal.SIGINT)
+        assert proxy.wait() == -signal.SIGINT
+
+
+def test_a_taken_port_is_said_in_one_line_and_the_program_leaves(start_proxy: StartProxy, tmp_path: Path) -> None:
+    with Origin(answering(b"x")) as origin:
+        text, _ = with_ports(SITE.format(port=origin.port), http=origin.port)
+        (tmp_path / "taken.ini").write_text(text)
+        done = subprocess.run(
+            twistd("-n", "--pidfile=", "revproxy", "-c", "taken.ini"),
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 1
+        said = done.stdout + done.stderr
+        assert f"cannot listen on 127.0.0.1:{origin.port}: Address already in use" in said, said
+
+
+def test_a_daemon_writes_its_pidfile_and_its_log_and_ends_by_its_id(tmp_path: Path) -> None:
+    with Origin(answering(b"from a daemon's origin")) as origin:
+        text, ports = with_ports(SITE.format(port=origin.port))
+        (tmp_path / "site.ini").write_text(text)
+        starter = Program(
+            "starter", twistd("--pidfile=the.pid", "--logfile=the.log", "revproxy", "-c", "site.ini"), tmp_path
+        )
+        assert starter.wait() == 0, starter.story()
+        pidfile = tmp_path / "the.pid"
+        eventually(pidfile.exists, "a pidfile")
+        pid = int(pidfile.read_text())
+        try:
+            eventually(lambda: accepts(ports["http"]), lambda: f"listens; {(tmp_path / 'the.log').read_text()}")
+            assert fetch(ports["http"], "/").body == b"from a daemon's origin"
+            assert "listener http: http on 127.0.0.1" in (tmp_path / "the.log").read_text()
+        finally:
+            os.kill(pid, signal.SIGTERM)
+            eventually(lambda: not is_alive(pid), "the daemon has ended")
+        assert not pidfile.exists()
+        assert "Traceback" not in (tmp_path / "the.log").read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_ports_are_bound_before_privileges_drop(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Ports below 1024 are root's, wherever the kernel has not been told otherwise; a socket in root's folder always is."""
+    nobody = pwd.getpwnam("nobody")
+    directory = tmp_path_factory.mktemp("privileged")
+    state = directory / "state"
+    state.mkdir()
+    os.chown(state, nobody.pw_uid, nobody.pw_gid)
+    for above in [directory, *directory.parents][:3]:
+        above.chmod(above.stat().st_mode | 0o011)
+    roots = directory / "roots"
+    roots.mkdir(mode=0o711)
+    with Origin(answering(b"served by nobody")) as origin:
+        site = SITE.format(port=origin.port) + f"[listen rooted]\non = unix:{roots}/door.sock\n"
+        options = ("-n", "--pidfile=", f"--uid={nobody.pw_uid}", f"--gid={nobody.pw_gid}")
+        proxy = Proxy(directory, site, options=options)
+        try:
+            proxy.await_ready()
+            owner = next(line for line in Path(f"/proc/{proxy.pid}/status").read_text().splitlines() if line.startswith("Uid:"))
+            assert owner.split()[2] == str(nobody.pw_uid)
+            assert fetch(proxy.port, "/").body == b"served by nobody"
+            assert fetch(str(roots / "door.sock"), "/").body == b"served by nobody"
+        finally:
+            proxy.end()
+        assert "Traceback" not in proxy.printed(), proxy.story()
+
+
+def test_ten_mistakes_are_ten_lines(tmp_path: Path) -> None:
+    (tmp_path / "site.ini").write_text(
+        """\
+[site]
+stat_dir = state
+[listen http]
+on = 8080
+header_timeout = soon
+[listen https]
+on = tcp:8443
+tls = nowhere
+[pool app]
+servers = 127.0.0.1:3000 wieght=3
+balance = fair
+rise = 0
+[route /]
+pool = ap
+[route example.com/old]
+redirect = 301 https://{hots}/
+[rout /x]
+pool = app
+[log access]
+file = -
+format = common
+"""
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "twistedproxy.cli", "check", "site.ini"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    lines = (done.stdout + done.stderr).splitlines()
+    mistakes = [line for line in lines if line.startswith("site.ini:") and "errors" not in line]
+    numbers = [int(line.split(":")[1].split()[0]) for line in mistakes]
+    assert numbers == [2, 4, 5, 8, 10, 11, 12, 14, 16, 17, 21], "\n".join(lines)
+
+
+def test_free_ports_differ() -> None:
+    assert len(set(free_ports(20))) == 20
