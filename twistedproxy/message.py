@@ -8,7 +8,7 @@ which has already checked them against the grammar; the other rooms only read th
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Set
-from typing import Final
+from typing import Any, Final
 
 Field = tuple[bytes, bytes]
 
@@ -178,9 +178,30 @@ class RequestHead:
     :ivar route_path: *path* normalised for routing and access decisions, never for forwarding
     :ivar version: 10, 11 or 20
     :ivar authority: the ``host[:port]`` that the request is for, in lower case
+
+    A client that sends the same head again on its connection shares one value between these requests; the rooms that decide
+    something by the head alone leave it in :attr:`routed`, :attr:`forwarded` and :attr:`cached`, each together with what it
+    holds for.
     """
 
-    __slots__ = ("authority", "fields", "headers", "method", "path", "query", "route_path", "target", "version")
+    __slots__ = (
+        "authority",
+        "cached",
+        "fields",
+        "forwarded",
+        "headers",
+        "method",
+        "path",
+        "query",
+        "route_path",
+        "routed",
+        "target",
+        "version",
+    )
+
+    routed: tuple[object, Any] | None
+    forwarded: tuple[object, bytes] | None
+    cached: Any
 
     def __init__(
         self,
@@ -203,6 +224,7 @@ class RequestHead:
         self.query = query
         self.route_path = route_path
         self.authority = authority
+        self.routed = self.forwarded = self.cached = None
 
     def __repr__(self) -> str:
         return f"<{self.method.decode('latin-1')} {self.target.decode('latin-1')} of {self.authority.decode('latin-1')}>"
@@ -218,11 +240,13 @@ class ResponseHead:
     :ivar length: bytes of the body that follows for the request's method; 0 for none, CHUNKED, or UNTIL_CLOSE
     :ivar keep_alive: the peer keeps the connection open after this response
     :ivar rewritten: what the forwarding room made of this head last, and for whom; an origin that repeats itself saves that work
+    :ivar start: the head's bytes for an HTTP/1.1 client whose connection is kept, once they were made
     """
 
-    __slots__ = ("headers", "keep_alive", "length", "reason", "rewritten", "status", "version")
+    __slots__ = ("headers", "keep_alive", "length", "reason", "rewritten", "start", "status", "version")
 
     rewritten: tuple[object, ResponseHead] | None
+    start: bytes | None
 
     def __init__(
         self,
@@ -241,6 +265,7 @@ class ResponseHead:
         self.length = length
         self.keep_alive = keep_alive
         self.rewritten = None
+        self.start = None
 
     def __repr__(self) -> str:
         return f"<{self.status} {self.reason.decode('latin-1')}>"

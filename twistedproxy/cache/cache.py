@@ -77,8 +77,10 @@ class Cache:
         :param scheme: ``http`` or ``https``, as the client came
         :param now: seconds since 1970
         """
-        key = primary_key(scheme, request.authority, request.target)
-        wishes = request_wishes(request)
+        asked = request.cached
+        if asked is None or asked[0] != scheme:
+            asked = request.cached = (scheme, primary_key(scheme, request.authority, request.target), request_wishes(request))
+        _, key, wishes = asked
         if wishes.passes is not None:
             self.counts.passed += 1
             return Lookup(key, wishes.passes, Outcome.PASS)

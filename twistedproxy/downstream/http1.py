@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 #: Bytes of pipelined requests that are kept while an exchange runs, before the client is not read any more.
 _PIPELINED: Final = 16 * 1024
+#: Bytes of a body that are joined with the head for one system call; larger ones are not copied.
+_JOINED: Final = 16 * 1024
 #: Seconds for which a closed connection is read on, so that the client gets to see the answer before a reset (RFC 9112 §9.6).
 _LINGER: Final = 2.0
 #: Empty lines before a request that are passed over (RFC 9112 §2.2).
@@ -83,8 +85,10 @@ class DownstreamConnection(Timed):
         "_half_closed",
         "_head",
         "_head_bytes",
+        "_idle_timeout",
         "_keep",
         "_lingering",
+        "_most_requests",
         "_pending_mark",
         "_reader",
         "_request_paused",
@@ -122,6 +126,8 @@ class DownstreamConnection(Timed):
         self.port = port
         self.number = number
         self.opened = listener.site.deadlines.now()
+        self._most_requests = listener.settings.keepalive_requests
+        self._idle_timeout = listener.settings.keepalive_timeout
         self.requests = 0
         self.exchange: Exchange | None = None
         self.tunnel: Tunnel | None = None
@@ -346,51 +352,55 @@ class DownstreamConnection(Timed):
     def respond(self, head: ResponseHead, pieces: Sequence[Piece], ended: bool) -> None:
         exchange = self.exchange
         assert exchange is not None
-        version = exchange.head.version
-        status = (head.status, head.reason)
-        line = _STATUS_LINES.get(status)
-        if line is None:
-            line = _status_line(status)
-        length = head.length
-        framing = b""
-        self._body_chunked = False
-        no_body = self._without_body or head.status in (204, 304)
-        if no_body:
-            pieces = ()
-        elif length < 0:
-            if version >= 11:
-                self._body_chunked = True
-                framing = b"Transfer-Encoding: chunked\r\n"
-            else:
-                self._keep = False
-        elif length == 0 and b"content-length" not in head.headers:
-            framing = b"Content-Length: 0\r\n"
         if self._keep and not self._may_keep(exchange):
             self._keep = False
+        start = head.start if self._keep and exchange.head.version >= 11 else None
+        self._body_chunked = False
+        if start is None:
+            start = self._start(head, exchange.head.version)
+        transport = self.transport
+        if self._without_body or head.length == 0:
+            transport.write(start)
+        elif self._body_chunked:
+            coded = chunked(pieces)
+            if ended:
+                coded.append(LAST_CHUNK)
+            transport.writeSequence([start, *coded])
+        elif len(pieces) == 1 and len(pieces[0]) <= _JOINED:
+            transport.write(start + pieces[0])
+        else:
+            transport.writeSequence([start, *pieces])
+        if transport.pending:
+            self._watch_client()
+
+    def _start(self, head: ResponseHead, version: int) -> bytes:
+        """The head's bytes, with the framing that this client understands (RFC 9112 §6)."""
+        status = (head.status, head.reason)
+        line = _STATUS_LINES.get(status) or _status_line(status)
+        framing = b""
+        if head.length < 0:
+            if not self._without_body:
+                if version >= 11:
+                    self._body_chunked = True
+                    framing = b"Transfer-Encoding: chunked\r\n"
+                else:
+                    self._keep = False
+        elif head.length == 0 and not self._without_body and head.status not in (204, 304) and b"content-length" not in head.headers:
+            framing = b"Content-Length: 0\r\n"
         if not self._keep:
             framing += b"Connection: close\r\n"
         elif version == 10:
             framing += b"Connection: keep-alive\r\n"
         start = b"%b%b%b\r\n" % (line, head.headers.block, framing)
-        if not pieces:
-            if ended and self._body_chunked:
-                start += LAST_CHUNK
-            self.transport.write(start)
-        elif self._body_chunked:
-            coded = chunked(pieces)
-            if ended:
-                coded.append(LAST_CHUNK)
-            self.transport.writeSequence([start, *coded])
-        else:
-            self.transport.writeSequence([start, *pieces])
-        if self.transport.pending:
-            self._watch_client()
+        if not framing:
+            head.start = start
+        return start
 
     def _may_keep(self, exchange: Exchange) -> bool:
         return (
-            self.requests < self.listener.settings.keepalive_requests
-            and not self.site.stopping
+            self.requests < self._most_requests
             and exchange.request_complete
+            and not self.site.stopping
             and (not self._half_closed or bool(self._buffer))
         )
 
@@ -442,7 +452,7 @@ class DownstreamConnection(Timed):
                 self._close()
             return
         deadlines = self.site.deadlines
-        deadlines.watch(self, deadlines.now() + self.listener.settings.keepalive_timeout)
+        deadlines.watch(self, deadlines.now() + self._idle_timeout)
         if self._serving:
             return
         if not self.transport.reading and not self._half_closed:

@@ -55,10 +55,11 @@ class Caching:
         exchange = self._exchange
         exchange.verdicts.append(lookup.verdict)
         outcome = lookup.outcome
-        if outcome is Outcome.SERVE and lookup.entry is not None:
-            self._serve(lookup.entry, self._stored_head(lookup.entry))
-        elif outcome is Outcome.NOT_MODIFIED and lookup.entry is not None:
-            self._not_modified(lookup.entry)
+        entry = lookup.entry
+        if outcome is Outcome.SERVE and entry is not None:
+            self._serve(entry, self._stored_head(entry))
+        elif outcome is Outcome.NOT_MODIFIED and entry is not None:
+            self._not_modified(entry)
         elif outcome is Outcome.UNAVAILABLE:
             exchange.refuse(errors.ONLY_IF_CACHED)
         else:
@@ -109,10 +110,10 @@ class Caching:
         exchange = self._exchange
         if exchange.head.method == b"HEAD" or entry.status in (204, 304):
             exchange.deliver(head, (), True)
-            exchange.finish_cached()
+            exchange.finish()
         elif entry.body is not None:
             exchange.deliver(head, (entry.body,) if entry.body else (), True)
-            exchange.finish_cached()
+            exchange.finish()
         else:
             self._reader = entry.open()
             exchange.deliver(head, (), False)
@@ -165,7 +166,7 @@ class Caching:
         )
         head = rewrite.response_head(ResponseHead(304, b"Not Modified", fields), self._edits, now)
         exchange.deliver(head, (), True)
-        exchange.finish_cached()
+        exchange.finish()
 
     # What a peer answers.
 
@@ -205,7 +206,7 @@ class Caching:
         exchange.deliver(out, pieces, ended)
         if ended:
             exchange.attempt_succeeded(exchange.site.clock.monotonic())
-            exchange.finish_cached()
+            exchange.finish()
 
     def _validated(self, head: ResponseHead, now: float) -> None:
         """A 304 to our own conditions: the stored response holds, or it was about another one."""

@@ -55,6 +55,7 @@ class Exchange:
     :ivar header_time: seconds from the start of that attempt to the head of its answer
     :ivar response_time: seconds from the start of that attempt to the end of its answer
     :ivar upgrade_time: seconds from the start of that attempt to the 101
+    :ivar request_complete: the whole request has come
     :ivar reason: what went wrong last, None if nothing did
     :ivar detail: more words on it
     :ivar verdicts: what was decided, in order
@@ -81,7 +82,7 @@ class Exchange:
     _handshake: Handshake | None = None
     _held: list[Piece] | None = None
     _held_size: int = 0
-    _body_complete: bool = False
+    request_complete: bool = False
     _sent: bool = False
     _responded: bool = False
     _fresh: bool = False
@@ -110,29 +111,31 @@ class Exchange:
         """The peer tried last; empty for none."""
         return self.peer.name if self.peer else ""
 
-    @property
-    def request_complete(self) -> bool:
-        """Whether the whole request has come."""
-        return self._body_complete
-
     # begin
 
     def begin(self, pieces: Sequence[Piece], ended: bool) -> None:
         """Start; *pieces* of the body came with the head, *ended*: they are all of it."""
         head = self.head
         downstream = self.downstream
-        self._body_complete = ended
+        self.request_complete = ended
         if downstream.trusted:
             self.client = downstream.trusted_proxies.client_of(head.headers, self.client)
             self.scheme = downstream.trusted_proxies.scheme_of(head.headers, self.scheme)
         fields = head.fields
-        route = self.route = self.site.routes.match(
-            self.scheme, fields.host, fields.port or downstream.port, head.route_path, downstream.listener_name
-        )
-        if route is None:
-            self.verdicts.append(RouteVerdict.NO_ROUTE)
-            self.refuse(errors.NO_ROUTE)
-            return
+        routes = self.site.routes
+        routed = head.routed
+        if routed is not None and routed[0] is routes:
+            route = self.route = routed[1]
+        else:
+            route = self.route = routes.match(
+                self.scheme, fields.host, fields.port or downstream.port, head.route_path, downstream.listener_name
+            )
+            if route is None:
+                self.verdicts.append(RouteVerdict.NO_ROUTE)
+                self.refuse(errors.NO_ROUTE)
+                return
+            head.routed = (routes, route)
+        assert route is not None
         route.requests += 1
         settings = route.settings
         if not ended or pieces:
@@ -171,7 +174,7 @@ class Exchange:
         """More of the request's body has come; *ended*: that was all of it."""
         if self.finished:
             return
-        self._body_complete = ended
+        self.request_complete = ended
         limit = self.route.settings.max_body if self.route else 0
         if self._sent and self.upstream is not None:
             for piece in pieces:
@@ -196,7 +199,7 @@ class Exchange:
         size = sum(map(len, pieces))
         self._held_size += size
         self.bytes_received += size
-        if self._held_size > _HELD and not self._body_complete:
+        if self._held_size > _HELD and not self.request_complete:
             self.downstream.pause_request()
 
     def _too_large(self) -> None:
@@ -218,7 +221,7 @@ class Exchange:
         self.reason = reason
         if not self._responded:
             self.status = 499
-        self._finish()
+        self.finish()
 
     def _abandon_attempt(self, reason: Reason) -> None:
         upstream, self.upstream = self.upstream, None
@@ -283,7 +286,7 @@ class Exchange:
         upstream.send_timeout = settings.send_timeout
         head = self._head_for(route)
         self._sent = True
-        ended = self._body_complete
+        ended = self.request_complete
         held = self._held
         if held:
             if not ended:
@@ -304,13 +307,16 @@ class Exchange:
         A client that repeats its fields on a connection has them rewritten once.
         """
         head = self.head
+        if head.forwarded is not None and head.forwarded[0] is route and self._caching is None:
+            return head.forwarded[1]
+        assert self.peer is not None
         downstream = self.downstream
+        settings = route.settings
+        repeatable = self._caching is None and settings.host == "preserve" and head.fields.host and head.method not in _COUNTED
         known = downstream.known
-        if known is not None and known[0] is head.fields and known[1] is route and self._caching is None:
+        if known is not None and known[0] is head.fields and known[1] is route and repeatable:
             block = known[2]
         else:
-            assert self.peer is not None
-            settings = route.settings
             fields = rewrite.request_fields(
                 head,
                 settings,
@@ -323,9 +329,11 @@ class Exchange:
             if self._caching is not None:
                 fields = self._caching.for_peer(fields)
             block = rewrite.request_block(fields, head.fields.length, self._handshake is not None)
-            if settings.host == "preserve" and head.fields.host and self._caching is None and head.method not in _COUNTED:
-                downstream.known = (head.fields, route, block)
-        return b"%b %b HTTP/1.1\r\n%b\r\n" % (head.method, rewrite.upstream_target(head, route.strip_prefix), block)
+        start = b"%b %b HTTP/1.1\r\n%b\r\n" % (head.method, rewrite.upstream_target(head, route.strip_prefix), block)
+        if repeatable:
+            downstream.known = (head.fields, route, block)
+            head.forwarded = (route, start)
+        return start
 
     # receive
 
@@ -351,7 +359,7 @@ class Exchange:
         self.deliver(out, pieces, ended)
         if ended:
             self.attempt_succeeded(now)
-            self._finish()
+            self.finish()
 
     def upgraded(self, head: ResponseHead, rest: bytes) -> None:
         now = self.site.clock.monotonic()
@@ -379,7 +387,7 @@ class Exchange:
         self.bytes_received = tunnel.bytes_up
         self.bytes_sent = tunnel.bytes_down
         self.attempt_succeeded(self.site.clock.monotonic())
-        self._finish()
+        self.finish()
 
     def body(self, pieces: Sequence[Piece]) -> None:
         if self._caching is not None:
@@ -445,7 +453,7 @@ class Exchange:
         """The answer is complete."""
         self.downstream.transport.unregisterProducer()
         self.downstream.end(trailers)
-        self._finish()
+        self.finish()
 
     def pauseProducing(self) -> None:
         """The client takes the answer too slowly: the peer is held back."""
@@ -479,7 +487,7 @@ class Exchange:
         if self._responded:
             self.downstream.transport.unregisterProducer()
             self.downstream.cut()
-            self._finish()
+            self.finish()
             return
         head, body = replies.error(reason)
         if reason is errors.BAD_WEBSOCKET_VERSION:
@@ -491,7 +499,7 @@ class Exchange:
     def _reply(self, head: ResponseHead, body: bytes) -> None:
         edits = self.route.settings.response_headers if self.route else ()
         self.deliver(rewrite.response_head(head, edits, self.site.clock.wall()), (body,), True)
-        self._finish()
+        self.finish()
 
     # finish
 
@@ -501,18 +509,15 @@ class Exchange:
         assert self.peer is not None
         self.peer.succeed(now)
         self.response_time = now - self.attempt_started
-        if upstream is not None and not self._body_complete:
+        if upstream is not None and not self.request_complete:
             self._leave_producers(upstream)
 
     def _leave_producers(self, upstream: UpstreamConnection) -> None:
         if upstream.transport is not None:
             upstream.transport.unregisterProducer()
 
-    def finish_cached(self) -> None:
-        """The answer came from the cache, whole."""
-        self._finish()
-
-    def _finish(self) -> None:
+    def finish(self) -> None:
+        """The exchange is over, on whatever path."""
         if self.finished:
             return
         self.finished = True
