@@ -53,9 +53,7 @@ def stream_address(kind: int, name: Any) -> IAddress:
 
 def lost(problem: OSError) -> Failure:
     """The reason that a protocol hears when its connection breaks with *problem*."""
-    if problem.errno in (errno.EPIPE, errno.ECONNRESET):
-        return Failure(error.ConnectionLost(os.strerror(problem.errno)))
-    return Failure(error.ConnectionLost(str(problem)))
+    return Failure(error.ConnectionLost(problem.strerror or str(problem)))
 
 
 @implementer(ITCPTransport, IPushProducer, IReadWriteDescriptor)

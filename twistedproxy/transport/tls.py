@@ -21,6 +21,7 @@ from twistedproxy.transport.poller import Poller
 from twistedproxy.transport.tcp import DONE, LARGE_READ, SMALL_READ, Connection, lost
 from twistedproxy.transport.tls_records import (
     BROKEN,
+    CUT,
     ENDED,
     RECORD,
     WANTS_READ,
@@ -46,7 +47,7 @@ class TlsConnection(Connection):
     :param remember: called when the other side may have sent a session ticket
     """
 
-    __slots__ = ("_problem", "_read_waits", "_remember", "_ssl", "_tls", "_write_waits")
+    __slots__ = ("_read_waits", "_remember", "_ssl", "_tls", "_write_waits")
 
     def __init__(
         self,
@@ -65,7 +66,6 @@ class TlsConnection(Connection):
         self._read_waits = False
         #: Writing goes on when the socket is readable: OpenSSL has to read first.
         self._write_waits = False
-        self._problem: OSError | None = None
         if remember is not None:
             self._deliver = self._first_data
 
@@ -110,8 +110,8 @@ class TlsConnection(Connection):
             return
         if outcome not in (0, WANTS_READ):
             # The kernel may have nothing more to tell: look again, after the protocol got what came before.
-            if outcome == BROKEN:
-                self._problem = breakage()
+            if outcome in (CUT, BROKEN):
+                self._broken = breakage(outcome)
             self._read_waits = True
             self._poller.addWriter(self)
         self._deliver(data)
@@ -126,7 +126,7 @@ class TlsConnection(Connection):
         elif outcome == ENDED:
             self._read_ended()
         else:
-            self._fail(self._problem or breakage())
+            self._fail(self._broken or breakage(outcome))
 
     def _fail(self, problem: OSError) -> None:
         if problem.errno == errno.EPROTO:
@@ -162,6 +162,11 @@ class TlsConnection(Connection):
                 self._write_waits = True
                 self._poller.removeWriter(self)
                 self._poller.addReader(self)
+
+    def _break(self, problem: OSError) -> None:
+        # OpenSSL reads nothing any more after a write has failed: there is nothing to wait for.
+        self.pauseProducing()
+        super()._break(problem)
 
     def _write_again(self) -> None:
         self._write_waits = False

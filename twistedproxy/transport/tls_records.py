@@ -25,12 +25,14 @@ MANY: Final = 16 * RECORD
 WANTS_READ: Final = -1
 WANTS_WRITE: Final = -2
 ENDED: Final = -3
-BROKEN: Final = -4
+CUT: Final = -4
+BROKEN: Final = -5
 
 _OUTCOMES: Final = {
     _lib.SSL_ERROR_WANT_READ: WANTS_READ,
     _lib.SSL_ERROR_WANT_WRITE: WANTS_WRITE,
     _lib.SSL_ERROR_ZERO_RETURN: ENDED,
+    _lib.SSL_ERROR_SYSCALL: CUT,
 }
 
 #: Every read of the process goes through this one: what came is copied out of it before anybody else runs.
@@ -46,7 +48,7 @@ def handle_of(connection: SSL.Connection) -> Any:
 
 
 def read_record(ssl: Any) -> bytes | int:
-    """The content of one record; else WANTS_READ, WANTS_WRITE, ENDED (by close_notify) or BROKEN (ask :func:`breakage`)."""
+    """The content of one record; else WANTS_READ, WANTS_WRITE, ENDED (by close_notify), CUT or BROKEN (see :func:`breakage`)."""
     size: int = _read(ssl, _buffer, RECORD)
     if size > 0:
         data: bytes = _unpack(_buffer, size)
@@ -92,25 +94,28 @@ def _not_written(ssl: Any, result: int) -> int:
     outcome = _outcome(ssl, result)
     if outcome in (WANTS_READ, WANTS_WRITE):
         return 0
-    raise breakage()
+    raise breakage(outcome)
 
 
 def _outcome(ssl: Any, result: int) -> int:
     return _OUTCOMES.get(_lib.SSL_get_error(ssl, result), BROKEN)
 
 
-def breakage() -> OSError:
-    """Why the last call was BROKEN; to be asked at once.  A connection that was cut without close_notify is ECONNRESET."""
+def breakage(outcome: int) -> OSError:
+    """
+    Why the last call was CUT or BROKEN; to be asked at once.  Nothing can be read or written any more.
+
+    A system call that failed is itself; a stream that ended without close_notify is ECONNRESET; what OpenSSL refused is EPROTO.
+    """
     code = _ffi.errno
     entry = _lib.ERR_peek_error()
     _lib.ERR_clear_error()
-    if entry == 0:
-        # The system call failed; or it did not, and there simply was nothing more.
+    if outcome == CUT:
         return OSError(code, os.strerror(code)) if code else _truncated()
-    if _lib.ERR_GET_REASON(entry) == _lib.SSL_R_UNEXPECTED_EOF_WHILE_READING:
+    if entry and _lib.ERR_GET_REASON(entry) == _lib.SSL_R_UNEXPECTED_EOF_WHILE_READING:
         return _truncated()
-    words = _ffi.string(_lib.ERR_reason_error_string(entry)).decode() if _lib.ERR_reason_error_string(entry) else "unknown"
-    return OSError(errno.EPROTO, f"TLS: {words}")
+    words = _lib.ERR_reason_error_string(entry)
+    return OSError(errno.EPROTO, f"TLS: {_ffi.string(words).decode() if words else 'the connection has failed'}")
 
 
 def _truncated() -> OSError:

@@ -1,0 +1,80 @@
+"""A certificate authority for tests."""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from twistedproxy.settings import CertificateFiles
+from twistedproxy.transport.certificates import is_address
+
+DAY = timedelta(days=1)
+
+
+class Authority:
+    """Issues certificates into a directory."""
+
+    def __init__(self, directory: Path, name: str = "Test Authority") -> None:
+        self._directory = directory
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self._issued = 0
+        now = datetime.now(UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(self._name)
+            .issuer_name(self._name)
+            .public_key(self._key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - 2000 * DAY)
+            .not_valid_after(now + 2000 * DAY)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+        path = directory / f"{name}.pem"
+        path.write_bytes(certificate.public_bytes(Encoding.PEM))
+        #: The authority's own certificate, for those who believe it.
+        self.path = str(path)
+
+    def issue(
+        self,
+        *names: str,
+        expires: datetime | None = None,
+        passphrase: bytes | None = None,
+        alternatives: bool = True,
+        common_name: str = "a common name",
+    ) -> CertificateFiles:
+        """A certificate for *names*; without *alternatives* it has a common name only."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        end = expires or datetime.now(UTC) + 10 * DAY
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]))
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(end - 100 * DAY)
+            .not_valid_after(end)
+        )
+        if alternatives:
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName(
+                    [x509.IPAddress(ipaddress.ip_address(name)) if is_address(name) else x509.DNSName(name) for name in names]
+                ),
+                critical=False,
+            )
+        certificate = builder.sign(self._key, hashes.SHA256())
+        self._issued += 1
+        chain = self._directory / f"{self._issued}.pem"
+        chain.write_bytes(certificate.public_bytes(Encoding.PEM))
+        encryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
+        key_file = self._directory / f"{self._issued}.key"
+        key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
+        return CertificateFiles(str(chain), str(key_file))
