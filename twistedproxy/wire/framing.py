@@ -11,21 +11,28 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from twistedproxy.message import Headers
-from twistedproxy.wire.grammar import CHUNK_LINE, FIELD_LINE
+from twistedproxy.wire.grammar import CHUNK_LINE, CHUNK_LINE_START
+from twistedproxy.wire.lines import has_stray_line_end, parse_field_lines
 
 Piece = bytes | memoryview
 
-#: Bytes of one chunk line; more is no honest use of extensions.
-_MAX_CHUNK_LINE: Final = 1024
+#: Bytes of one chunk line, its CRLF included; more is no honest use of extensions.
+MAX_CHUNK_LINE: Final = 1024
 #: Bytes of all chunk extensions of one body together, beyond one for each 16 bytes of payload.
-_MAX_EXTENSIONS: Final = 16 * 1024
-#: Bytes of a trailer section.
-_MAX_TRAILERS: Final = 16 * 1024
-_MAX_TRAILER_FIELDS: Final = 64
+MAX_EXTENSIONS: Final = 16 * 1024
+#: Bytes of a trailer section, its empty line included.
+MAX_TRAILERS: Final = 16 * 1024
+MAX_TRAILER_FIELDS: Final = 64
+#: A chunk of at least so many bytes is worth a view; to copy a smaller one costs less.
+_VIEWED: Final = 1024
+#: More chunks than these out of one read are joined: what passes many tiny pieces on costs far more than a copy.
+_MANY: Final = 32
 
-#: Fields that mean nothing or harm as trailers (RFC 9110 §6.5.1): they are left out.
+#: Fields that would change the framing, the routing or the meaning of a head, were they merged into it by a server behind us
+#: (RFC 9110 §6.5.1): as trailers they are left out.
 _NOT_IN_TRAILERS: Final = frozenset(
     (
+        b"age",
         b"authorization",
         b"cache-control",
         b"connection",
@@ -34,20 +41,38 @@ _NOT_IN_TRAILERS: Final = frozenset(
         b"content-range",
         b"content-type",
         b"cookie",
+        b"date",
         b"expect",
+        b"expires",
+        b"forwarded",
         b"host",
+        b"if-match",
+        b"if-modified-since",
+        b"if-none-match",
+        b"if-range",
+        b"if-unmodified-since",
         b"keep-alive",
+        b"location",
         b"max-forwards",
+        b"pragma",
         b"proxy-authenticate",
         b"proxy-authorization",
         b"proxy-connection",
         b"range",
+        b"retry-after",
         b"set-cookie",
         b"te",
         b"trailer",
         b"transfer-encoding",
         b"upgrade",
+        b"vary",
+        b"via",
         b"www-authenticate",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+        b"x-forwarded-proto",
+        b"x-real-ip",
     )
 )
 
@@ -149,81 +174,76 @@ class ChunkedReader:
         position = 0
         pieces: list[Piece] = []
         while position < end:
-            if self._state == self._DATA:
-                size = min(self._remaining, end - position)
-                pieces.append(view[position : position + size])
-                position += size
-                self._remaining -= size
-                if self._remaining == 0:
+            if self._state == self._SIZE:
+                line = CHUNK_LINE.match(data, position, position + MAX_CHUNK_LINE)
+                if line is None:
+                    self._unfinished_line(data[position : position + MAX_CHUNK_LINE])
+                    break
+                digits, after = line[1], line.end()
+                size = int(digits, 16)
+                self._begin_chunk(size, after - position - len(digits) - 2)
+                position = after
+                stop = position + size
+                if size and data.startswith(b"\r\n", stop):
+                    # All of the chunk is here, as most are.
+                    pieces.append(view[position:stop] if size >= _VIEWED else data[position:stop])
+                    position = stop + 2
+                    self._state = self._SIZE
+            elif self._state == self._DATA:
+                stop = min(position + self._remaining, end)
+                pieces.append(view[position:stop] if stop - position >= _VIEWED else data[position:stop])
+                self._remaining -= stop - position
+                position = stop
+                if not self._remaining:
                     self._state = self._DATA_END
-            elif self._state == self._SIZE:
-                found = data.find(b"\n", position, position + _MAX_CHUNK_LINE)
-                if found < 0:
-                    self._check_partial_line(data, position)
-                    self._buffer = data[position:]
-                    return pieces
-                self._chunk_line(data[position : found + 1])
-                position = found + 1
             elif self._state == self._DATA_END:
-                if end - position < 2:
-                    if data[position] != 13:
-                        raise BadChunk("a chunk's data is not followed by CRLF")
-                    self._buffer = data[position:]
-                    return pieces
-                if data[position : position + 2] != b"\r\n":
+                if data.startswith(b"\r\n", position):
+                    position += 2
+                    self._state = self._SIZE
+                elif data[position:] == b"\r":
+                    self._buffer = b"\r"
+                    break
+                else:
                     raise BadChunk("a chunk's data is not followed by CRLF")
-                position += 2
-                self._state = self._SIZE
             else:
-                self._trailer_section(data, position)
-                return pieces
-        return pieces
+                self._trailer_section(data[position:])
+                break
+        return pieces if len(pieces) <= _MANY else (b"".join(pieces),)
 
-    def _check_partial_line(self, data: bytes, position: int) -> None:
-        if len(data) - position >= _MAX_CHUNK_LINE:
-            raise BadChunk("a chunk line is too long")
-        carriage_return = data.find(b"\r", position)
-        if 0 <= carriage_return < len(data) - 1:
-            raise BadChunk("a bare CR in a chunk line")
+    def _unfinished_line(self, start: bytes) -> None:
+        if len(start) == MAX_CHUNK_LINE or CHUNK_LINE_START.fullmatch(start) is None:
+            raise BadChunk(f"chunk line {start[:40]!r}")
+        self._buffer = start
 
-    def _chunk_line(self, line: bytes) -> None:
-        if line[-2:] != b"\r\n":
-            raise BadChunk("a bare LF ends a chunk line")
-        match = CHUNK_LINE.fullmatch(line, 0, len(line) - 2)
-        if match is None:
-            raise BadChunk(f"chunk line {line[:40]!r}")
-        size = int(match[1], 16)
+    def _begin_chunk(self, size: int, extensions: int) -> None:
         if size >= 1 << 62:
             raise BadChunk("a chunk size beyond all measure")
-        self._extensions += len(line) - 2 - len(match[1]) - size // 16
-        if self._extensions > _MAX_EXTENSIONS:
+        # What went before pays for extensions only up to their own length: nothing is saved up for later.
+        self._extensions = max(self._extensions + extensions - size // 16, 0)
+        if self._extensions > MAX_EXTENSIONS:
             raise BadChunk("too many chunk extensions")
-        self._extensions = max(self._extensions, 0)
         self._remaining = size
         self._state = self._DATA if size else self._TRAILERS
 
-    def _trailer_section(self, data: bytes, position: int) -> None:
-        if data[position : position + 2] == b"\r\n":
+    def _trailer_section(self, data: bytes) -> None:
+        if data.startswith(b"\r\n"):
             self.complete = True
-            self.rest = data[position + 2 :]
+            self.rest = data[2:]
             return
-        end = data.find(b"\r\n\r\n", position)
+        end = data.find(b"\r\n\r\n", 0, MAX_TRAILERS)
         if end < 0:
-            if len(data) - position > _MAX_TRAILERS:
+            if len(data) >= MAX_TRAILERS:
                 raise BadTrailer("the trailer section is too long")
-            if b"\n" in data[position:].replace(b"\r\n", b""):
-                raise BadTrailer("a bare LF in the trailer section")
-            self._buffer = data[position:]
+            if has_stray_line_end(data):
+                raise BadTrailer("a bare CR or LF in the trailer section")
+            self._buffer = data
             return
-        block = data[position : end + 2]
-        fields = FIELD_LINE.findall(block)
-        if len(block) > _MAX_TRAILERS or len(fields) > _MAX_TRAILER_FIELDS:
-            raise BadTrailer("the trailer section is too long")
-        if len(fields) != block.count(b"\n"):
-            raise BadTrailer(f"trailer section {block[:80]!r}")
-        self.trailers = Headers(
-            (name, value.rstrip(b" \t")) for name, value in fields if name.lower() not in _NOT_IN_TRAILERS
-        )
+        fields = parse_field_lines(data[: end + 2])
+        if fields is None:
+            raise BadTrailer(f"trailer section {data[: min(end, 80)]!r}")
+        if len(fields) > MAX_TRAILER_FIELDS:
+            raise BadTrailer("too many trailer fields")
+        self.trailers = Headers((name, value) for name, value in fields if name.lower() not in _NOT_IN_TRAILERS)
         self.complete = True
         self.rest = data[end + 4 :]
 
@@ -245,4 +265,4 @@ def last_chunk(trailers: Headers) -> bytes:
     """The end of a chunked body with its trailers."""
     if not trailers.items:
         return LAST_CHUNK
-    return b"0\r\n" + b"".join([b"%b: %b\r\n" % field for field in trailers.items]) + b"\r\n"
+    return b"0\r\n%b\r\n" % trailers.block

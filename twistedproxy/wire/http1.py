@@ -6,14 +6,14 @@ Every regular expression here is also the grammar: what does not match is refuse
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
 from twistedproxy import errors
-from twistedproxy.errors import Reason, RequestError, ResponseError
+from twistedproxy.errors import RequestError, ResponseError
 from twistedproxy.message import CHUNKED, UNTIL_CLOSE, Headers, RequestFields, RequestHead, ResponseHead
-from twistedproxy.wire.grammar import FIELD_LINE, LENGTH, REQUEST_LINE, STATUS_LINE
+from twistedproxy.wire.grammar import LENGTH, PADDED_FIELD_LINE, REQUEST_LINE, REQUEST_LINE_START, SPACED_NAME, STATUS_LINE, TOKEN
+from twistedproxy.wire.lines import has_stray_line_end, parse_field_lines
 from twistedproxy.wire.target import parse_host, parse_target, route_path
 
 
@@ -34,6 +34,8 @@ class Limits:
 
 #: What a peer's head may measure.
 RESPONSE_LIMITS: Final = Limits(head=128 * 1024, fields=500)
+
+_KEEP_ALIVE: Final = (b"keep-alive",)
 
 
 # Requests.
@@ -65,7 +67,8 @@ def _bad_request_line(line: bytes, limits: Limits) -> RequestError:
         return RequestError(errors.BAD_REQUEST_LINE, repr(line[:80]))
     method, target, version = words
     if REQUEST_LINE.fullmatch(method + b" / HTTP/1.1") is None:
-        return RequestError(errors.BAD_METHOD, repr(method[:40]))
+        too_long = TOKEN.fullmatch(method) is not None
+        return RequestError(errors.METHOD_TOO_LONG if too_long else errors.BAD_METHOD, repr(method[:40]))
     if len(target) > limits.target:
         return RequestError(errors.TARGET_TOO_LONG)
     if REQUEST_LINE.fullmatch(b"GET " + target + b" HTTP/1.1") is None:
@@ -79,14 +82,26 @@ def parse_request_fields(block: bytes, version: int, limits: Limits) -> RequestF
 
     :raises RequestError: malformed fields, ambiguous framing, or an expectation that is not known
     """
-    items: list[tuple[bytes, bytes]] = FIELD_LINE.findall(block)
-    if len(items) != block.count(b"\n"):
-        raise RequestError(_bad_field(block), repr(block[:80]))
-    if len(items) > limits.fields:
-        raise RequestError(errors.TOO_MANY_FIELDS, str(len(items)))
-    if b" \r\n" in block or b"\t\r\n" in block:
-        items = [(name, value.rstrip(b" \t")) for name, value in items]
-    return understand_request(Headers(items), version)
+    fields = parse_field_lines(block)
+    if fields is None:
+        raise _bad_field(block)
+    if len(fields) > limits.fields:
+        raise RequestError(errors.TOO_MANY_FIELDS, str(len(fields)))
+    return understand_request(Headers(fields), version)
+
+
+def _bad_field(block: bytes) -> RequestError:
+    """Which of the field lines *block* is not what RFC 9112 §5 asks for, and why."""
+    for line in block.split(b"\r\n"):
+        if b"\r" in line or b"\n" in line:
+            return RequestError(errors.BARE_CR_OR_LF, repr(line[:80]))
+        if line[:1] in (b" ", b"\t"):
+            return RequestError(errors.OBS_FOLD, repr(line[:80]))
+        if SPACED_NAME.match(line):
+            return RequestError(errors.SPACE_BEFORE_COLON, repr(line[:80]))
+        if PADDED_FIELD_LINE.fullmatch(line + b"\r\n") is None:
+            break
+    return RequestError(errors.BAD_FIELD, repr(line[:80]))
 
 
 def understand_request(headers: Headers, version: int) -> RequestFields:
@@ -95,68 +110,68 @@ def understand_request(headers: Headers, version: int) -> RequestFields:
 
     :raises RequestError: any of them is malformed or ambiguous
     """
+    index = headers.index
     host, port = _host(headers, version)
-    connection = headers.elements(b"connection")
-    if version == 10:
-        keep_alive = b"keep-alive" in connection and b"close" not in connection
-    else:
-        keep_alive = b"close" not in connection
+    connection = _connection(headers)
+    upgrade: tuple[bytes, ...] = ()
+    if b"upgrade" in connection and version != 10:
+        upgrade = headers.elements(b"upgrade")
     expects_continue = False
-    expect = headers.joined(b"expect")
+    expect = index.get(b"expect")
     if expect is not None:
-        if expect.lower() != b"100-continue":
-            raise RequestError(errors.EXPECTATION_FAILED, repr(expect[:40]))
+        if expect.lower() != b"100-continue" or b"expect" in headers.repeated:
+            raise RequestError(errors.EXPECTATION_FAILED, repr(headers.get_all(b"expect"))[:80])
         # RFC 9110 §10.1.1: ignored in HTTP/1.0.
-        expects_continue = version >= 11
+        expects_continue = version != 10
     return RequestFields(
         headers,
         length=_request_length(headers, version),
         host=host,
         port=port,
-        keep_alive=keep_alive,
+        keep_alive=b"close" not in connection and (version != 10 or b"keep-alive" in connection),
         connection=connection,
         expects_continue=expects_continue,
-        upgrade=headers.elements(b"upgrade") if b"upgrade" in connection and version == 11 else (),
+        upgrade=upgrade,
     )
 
 
+def _connection(headers: Headers) -> tuple[bytes, ...]:
+    """The options that Connection lists, in lower case (RFC 9110 §7.6.1)."""
+    value = headers.index.get(b"connection")
+    if value is None:
+        return ()
+    if value == b"keep-alive" and b"connection" not in headers.repeated:
+        return _KEEP_ALIVE  # what most clients say
+    return headers.elements(b"connection")
+
+
 def _host(headers: Headers, version: int) -> tuple[bytes, int | None]:
-    values = headers.get_all(b"host")
-    if len(values) == 1:
-        return parse_host(values[0])
-    if not values and version == 10:
+    host = headers.index.get(b"host")
+    if host is None:
+        if version != 10:
+            raise RequestError(errors.BAD_HOST, "missing")
         return b"", None
-    raise RequestError(errors.BAD_HOST, "more than one" if values else "missing")
+    if b"host" in headers.repeated:
+        raise RequestError(errors.BAD_HOST, "more than one")
+    return parse_host(host)
 
 
 def _request_length(headers: Headers, version: int) -> int:
-    coding = headers.get_all(b"transfer-encoding")
-    lengths = headers.get_all(b"content-length")
-    if coding:
-        if lengths:
+    coding = headers.index.get(b"transfer-encoding")
+    length = headers.index.get(b"content-length")
+    if coding is not None:
+        if length is not None:
             raise RequestError(errors.LENGTH_AND_CODING)
         if version == 10:
             raise RequestError(errors.CODING_IN_1_0)
-        if len(coding) != 1 or coding[0].lower() != b"chunked":
-            raise RequestError(errors.BAD_CODING, repr(coding)[:80])
+        if coding.lower() != b"chunked" or b"transfer-encoding" in headers.repeated:
+            raise RequestError(errors.BAD_CODING, repr(headers.get_all(b"transfer-encoding"))[:80])
         return CHUNKED
-    if not lengths:
+    if length is None:
         return 0
-    if len(lengths) > 1 or LENGTH.fullmatch(lengths[0]) is None:
-        raise RequestError(errors.BAD_LENGTH, repr(lengths)[:80])
-    return int(lengths[0])
-
-
-def _bad_field(block: bytes) -> Reason:
-    """Why the field lines *block* are not what RFC 9112 §5 asks for."""
-    for line in block.split(b"\r\n"):
-        if b"\r" in line or b"\n" in line:
-            return errors.BARE_CR_OR_LF
-        if line[:1] in (b" ", b"\t"):
-            return errors.OBS_FOLD
-        if re.match(rb"[^:]*[ \t]:", line):
-            return errors.SPACE_BEFORE_COLON
-    return errors.BAD_FIELD
+    if LENGTH.fullmatch(length) is None or b"content-length" in headers.repeated:
+        raise RequestError(errors.BAD_LENGTH, repr(headers.get_all(b"content-length"))[:80])
+    return int(length)
 
 
 def make_request(method: bytes, target: bytes, version: int, fields: RequestFields) -> RequestHead:
@@ -214,19 +229,19 @@ def check_unfinished(head: bytes, limits: Limits) -> None:
     """
     Refuse a head that cannot become right any more, though its end has not come.
 
-    :raises RequestError: too long, a bad request line, or a bare CR or LF
+    :raises RequestError: too long, a bad request line, or a CR or LF that stands alone
     """
     end = head.find(b"\r\n")
     if end < 0:
         if len(head) > limits.target + 64:
             raise RequestError(errors.TARGET_TOO_LONG)
-        if b"\n" in head or b"\r" in head[:-1]:
-            raise RequestError(errors.BARE_CR_OR_LF, repr(head[:80]))
+        if REQUEST_LINE_START.fullmatch(head) is None:
+            raise _bad_request_line(head.removesuffix(b"\r"), limits)
         return
     parse_request_line(head[:end], limits)
     if len(head) > limits.head:
         raise RequestError(errors.HEAD_TOO_LARGE)
-    if b"\n" in head.replace(b"\r\n", b""):
+    if has_stray_line_end(head):
         raise RequestError(errors.BARE_CR_OR_LF)
 
 
@@ -254,18 +269,32 @@ def parse_response_fields(block: bytes) -> Headers:
 
     :raises ResponseError: malformed, or too many
     """
-    items: list[tuple[bytes, bytes]] = FIELD_LINE.findall(block)
-    if len(items) != block.count(b"\n"):
+    fields = parse_field_lines(block)
+    if fields is None:
         # RFC 9112 §5.1: white space before a colon is taken off in responses.
-        block = re.sub(rb"(?m)^([!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]+:", rb"\1:", block)
-        items = FIELD_LINE.findall(block)
-        if len(items) != block.count(b"\n"):
+        fields = parse_field_lines(SPACED_NAME.sub(rb"\1:", block))
+        if fields is None:
             raise ResponseError(errors.BAD_RESPONSE_FIELD, repr(block[:80]))
-    if len(items) > RESPONSE_LIMITS.fields:
-        raise ResponseError(errors.RESPONSE_HEAD_TOO_LARGE, f"{len(items)} fields")
-    if b" \r\n" in block or b"\t\r\n" in block:
-        items = [(name, value.rstrip(b" \t")) for name, value in items]
-    return Headers(items)
+    if len(fields) > RESPONSE_LIMITS.fields:
+        raise ResponseError(errors.RESPONSE_HEAD_TOO_LARGE, f"{len(fields)} fields")
+    return Headers(fields)
+
+
+def check_unfinished_response(head: bytes) -> None:
+    """
+    Refuse the head of a response that cannot become right any more, though its end has not come.
+
+    :raises ResponseError: too long, no status line, or a CR or LF that stands alone
+    """
+    if len(head) > RESPONSE_LIMITS.head:
+        raise ResponseError(errors.RESPONSE_HEAD_TOO_LARGE)
+    line, ended, _ = head.partition(b"\r\n")
+    if not ended:
+        # As much of a status line as has come, made whole.
+        line = line.removesuffix(b"\r")
+        line += b"HTTP/1.1 200"[len(line) :]
+    if STATUS_LINE.fullmatch(line) is None or has_stray_line_end(head):
+        raise ResponseError(errors.BAD_RESPONSE, repr(head[:80]))
 
 
 def understand_response(status: int, reason: bytes, headers: Headers, version: int, method: bytes) -> ResponseHead:
@@ -274,27 +303,22 @@ def understand_response(status: int, reason: bytes, headers: Headers, version: i
 
     :raises ResponseError: the framing is malformed or ambiguous
     """
-    coding = headers.get_all(b"transfer-encoding")
-    lengths = headers.get_all(b"content-length")
+    index = headers.index
+    coding = index.get(b"transfer-encoding")
+    declared = index.get(b"content-length")
     length = UNTIL_CLOSE
-    if coding:
-        if lengths or version == 10:
+    if coding is not None:
+        if declared is not None or version == 10:
             raise ResponseError(errors.BAD_RESPONSE_LENGTH, "Transfer-Encoding with Content-Length, or in HTTP/1.0")
-        if len(coding) != 1 or coding[0].lower() != b"chunked":
-            raise ResponseError(errors.BAD_RESPONSE_CODING, repr(coding)[:80])
+        if coding.lower() != b"chunked" or b"transfer-encoding" in headers.repeated:
+            raise ResponseError(errors.BAD_RESPONSE_CODING, repr(headers.get_all(b"transfer-encoding"))[:80])
         length = CHUNKED
-    elif lengths:
-        if len(lengths) > 1 or LENGTH.fullmatch(lengths[0]) is None:
-            raise ResponseError(errors.BAD_RESPONSE_LENGTH, repr(lengths)[:80])
-        length = int(lengths[0])
+    elif declared is not None:
+        if LENGTH.fullmatch(declared) is None or b"content-length" in headers.repeated:
+            raise ResponseError(errors.BAD_RESPONSE_LENGTH, repr(headers.get_all(b"content-length"))[:80])
+        length = int(declared)
     if method == b"HEAD" or status == 304 or status == 204 or status < 200:
         length = 0
-    connection = headers.get(b"connection")
-    if connection is None:
-        keep_alive = version == 11
-    else:
-        options = headers.elements(b"connection")
-        keep_alive = b"close" not in options and (version == 11 or b"keep-alive" in options)
-    return ResponseHead(
-        status, reason, headers, version=version, length=length, keep_alive=keep_alive and length != UNTIL_CLOSE
-    )
+    options = _connection(headers)
+    keep_alive = b"close" not in options and (version != 10 or b"keep-alive" in options)
+    return ResponseHead(status, reason, headers, version=version, length=length, keep_alive=keep_alive and length != UNTIL_CLOSE)
