@@ -217,8 +217,10 @@ def test_what_an_idle_peer_says_is_no_answer() -> None:
         origin.says("HTTP/1.1 408 Request Timeout\nContent-Length: 0")
         origin.sees_end()
         client.says(ASKED)
-        play.origin().hears(FORWARDED)
-        client.resets()
+        origin = play.origin()
+        origin.hears(FORWARDED)
+        origin.says(ANSWER, b"hello")
+        client.hears(ANSWER, b"hello")
 
 
 def test_no_more_idle_connections_are_kept_than_keepalive_says() -> None:

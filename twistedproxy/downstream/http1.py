@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -21,6 +21,7 @@ from twistedproxy.errors import Reason, RequestError
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.message import CHUNKED, Headers, RequestFields, RequestHead, ResponseHead
 from twistedproxy.transport.deadlines import Timed
+from twistedproxy.transport.tcp import HIGH_WATER
 from twistedproxy.transport.tunnel import Tunnel
 from twistedproxy.wire import http1
 from twistedproxy.wire.framing import (
@@ -79,6 +80,7 @@ class DownstreamConnection(Timed):
         "_body_chunked",
         "_buffer",
         "_closing",
+        "_draining",
         "_fields",
         "_fields_block",
         "_fields_version",
@@ -89,6 +91,7 @@ class DownstreamConnection(Timed):
         "_keep",
         "_lingering",
         "_most_requests",
+        "_patience",
         "_pending_mark",
         "_reader",
         "_request_paused",
@@ -139,7 +142,9 @@ class DownstreamConnection(Timed):
         self._serving = False
         self._keep = True
         self._closing = False
+        self._draining = False
         self._lingering = False
+        self._patience = _LINGER
         self._half_closed = False
         self._request_paused = False
         self._body_chunked = False
@@ -210,7 +215,7 @@ class DownstreamConnection(Timed):
                     self._head_bytes = head_bytes
                 self._buffer = b""
                 self._begin(head, rest)
-                if self.exchange is not None or self._reader is not None or self._closing:
+                if self.exchange is not None or self._reader is not None or self._closing or self._draining:
                     return
                 data, self._buffer = self._buffer, b""
         finally:
@@ -378,15 +383,16 @@ class DownstreamConnection(Timed):
         status = (head.status, head.reason)
         line = _STATUS_LINES.get(status) or _status_line(status)
         framing = b""
-        if head.length < 0:
-            if not self._without_body:
-                if version >= 11:
-                    self._body_chunked = True
-                    framing = b"Transfer-Encoding: chunked\r\n"
-                else:
-                    self._keep = False
-        elif head.length == 0 and not self._without_body and head.status not in (204, 304) and b"content-length" not in head.headers:
-            framing = b"Content-Length: 0\r\n"
+        if self._without_body or head.status in (204, 304):
+            pass
+        elif head.length >= 0:
+            if b"content-length" not in head.headers:
+                framing = b"Content-Length: %d\r\n" % head.length
+        elif version >= 11:
+            self._body_chunked = True
+            framing = b"Transfer-Encoding: chunked\r\n"
+        else:
+            self._keep = False
         if not self._keep:
             framing += b"Connection: close\r\n"
         elif version == 10:
@@ -421,14 +427,23 @@ class DownstreamConnection(Timed):
 
     def cut(self) -> None:
         """Abort the connection: a client must not take the part for the whole (RFC 9112 §8)."""
-        self._keep = False
+        self.exchange = None
+        self._reader = None
         self._closing = True
         self.transport.abortConnection()
+
+    def _give_up(self, reason: Reason) -> None:
+        """The client is as good as gone: cut the connection, and cancel what was done for it."""
+        exchange = self.exchange
+        assert exchange is not None
+        self.cut()
+        exchange.request_lost(reason)
 
     def _watch_client(self) -> None:
         """Much waits for the client: see that it takes some of it in time."""
         if self.deadline == inf and self.exchange is not None and self.exchange.route is not None:
-            self._pending_mark = self.transport.pending
+            # What it has taken so far.  The amount that waits says little: it is filled up again and again.
+            self._pending_mark = self.exchange.bytes_sent - self.transport.pending
             deadlines = self.site.deadlines
             deadlines.watch(self, deadlines.now() + self.exchange.route.settings.client_timeout)
 
@@ -440,28 +455,61 @@ class DownstreamConnection(Timed):
             self.tunnel = None
             self.listener.closed(self)
             return
+        if self._closing:
+            return
         if self._reader is not None or (exchange is not None and not exchange.request_complete):
             # The answer came before the end of the request, whose rest nobody wants.
             self._reader = None
             self._keep = False
+        if self.transport.pending and exchange is not None and exchange.route is not None:
+            self._patience = exchange.route.settings.client_timeout
         if not self._keep:
             if exchange is not None and exchange.request_complete and not self._buffer:
                 self._closing = True
+                self._linger()
                 self.transport.loseConnection()
             else:
                 self._close()
             return
         deadlines = self.site.deadlines
         deadlines.watch(self, deadlines.now() + self._idle_timeout)
-        if self._serving:
-            return
-        if not self.transport.reading and not self._half_closed:
-            self.transport.resumeProducing()
+        if self.transport.pending:
+            self._wait_for_client()
+        if not self._serving and not self._draining:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Serve the next request if it is here, and read if there is room for more."""
         if self._buffer:
             data, self._buffer = self._buffer, b""
             self._serve(data)
         elif self._half_closed:
             self._close()
+        if (
+            not self.transport.reading
+            and not (self._half_closed or self._closing or self._draining or self._request_paused)
+            and (self.exchange is None or len(self._buffer) <= _PIPELINED)
+        ):
+            self.transport.resumeProducing()
+
+    def _wait_for_client(self) -> None:
+        """An answer is complete, and the client has yet to take it; while much of it waits, no further request is served."""
+        deadlines = self.site.deadlines
+        self._pending_mark = self.transport.pending
+        deadlines.watch(self, deadlines.now() + self._patience)
+        if self.transport.pending > HIGH_WATER:
+            self._draining = True
+            self.transport.pauseProducing()
+            self.transport.registerProducer(_Room(self), True)
+
+    def client_caught_up(self) -> None:
+        """The client has taken the answers so far."""
+        self.transport.unregisterProducer()
+        self._draining = False
+        if not self._closing:
+            deadlines = self.site.deadlines
+            deadlines.watch(self, deadlines.now() + self._idle_timeout)
+            self._go_on()
 
     # Refusing.
 
@@ -481,16 +529,21 @@ class DownstreamConnection(Timed):
         """Close so that the client gets to see all that was sent: our side first, then its, then, in time, by force."""
         self._closing = True
         self._buffer = b""
-        if self._half_closed or self.transport.disconnected:
+        if self.transport.disconnected:
+            return
+        self._linger()
+        if self._half_closed:
             self.transport.loseConnection()
             return
-        self._lingering = True
-        self._pending_mark = self.transport.pending
-        deadlines = self.site.deadlines
-        deadlines.watch(self, deadlines.now() + _LINGER)
         self.transport.loseWriteConnection()
         if not self.transport.reading:
             self.transport.resumeProducing()
+
+    def _linger(self) -> None:
+        self._lingering = True
+        self._pending_mark = self.transport.pending
+        deadlines = self.site.deadlines
+        deadlines.watch(self, deadlines.now() + (self._patience if self._pending_mark else _LINGER))
 
     def close_now(self) -> None:
         """Cut the connection, whatever goes on in it."""
@@ -512,8 +565,7 @@ class DownstreamConnection(Timed):
         if exchange is None:
             self.transport.loseConnection()
         elif self._reader is not None:
-            exchange.request_lost(errors.REQUEST_CUT)
-            self.transport.abortConnection()
+            self._give_up(errors.REQUEST_CUT)
         elif exchange.status == 0:
             # Nobody can tell a client that waits with its sending side closed from one that has left.
             deadlines = self.site.deadlines
@@ -535,17 +587,22 @@ class DownstreamConnection(Timed):
         exchange = self.exchange
         if self._lingering:
             self._lingered(now)
+        elif exchange is None and self.transport.pending:
+            if self.transport.pending == self._pending_mark:
+                self.transport.abortConnection()
+            else:
+                self._pending_mark = self.transport.pending
+                self.site.deadlines.watch(self, now + self._patience)
         elif exchange is None:
             if self._buffer or not self.requests:
                 self._head_late()
             else:
                 self._close()
         elif self.transport.pending:
-            self._client_slow(exchange, now)
+            self._client_slow(exchange)
         elif self._half_closed:
             if exchange.status == 0:
-                exchange.request_lost(errors.CLIENT_GONE)
-                self.transport.abortConnection()
+                self._give_up(errors.CLIENT_GONE)
         elif self._reader is not None and not self._request_paused:
             self._keep = False
             exchange.request_malformed(errors.REQUEST_TIMEOUT, "the body stopped")
@@ -557,18 +614,20 @@ class DownstreamConnection(Timed):
             # A connection that was opened ahead of need and never used: nothing was asked, nothing is answered.
             self._close()
 
-    def _client_slow(self, exchange: Exchange, now: float) -> None:
-        if self.transport.pending != self._pending_mark:
+    def _client_slow(self, exchange: Exchange) -> None:
+        if exchange.bytes_sent - self.transport.pending != self._pending_mark:
             self._watch_client()
         else:
-            exchange.request_lost(errors.CLIENT_STALLED)
-            self.transport.abortConnection()
+            self._give_up(errors.CLIENT_STALLED)
 
     def _lingered(self, now: float) -> None:
         pending = self.transport.pending
-        if pending and pending != self._pending_mark:
+        if not pending:
+            # Not aborted: the kernel may still have some of the answer on its way.
+            self.transport.loseConnection()
+        elif pending != self._pending_mark:
             self._pending_mark = pending
-            self.site.deadlines.watch(self, now + max(_LINGER, self.listener.settings.keepalive_timeout))
+            self.site.deadlines.watch(self, now + self._patience)
         else:
             self.transport.abortConnection()
 
@@ -587,6 +646,25 @@ class DownstreamConnection(Timed):
 
     def tunnel_began(self, tunnel: Tunnel) -> None:
         self.tunnel = tunnel
+
+
+@implementer(IPushProducer)
+class _Room:
+    """Hears when a client has taken what waits for it."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: DownstreamConnection) -> None:
+        self._connection = connection
+
+    def pauseProducing(self) -> None:
+        """Nothing is produced meanwhile."""
+
+    def resumeProducing(self) -> None:
+        self._connection.client_caught_up()
+
+    def stopProducing(self) -> None:
+        """The client is gone: its connection hears so itself."""
 
 
 def _status_line(status: tuple[int, bytes]) -> bytes:
