@@ -163,6 +163,9 @@ class DownstreamConnection(Timed):
         """The address, as the status page and the shell call it."""
         return self.address
 
+    def connectionMade(self) -> None:
+        """Of no interest: :meth:`makeConnection` did all that there is to do."""
+
     def makeConnection(self, transport: Any) -> None:
         self.transport = transport
         self.site.deadlines.watch(self, self.opened + self.listener.settings.header_timeout)

@@ -25,7 +25,7 @@ from twistedproxy.answers import replies
 from twistedproxy.errors import Reason, RequestError, ResponseError
 from twistedproxy.forward import retry, rewrite, values
 from twistedproxy.forward.caching import Caching
-from twistedproxy.message import IDEMPOTENT, Headers, RequestHead, ResponseHead
+from twistedproxy.message import IDEMPOTENT, Field, Headers, RequestHead, ResponseHead
 from twistedproxy.transport.tunnel import Tunnel
 from twistedproxy.verdicts import ChooseVerdict, RetryVerdict, RouteVerdict, Verdict
 from twistedproxy.websocket.handshake import VERSION_REFUSED_FIELDS, Handshake, check_answer, check_request
@@ -61,6 +61,17 @@ class Exchange:
     :ivar verdicts: what was decided, in order
     """
 
+    number: int
+    site: Site
+    downstream: Downstream
+    head: RequestHead
+    client: str
+    client_port: int
+    scheme: bytes
+    started: float
+    started_wall: float
+    verdicts: list[Verdict]
+
     # Until something happens, an exchange has these in common with all others, which makes it cheap to begin one.
     route: Route | None = None
     peer: Peer | None = None
@@ -82,6 +93,7 @@ class Exchange:
     _handshake: Handshake | None = None
     _held: list[Piece] | None = None
     _held_size: int = 0
+    _trailers: Headers | None = None
     request_complete: bool = False
     _sent: bool = False
     _responded: bool = False
@@ -99,7 +111,7 @@ class Exchange:
         self.scheme = downstream.scheme
         self.started = site.clock.monotonic()
         self.started_wall = site.clock.wall()
-        self.verdicts: list[Verdict] = []
+        self.verdicts = []
 
     @property
     def pool_name(self) -> str:
@@ -143,11 +155,14 @@ class Exchange:
                 self.refuse(errors.BODY_TOO_LARGE, f"{fields.length} bytes")
                 return
             self._hold(pieces)
+            if settings.max_body and self.bytes_received > settings.max_body:
+                self.refuse(errors.BODY_TOO_LARGE)
+                return
         if b"max-forwards" in head.headers and self._is_last_recipient():
             return
         if route.redirect is not None:
             location = route.redirect.render(lambda name: values.value_of(self, name))
-            self._reply(*replies.redirect(settings.redirect.status, location.encode("latin-1")))  # type: ignore[union-attr]
+            self._reply(*replies.redirect(settings.redirect.status, location.encode("latin-1")))
             return
         if fields.upgrade and b"websocket" in fields.upgrade and settings.websocket != "no":
             try:
@@ -155,7 +170,7 @@ class Exchange:
             except RequestError as error:
                 self.refuse(error.reason, error.detail)
                 return
-        elif route.cache is not None:
+        elif route.cache is not None and not rewrite.hides_fields(head):
             self._caching = Caching(self, route.cache)
             if self._caching.answers():
                 return
@@ -163,7 +178,7 @@ class Exchange:
 
     def _is_last_recipient(self) -> bool:
         """RFC 9110 §7.6.2: who gets Max-Forwards: 0 answers by himself."""
-        if self.head.method not in (b"OPTIONS", b"TRACE") or self.head.headers.get(b"max-forwards") != b"0":
+        if self.head.method not in _COUNTED or not rewrite.is_zero(self.head.headers.get(b"max-forwards") or b""):
             return False
         self.refuse(errors.MAX_FORWARDS)
         return True
@@ -187,6 +202,7 @@ class Exchange:
             if ended and upstream.transport is not None:
                 upstream.transport.unregisterProducer()
         else:
+            self._trailers = trailers
             self._hold(pieces)
             if limit and self.bytes_received > limit:
                 self._too_large()
@@ -261,6 +277,8 @@ class Exchange:
             self.upstream = upstream
             self._send(upstream)
         else:
+            if upstream is not None:
+                upstream.cancel()
             self.upstream = backend.connector.connect(peer, self, route.settings.connect_timeout)
 
     def _nobody_left(self, verdict: ChooseVerdict) -> None:
@@ -289,6 +307,11 @@ class Exchange:
         ended = self.request_complete
         held = self._held
         if held:
+            trailers = self._trailers
+            if trailers is not None and trailers.items:
+                upstream.send(self, self.head.method, head, held, False, self.head.fields.length, False)
+                upstream.send_body((), True, trailers)
+                return
             if not ended:
                 # Not kept for another try: it may be of any size.
                 self._held = None
@@ -321,6 +344,7 @@ class Exchange:
                 head,
                 settings,
                 peer_host=self.peer.settings.authority.encode(),
+                client=self.client,
                 address=downstream.address,
                 scheme=downstream.scheme,
                 port=downstream.port,
@@ -384,8 +408,11 @@ class Exchange:
         tunnel.start(from_client, rest)
 
     def _tunnel_ended(self, tunnel: Tunnel) -> None:
+        assert self.peer is not None
         self.bytes_received = tunnel.bytes_up
         self.bytes_sent = tunnel.bytes_down
+        self.peer.bytes_sent += tunnel.bytes_up
+        self.peer.bytes_received += tunnel.bytes_down
         self.attempt_succeeded(self.site.clock.monotonic())
         self.finish()
 
@@ -412,7 +439,7 @@ class Exchange:
         verdict = retry.after(
             reason,
             self.head.method,
-            replayable=not self._sent or self.bytes_received == 0 or self._held is not None,
+            replayable=not self._sent or self.bytes_received == self._held_size,
             answered=self._responded,
             attempts=self._tries_made,
             tries=self.route.settings.tries,
@@ -465,7 +492,7 @@ class Exchange:
     def resumeProducing(self) -> None:
         """The client has taken all that was sent."""
         if self.upstream is not None:
-            self.upstream.transport.resumeProducing()
+            self.upstream.resume()
         elif self._caching is not None:
             self._caching.resume()
 
@@ -489,16 +516,15 @@ class Exchange:
             self.downstream.cut()
             self.finish()
             return
-        head, body = replies.error(reason)
-        if reason is errors.BAD_WEBSOCKET_VERSION:
-            head = ResponseHead(
-                head.status, head.reason, head.headers.plus(VERSION_REFUSED_FIELDS[0]), length=head.length
-            )
-        self._reply(head, body)
+        self._reply(*replies.error(reason), VERSION_REFUSED_FIELDS if reason is errors.BAD_WEBSOCKET_VERSION else ())
 
-    def _reply(self, head: ResponseHead, body: bytes) -> None:
+    def _reply(self, head: ResponseHead, body: bytes, more: tuple[Field, ...] = ()) -> None:
+        """Answer; *more* fields are of this hop."""
         edits = self.route.settings.response_headers if self.route else ()
-        self.deliver(rewrite.response_head(head, edits, self.site.clock.wall()), (body,), True)
+        head = rewrite.response_head(head, edits, self.site.clock.wall())
+        if more:
+            head = ResponseHead(head.status, head.reason, head.headers.plus(*more), length=head.length)
+        self.deliver(head, () if self.head.method == b"HEAD" else (body,), True)
         self.finish()
 
     # finish
@@ -509,6 +535,10 @@ class Exchange:
         assert self.peer is not None
         self.peer.succeed(now)
         self.response_time = now - self.attempt_started
+        if self.reason is not None:
+            # Of an earlier attempt, which this one made good.
+            self.reason = None
+            self.detail = ""
         if upstream is not None and not self.request_complete:
             self._leave_producers(upstream)
 

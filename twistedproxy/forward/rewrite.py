@@ -48,6 +48,9 @@ _PROTECTED: Final = frozenset(
     )
 )
 
+#: What Connection may name without hiding anything from a peer.
+_OPTIONS: Final = HOP_BY_HOP | _PROTECTED | {b"close"}
+
 #: What a proxy says of the client; a client's own word on it is not passed on.
 _FORWARDING: Final = frozenset(
     (
@@ -65,6 +68,20 @@ _FORWARDING: Final = frozenset(
 _LOOKED_AT: Final = HOP_BY_HOP | _FORWARDING | {b"host", b"content-length", b"via"}
 
 
+def hides_fields(head: RequestHead) -> bool:
+    """
+    Whether Connection names fields that the peer will not see though we do.
+
+    An answer to such a request says nothing of requests that look the same and hide nothing: no cache may keep it.
+    """
+    return any(name not in _OPTIONS and name in head.headers for name in head.fields.connection)
+
+
+def is_zero(value: bytes) -> bool:
+    """Whether *value* is a number, and 0."""
+    return bool(value) and not value.strip(b"0")
+
+
 def _is_disguised(name: bytes) -> bool:
     """Whether CGI-like backends take *name* (lower case) for a forwarding field: they know no difference of ``_`` and ``-``."""
     return name.replace(b"_", b"-") in _FORWARDING
@@ -73,10 +90,13 @@ def _is_disguised(name: bytes) -> bool:
 def _not_passed(head: RequestHead, route: RouteSettings, trusted: bool) -> set[bytes]:
     """The lower-case names of the fields of *head* that do not go to a peer as they came."""
     names = head.headers.index.keys()
-    kept = {b"forwarded", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-port"} if trusted else _NOTHING
-    if not route.forwarded:
-        kept = _FORWARDING
+    kept = _NOTHING
+    if trusted:
+        kept = _EXTENDED if route.forwarded else _FORWARDING
     dropped = (names & _LOOKED_AT) - kept
+    if head.version == 10:
+        # RFC 9110 §10.1.1: ignored, so that no peer answers it.
+        dropped.add(b"expect")
     for name in names:
         if b"_" in name and _is_disguised(name):
             dropped.add(name)
@@ -87,6 +107,8 @@ def _not_passed(head: RequestHead, route: RouteSettings, trusted: bool) -> set[b
 
 
 _NOTHING: Final[frozenset[bytes]] = frozenset()
+#: What trusted proxies say and we need not add to.
+_EXTENDED: Final = _FORWARDING - {b"x-forwarded-for", b"x-real-ip"}
 
 
 def request_fields(
@@ -94,6 +116,7 @@ def request_fields(
     route: RouteSettings,
     *,
     peer_host: bytes,
+    client: str,
     address: str,
     scheme: bytes,
     port: int,
@@ -103,6 +126,7 @@ def request_fields(
     The fields of a request for a peer, framing and upgrade left out.
 
     :param peer_host: what Host says with ``host = upstream``, or when the client sent none
+    :param client: the address of the client, by the word of trusted proxies
     :param address: of whoever connected to us; *trusted*: it is a trusted proxy
     :param scheme: by which it connected, to our *port*
     """
@@ -114,7 +138,7 @@ def request_fields(
         fields.append((b"Content-Length", b"%d" % head.fields.length))
     fields.append((b"Via", _appended(headers, b"via", b"1.0 " + PSEUDONYM if head.version == 10 else b"1.1 " + PSEUDONYM)))
     if route.forwarded:
-        fields += _forwarding(head, address.encode("ascii"), scheme, port, trusted)
+        fields += _forwarding(head, client.encode("ascii"), address.encode("ascii"), scheme, port, trusted)
     if b"max-forwards" in headers.index and head.method in (b"OPTIONS", b"TRACE"):
         fields = [_counted_down(field) for field in fields]
     return _edited(fields, route.request_headers) if route.request_headers else fields
@@ -139,16 +163,19 @@ def _appended(headers: Headers, name: bytes, value: bytes) -> bytes:
     return value if not before else before + b", " + value
 
 
-def _forwarding(head: RequestHead, address: bytes, scheme: bytes, port: int, trusted: bool) -> list[Field]:
+def _forwarding(
+    head: RequestHead, client: bytes, address: bytes, scheme: bytes, port: int, trusted: bool
+) -> list[Field]:
     headers = head.headers
+    real_ip = client
     if trusted:
         fields = [(b"X-Forwarded-For", _appended(headers, b"x-forwarded-for", address))]
-        real_ip = headers.get(b"x-real-ip") or address
+        if b"x-forwarded-for" not in headers:
+            real_ip = headers.get(b"x-real-ip") or client
     else:
         fields = [(b"X-Forwarded-For", address)]
-        real_ip = address
     own = ((b"X-Forwarded-Host", head.authority), (b"X-Forwarded-Proto", scheme), (b"X-Forwarded-Port", b"%d" % port))
-    fields += [field for field in own if not (trusted and field[0].lower() in headers)]
+    fields += [field for field in own if field[1] and not (trusted and field[0].lower() in headers)]
     fields.append((b"X-Real-IP", real_ip))
     return fields
 

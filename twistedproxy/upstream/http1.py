@@ -89,6 +89,7 @@ class UpstreamConnection(Timed):
         "_known_head",
         "_known_method",
         "_method",
+        "_pending_mark",
         "_reader",
         "_request_chunked",
         "_request_ended",
@@ -117,6 +118,7 @@ class UpstreamConnection(Timed):
         self._buffer = b""
         self._reader: BodyReader | None = None
         self._method = b""
+        self._pending_mark = 0
         self._keep = False
         self._until_close = False
         self._interim = 0
@@ -136,6 +138,9 @@ class UpstreamConnection(Timed):
         self._cancel = cancel
         deadlines = self._connector.deadlines
         deadlines.watch(self, deadlines.now() + timeout)
+
+    def connectionMade(self) -> None:
+        """Of no interest: :meth:`makeConnection` did all that there is to do."""
 
     def makeConnection(self, transport: Any) -> None:
         self.transport = transport
@@ -175,6 +180,8 @@ class UpstreamConnection(Timed):
             self.transport.write(head)
         else:
             self.transport.writeSequence([head, *self._coded(pieces, ended, None)])
+            self._pending_mark = self.transport.pending
+        self.peer.bytes_sent += len(head) + sum(map(len, pieces))
 
     def send_body(self, pieces: Sequence[Piece], ended: bool, trailers: Headers | None) -> None:
         """More of the request's body."""
@@ -187,6 +194,8 @@ class UpstreamConnection(Timed):
             self.transport.write(coded[0])
         elif coded:
             self.transport.writeSequence(coded)
+        self._pending_mark = self.transport.pending
+        self.peer.bytes_sent += sum(map(len, pieces))
 
     def _coded(self, pieces: Sequence[Piece], ended: bool, trailers: Headers | None) -> list[Piece]:
         if not self._request_chunked:
@@ -197,6 +206,11 @@ class UpstreamConnection(Timed):
         return coded
 
     # Reading.
+
+    def resume(self) -> None:
+        """Read on, after a pause that the receiver needed: the peer's time begins now."""
+        self.deadline = self._connector.deadlines.now() + self.read_timeout
+        self.transport.resumeProducing()
 
     def dataReceived(self, data: bytes) -> None:
         receiver = self.receiver
@@ -238,10 +252,10 @@ class UpstreamConnection(Timed):
         self._final_answer(receiver, head, data[end:])
 
     def _unfinished_head(self, data: bytes) -> None:
-        if not b"HTTP/1.".startswith(data[:7]):
-            self._fail(errors.BAD_RESPONSE, repr(data[:40]))
-        elif len(data) > http1.RESPONSE_LIMITS.head:
-            self._fail(errors.RESPONSE_HEAD_TOO_LARGE)
+        try:
+            http1.check_unfinished_response(data)
+        except ResponseError as error:
+            self._fail(error.reason, error.detail)
         else:
             self._buffer = data
 
@@ -258,6 +272,7 @@ class UpstreamConnection(Timed):
         if self._interim > _MAX_INTERIM:
             self._fail(errors.TOO_MANY_INTERIM)
             return
+        self.deadline = self._connector.deadlines.now() + self.read_timeout
         receiver.interim(head)
         if rest and self.receiver is receiver:
             self.dataReceived(rest)
@@ -321,6 +336,9 @@ class UpstreamConnection(Timed):
         if surplus or not self._keep or not self._request_ended or self.transport.pending:
             self._discard()
         else:
+            if not self.transport.reading:
+                # The client was slow to take the answer, of which nothing is left.
+                self.transport.resumeProducing()
             self._connector.keep(self)
 
     # Ending.
@@ -379,7 +397,11 @@ class UpstreamConnection(Timed):
         elif self.transport is None:
             self._fail(errors.CONNECT_TIMEOUT)
         elif self.transport.pending:
-            self._fail(errors.SEND_TIMEOUT)
+            if self.transport.pending == self._pending_mark:
+                self._fail(errors.SEND_TIMEOUT)
+            else:
+                self._pending_mark = self.transport.pending
+                deadlines.watch(self, now + self.send_timeout)
         elif not self._request_ended or not self.transport.reading:
             # The client is slow, not the peer: the client's own deadline sees to it.
             deadlines.watch(self, now + self.read_timeout)
