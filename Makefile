@@ -1,10 +1,11 @@
-# make run: the demo; make test: everything that is tested; make lint; make docs; make bench: beside nginx, HAProxy and Caddy.
+# make run: the demo; make test: everything that is tested; make lint; make docs; make bench: beside nginx, HAProxy and Caddy;
+# make fuzz: ten minutes of bytes that nobody thought of.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test lint docs bench
+.PHONY: run test lint docs bench fuzz
 
 run: $(VENV)/.installed
 	$(BIN)/twistd -n --pidfile= revproxy -c etc/demo.ini
@@ -24,6 +25,11 @@ docs: $(VENV)/.installed
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m bench $(BENCH)
 
+# Seconds: make fuzz FUZZ=60
+FUZZ ?= 600
+fuzz: $(VENV)/.installed-fuzz
+	$(BIN)/python -m tests.fuzz.wire -max_total_time=$(FUZZ)
+
 # Stamped on what says which packages are needed: a second make is quick.
 $(VENV)/.installed: setup.cfg pyproject.toml | $(BIN)/python
 	$(PIP) install --editable .
@@ -36,6 +42,10 @@ $(VENV)/.installed-test: setup.cfg pyproject.toml | $(BIN)/python
 $(VENV)/.installed-bench: setup.cfg pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[bench]'
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-fuzz: setup.cfg pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[test,fuzz]'
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-test
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -60,7 +60,6 @@ CHUNK_LINE_START: Final = re.compile(rb"(?:[0-9A-Fa-f]{1,16}(?:[ \t]*+(?:;" + _T
 PATH_SUSPECT: Final = re.compile(rb"%|;|\\|/[/.]")
 BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
-#: A dot segment whose dots and separators may be escaped any number of times: "%2e", "%252e", "%25252e".
-DEEP_DOT_SEGMENT: Final = re.compile(
-    rb"(?:[/\\]|%(?:25)*+(?:2[Ff]|5[Cc]))(?:\.|%(?:25)*+2[Ee]){1,2}(?:[/\\;]|%(?:25)*+(?:2[Ff]|5[Cc]|3[Bb])|\Z)"
-)
+
+#: A dot segment for a server of any kind.
+DOT_SEGMENT: Final = re.compile(rb"[/\\]\.\.?(?:[/\\;]|\Z)")

@@ -92,16 +92,16 @@ def parse_request_fields(block: bytes, version: int, limits: Limits) -> RequestF
 
 def _bad_field(block: bytes) -> RequestError:
     """Which of the field lines *block* is not what RFC 9112 §5 asks for, and why."""
-    for line in block.split(b"\r\n"):
-        if b"\r" in line or b"\n" in line:
-            return RequestError(errors.BARE_CR_OR_LF, repr(line[:80]))
-        if line[:1] in (b" ", b"\t"):
-            return RequestError(errors.OBS_FOLD, repr(line[:80]))
-        if SPACED_NAME.match(line):
-            return RequestError(errors.SPACE_BEFORE_COLON, repr(line[:80]))
-        if PADDED_FIELD_LINE.fullmatch(line + b"\r\n") is None:
-            break
-    return RequestError(errors.BAD_FIELD, repr(line[:80]))
+    line = next(line for line in block.split(b"\r\n") if PADDED_FIELD_LINE.fullmatch(line + b"\r\n") is None)
+    if b"\r" in line or b"\n" in line:
+        reason = errors.BARE_CR_OR_LF
+    elif line.startswith((b" ", b"\t")):
+        reason = errors.OBS_FOLD
+    elif SPACED_NAME.match(line):
+        reason = errors.SPACE_BEFORE_COLON
+    else:
+        reason = errors.BAD_FIELD
+    return RequestError(reason, repr(line[:80]))
 
 
 def understand_request(headers: Headers, version: int) -> RequestFields:

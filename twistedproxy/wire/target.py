@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from twistedproxy.errors import BAD_HOST, BAD_TARGET, CONNECT_REFUSED, RequestError
-from twistedproxy.wire.grammar import ABSOLUTE_FORM, BAD_ESCAPE, DEEP_DOT_SEGMENT, HOST, PATH_SUSPECT
+from twistedproxy.wire.grammar import ABSOLUTE_FORM, BAD_ESCAPE, DOT_SEGMENT, HOST, PATH_SUSPECT
 
 #: What a target says: the origin-form to forward, its path, its query, and the authority of an absolute-form (else None).
 Target = tuple[bytes, bytes, bytes | None, bytes | None]
+
+#: How often servers behind us may decode a path that is decoded already.
+_DEEPEST: Final = 3
 
 
 @lru_cache(maxsize=256)
@@ -85,12 +89,11 @@ def route_path(path: bytes) -> bytes:
         return path
     if BAD_ESCAPE.search(path):
         raise RequestError(BAD_TARGET, "a % is not followed by two hexadecimal digits")
-    if b"%25" in path and DEEP_DOT_SEGMENT.search(path):
-        # For servers that decode twice.
-        raise RequestError(BAD_TARGET, "a dot segment beside a percent sign that is escaped itself")
     plain = unquote_to_bytes(path)
     if b"\0" in plain:
         raise RequestError(BAD_TARGET, "NUL in the path")
+    if b"%" in plain and _has_deep_dot_segment(plain):
+        raise RequestError(BAD_TARGET, "a dot segment beside an escaped percent sign")
     # A separator that only some servers see as one: "%2f", "\" or "%5c".
     disguised = plain.count(b"/") != path.count(b"/") or b"\\" in plain
     segments = plain.replace(b"\\", b"/").split(b"/")[1:]
@@ -115,3 +118,12 @@ def route_path(path: bytes) -> bytes:
     if last.partition(b";")[0] in (b"", b".", b".."):
         kept.append(b"")
     return b"/" + b"/".join(kept)
+
+
+def _has_deep_dot_segment(path: bytes) -> bool:
+    """Whether servers that decode *path*, which is decoded already, again and again find a dot segment in it."""
+    for _ in range(_DEEPEST):
+        path = unquote_to_bytes(path)
+        if DOT_SEGMENT.search(path):
+            return True
+    return False
