@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -103,9 +102,7 @@ class Client:
         if not head:
             raise ConnectionError("the connection ended before an answer")
         status = int(head.split(b" ", 2)[1])
-        fields = {
-            name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in head.split(b"\r\n")[1:])
-        }
+        fields = {name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in head.split(b"\r\n")[1:])}
         if to_head or status in (101, 204, 304):
             return Answer(status, head, b"", True)
         if fields.get(b"transfer-encoding") == b"chunked":
@@ -158,8 +155,3 @@ def fetch(where: int | str, path: str, *fields: str, method: str = "GET", body: 
     with Client(where) as client:
         client.send(request(path, *fields, "Connection: close", method=method, body=body))
         return client.answer(to_head=method == "HEAD")
-
-
-def elapsed(since: float) -> float:
-    """Seconds since *since*."""
-    return time.monotonic() - since

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -15,11 +16,13 @@ class Load:
     """
     Some clients in threads.
 
-    :ivar answers: how often each body came with status 200
+    :param who: what of a body is counted; the whole of it without
+    :ivar answers: how often each came, with status 200
     :ivar failures: everything else, in words
     """
 
-    def __init__(self, port: int, path: str = "/", clients: int = 4) -> None:
+    def __init__(self, port: int, path: str = "/", clients: int = 4, who: Callable[[bytes], str] = bytes.decode) -> None:
+        self._who = who
         self._port = port
         self._request = request(path)
         self._stop = threading.Event()
@@ -65,7 +68,7 @@ class Load:
                         answer = client.answer()
                         with self._lock:
                             if answer.status == 200 and answer.whole:
-                                self.answers[answer.body.decode()] += 1
+                                self.answers[self._who(answer.body)] += 1
                             else:
                                 self.failures.append(f"{answer.head!r} {answer.body!r}")
             except OSError as error:

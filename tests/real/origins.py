@@ -10,8 +10,6 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from tests.real.client import request  # noqa: F401  (scenes read both sides from one place)
-
 
 class Call:
     """One connection of the proxy to an origin."""

@@ -121,7 +121,13 @@ def test_ssh_drains_a_peer_under_load_and_no_request_fails(team: Team, tmp_path:
     name = f"127.0.0.1:{team.ports['one']}"
 
     def ssh(words: str) -> str:
-        options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "BatchMode=yes", "LogLevel=ERROR")
+        options = (
+            "StrictHostKeyChecking=no",
+            "UserKnownHostsFile=/dev/null",
+            "IdentitiesOnly=yes",
+            "BatchMode=yes",
+            "LogLevel=ERROR",
+        )
         flags = [flag for option in options for flag in ("-o", option)]
         command = ["ssh", "-F", "none", "-p", str(team.proxy.ports["shell"]), "-i", str(tmp_path / "key"), *flags]
         done = subprocess.run([*command, "admin@127.0.0.1", words], capture_output=True, text=True, timeout=60, check=False)
@@ -149,7 +155,16 @@ def test_ssh_drains_a_peer_while_wrk_runs_and_no_request_fails(team: Team, tmp_p
     )
     try:
         eventually(lambda: team.facts()["one"]["in_flight"] > 0, "wrk has begun")
-        flags = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "BatchMode=yes"]
+        flags = [
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "UserKnownHostsFile=/dev/null",
+            "-o",
+            "LogLevel=ERROR",
+            "-o",
+            "BatchMode=yes",
+        ]
         command = ["ssh", "-F", "none", "-p", str(team.proxy.ports["shell"]), "-i", str(tmp_path / "key"), *flags]
         verb = f"drain('app', '127.0.0.1:{team.ports['one']}')"
         done = subprocess.run([*command, "admin@127.0.0.1", verb], capture_output=True, text=True, timeout=60, check=False)

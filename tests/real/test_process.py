@@ -111,9 +111,7 @@ def test_a_daemon_writes_its_pidfile_and_its_log_and_ends_by_its_id(tmp_path: Pa
     with Origin(answering(b"from a daemon's origin")) as origin:
         text, ports = with_ports(SITE.format(port=origin.port))
         (tmp_path / "site.ini").write_text(text)
-        starter = Program(
-            "starter", twistd("--pidfile=the.pid", "--logfile=the.log", "revproxy", "-c", "site.ini"), tmp_path
-        )
+        starter = Program("starter", twistd("--pidfile=the.pid", "--logfile=the.log", "revproxy", "-c", "site.ini"), tmp_path)
         assert starter.wait() == 0, starter.story()
         pidfile = tmp_path / "the.pid"
         eventually(pidfile.exists, "a pidfile")
