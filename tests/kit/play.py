@@ -85,6 +85,7 @@ class Play:
         self._parties: list[Party] = []
         self._clients: list[Party] = []
         self._unclaimed: list[tuple[str, Party]] = []
+        self._last: Party | None = None
         self._failures: list[str] = []
         self._next_port = 50_000
         self._build(text, directory)
@@ -99,7 +100,8 @@ class Play:
         }
         self._connectors = {name: backend.connector for name, backend in backends.items()}
         self.routes = {
-            route.name: Route(route, backends.get(route.pool or ""), self.caches.get(route.cache or "")) for route in settings.routes
+            route.name: Route(route, backends.get(route.pool or ""), self.caches.get(route.cache or ""))
+            for route in settings.routes
         }
         self.site = Site(RouteTable(self.routes.values()), clock, clock, self._deadlines)
         self.site.finished.append(self.finished.append)
@@ -128,8 +130,13 @@ class Play:
         for position, (peer, party) in enumerate(self._unclaimed):
             if name is None or peer == name:
                 del self._unclaimed[position]
+                self._last = party
                 return party
         raise AssertionError(f"the proxy has made no connection{f' to {name}' if name else ''}; it called {self.calls}")
+
+    def same_origin(self) -> Party:
+        """The origin that :meth:`origin` gave last; or, when the proxy has made a new connection, that one's."""
+        return self.origin() if self._unclaimed or self._last is None else self._last
 
     def no_connection(self) -> None:
         """The proxy has made no connection that the play has not spoken of."""

@@ -46,6 +46,7 @@ class Stream:
         self.other: Stream
         self._number = next(_numbers)
         self._lingers = True
+        self._told = False
 
     # As the proxy's transports use it.
 
@@ -103,7 +104,11 @@ class Stream:
             self._lingers = False
 
     def getsockopt(self, level: int, option: int) -> int:
-        return errno.ECONNRESET if option == socket.SO_ERROR and self.reset else 0
+        if option != socket.SO_ERROR or not self.reset or self._told:
+            return 0
+        # The kernel tells an error once.
+        self._told = True
+        return errno.ECONNRESET
 
     def getpeername(self) -> tuple[str, int]:
         return self.other.name

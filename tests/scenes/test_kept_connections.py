@@ -53,10 +53,10 @@ def test_two_clients_share_a_connection_to_the_peer_one_after_the_other() -> Non
 def test_pipelined_requests_are_answered_in_order() -> None:
     with Play(ONE) as play:
         client = play.client()
-        client.says(*("GET /%d HTTP/1.1\nHost: a" % number for number in range(5)))
+        client.says(*(f"GET /{number} HTTP/1.1\nHost: a" for number in range(5)))
         origin = play.origin()
         for number in range(5):
-            origin.hears("GET /%d HTTP/1.1\nHost: a\nVia: 1.1 twistedproxy" % number)
+            origin.hears(f"GET /{number} HTTP/1.1\nHost: a\nVia: 1.1 twistedproxy")
             origin.hears_nothing()
             origin.says("HTTP/1.1 200 OK\nContent-Length: 1", b"%d" % number)
             client.hears("HTTP/1.1 200 OK\nContent-Length: 1", b"%d" % number)

@@ -102,7 +102,9 @@ def test_a_post_is_not_repeated_once_it_was_sent(way: str) -> None:
 
 
 def test_no_more_attempts_are_made_than_tries_says() -> None:
-    with Play("[pool app]\nservers =\n" + "".join(f"    10.0.0.{n}:80\n" for n in range(1, 6)) + "[route /]\npool = app\ntries = 3\n") as play:
+    with Play(
+        "[pool app]\nservers =\n" + "".join(f"    10.0.0.{n}:80\n" for n in range(1, 6)) + "[route /]\npool = app\ntries = 3\n"
+    ) as play:
         for n in range(1, 6):
             play.refuses(f"10.0.0.{n}:80")
         client = play.client()
@@ -230,7 +232,7 @@ def test_a_peer_that_fails_often_is_left_alone_for_a_while() -> None:
         client = play.client()
         for _ in range(6):
             client.says(ASKED)
-            origin = play.origin(SECOND) if not play.finished else origin
+            origin = play.same_origin()
             origin.hears(FORWARDED)
             origin.says(ANSWER, b"hello")
             client.hears(ANSWER, b"hello")

@@ -96,6 +96,7 @@ class DownstreamConnection(Timed):
         "_reader",
         "_request_paused",
         "_serving",
+        "_taking",
         "_without_body",
         "address",
         "client_port",
@@ -143,6 +144,7 @@ class DownstreamConnection(Timed):
         self._keep = True
         self._closing = False
         self._draining = False
+        self._taking = False
         self._lingering = False
         self._patience = _LINGER
         self._half_closed = False
@@ -498,6 +500,7 @@ class DownstreamConnection(Timed):
     def _wait_for_client(self) -> None:
         """An answer is complete, and the client has yet to take it; while much of it waits, no further request is served."""
         deadlines = self.site.deadlines
+        self._taking = True
         self._pending_mark = self.transport.pending
         deadlines.watch(self, deadlines.now() + self._patience)
         if self.transport.pending > HIGH_WATER:
@@ -590,12 +593,8 @@ class DownstreamConnection(Timed):
         exchange = self.exchange
         if self._lingering:
             self._lingered(now)
-        elif exchange is None and self.transport.pending:
-            if self.transport.pending == self._pending_mark:
-                self.transport.abortConnection()
-            else:
-                self._pending_mark = self.transport.pending
-                self.site.deadlines.watch(self, now + self._patience)
+        elif exchange is None and self._taking:
+            self._client_takes(now)
         elif exchange is None:
             if self._buffer or not self.requests:
                 self._head_late()
@@ -616,6 +615,18 @@ class DownstreamConnection(Timed):
         else:
             # A connection that was opened ahead of need and never used: nothing was asked, nothing is answered.
             self._close()
+
+    def _client_takes(self, now: float) -> None:
+        pending = self.transport.pending
+        if not pending:
+            # From now on it is idle.
+            self._taking = False
+            self.site.deadlines.watch(self, now + self._idle_timeout)
+        elif pending != self._pending_mark:
+            self._pending_mark = pending
+            self.site.deadlines.watch(self, now + self._patience)
+        else:
+            self.transport.abortConnection()
 
     def _client_slow(self, exchange: Exchange) -> None:
         if exchange.bytes_sent - self.transport.pending != self._pending_mark:
