@@ -84,6 +84,12 @@ class Party:
         self._stream.close()
         self._turn()
 
+    def follows(self) -> None:
+        """Close too, if the other side has ended the connection."""
+        if self._stream.ended and not self._stream.closed:
+            self.reads_on()
+            self.leaves()
+
     def resets(self) -> None:
         """Cut the connection."""
         self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -242,6 +242,8 @@ class Play:
         for party in self._clients:
             party.reads_on()
             party.leaves()
+        for party in self._parties:
+            party.follows()
         self.later(3)
         assert not self._failures, "\n".join(self._failures)
         assert self.in_flight() == 0, "a peer counts attempts that have ended"

@@ -12,7 +12,7 @@ from twistedproxy.cache.cache import Cache
 from twistedproxy.cache.entry import BodyReader, DamagedEntry, Entry
 from twistedproxy.cache.fill import Fill
 from twistedproxy.cache.honesty import cache_status, status_word
-from twistedproxy.cache.outcomes import LookupVerdict, Outcome, StoreVerdict
+from twistedproxy.cache.outcomes import Outcome, StoreVerdict
 from twistedproxy.cache.responses import Lookup
 from twistedproxy.cache.validation import client_has, conditional_fields, not_modified_fields
 from twistedproxy.forward import rewrite

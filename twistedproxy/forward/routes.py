@@ -134,7 +134,8 @@ class RouteTable:
             route = group.match(path, port, listener)
             if route is not None:
                 return route
-        return None
+        # OPTIONS * concerns the server as a whole (RFC 9110 §9.3.7): here, whoever serves the root.
+        return self.match(scheme, host, port, b"/", listener) if path == b"*" else None
 
     def _groups_for(self, scheme: bytes, host: bytes) -> list[_Group]:
         name = host.decode("ascii")

@@ -8,7 +8,7 @@ timeout is cut.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IPushProducer
@@ -16,6 +16,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twistedproxy.transport.deadlines import Deadlines, Timed
+
+#: Seconds for which a tunnel with one direction ended may stand still: the side that is left may not have noticed.
+_HALF_OPEN: Final = 60.0
+#: Seconds within which a side must take some of what is left for it, once the other side is gone.
+_GRACE: Final = 30.0
 
 
 class Tunnel(Timed):
@@ -30,6 +35,7 @@ class Tunnel(Timed):
         "_deadlines",
         "_down",
         "_idle_timeout",
+        "_left",
         "_on_end",
         "_up",
         "peer_name",
@@ -48,6 +54,8 @@ class Tunnel(Timed):
         self.route_name = self.peer_name = ""
         self._deadlines = deadlines
         self._idle_timeout = idle_timeout
+        #: What waits for the last side when everything else is over; None before.
+        self._left: int | None = None
         self._on_end: Callable[[Tunnel], None] | None = on_end
         self._up = _Direction(self, client, peer)
         self._down = _Direction(self, peer, client)
@@ -83,6 +91,9 @@ class Tunnel(Timed):
 
     def deadline_passed(self, now: float) -> None:
         """Cut the tunnel if nothing moved in the meantime."""
+        if self._left is not None:
+            self._flush_on(now)
+            return
         idle_until = self.last_activity + self._idle_timeout
         if idle_until > now:
             self._deadlines.watch(self, idle_until)
@@ -95,9 +106,26 @@ class Tunnel(Timed):
         self._down.source.abortConnection()
 
     def _direction_ended(self) -> None:
+        self._idle_timeout = min(self._idle_timeout, _HALF_OPEN)
+        self._deadlines.watch(self, self._deadlines.now() + self._idle_timeout)
         if self._up.ended and self._down.ended:
             self._up.source.loseConnection()
             self._down.source.loseConnection()
+            self._flush()
+
+    def _flush(self) -> None:
+        """Nothing more will come; what waits for a side that does not take it does so for a while only."""
+        if not (self._up.gone and self._down.gone):
+            self._left = self._up.source.pending + self._down.source.pending
+            self._deadlines.watch(self, self._deadlines.now() + _GRACE)
+
+    def _flush_on(self, now: float) -> None:
+        left = self._up.source.pending + self._down.source.pending
+        if left == self._left:
+            self.cut()
+        else:
+            self._left = left
+            self._deadlines.watch(self, now + _GRACE)
 
     def _lost(self, which: _Direction) -> None:
         """A transport is gone: nothing can come from it or go to it any more."""
@@ -108,6 +136,7 @@ class Tunnel(Timed):
         else:
             # What it sent is delivered first; what was for it is lost.
             other.source.loseConnection()
+            self._flush()
         if self._up.gone and self._down.gone and self._on_end is not None:
             on_end, self._on_end = self._on_end, None
             self._deadlines.forget(self)
