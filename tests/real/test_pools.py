@@ -218,3 +218,9 @@ format = LINE {{status}} {{peer}}
     assert fetch(proxy.port, "/").status in (502, 503)
     proxy.await_output("LINE 50")
     assert os.path.exists(proxy.output)
+
+
+def test_checks_that_pass_say_nothing_in_the_log(team: Team) -> None:
+    said = team.proxy.printed()
+    eventually(lambda: all(len(peer["checks"]) > 2 for peer in team.facts().values()), "some more checks")
+    assert team.proxy.printed() == said

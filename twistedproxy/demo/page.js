@@ -127,7 +127,9 @@ function startOver() {
 
 async function burst() {
   $("burst").disabled = true;
-  await Promise.all(Array.from({ length: 60 }, ask));
+  // Six at a time, as many connections as browsers open: what a browser holds back in a queue of its own is not our time.
+  const lane = async () => { for (let count = 0; count < 10; count += 1) await ask(); };
+  await Promise.all(Array.from({ length: 6 }, lane));
   $("burst").disabled = false;
 }
 

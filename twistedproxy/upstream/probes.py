@@ -221,7 +221,10 @@ class _OneConnection:
     def endpointForURI(self, uri: URI) -> _OneConnection:
         return self
 
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+    def connect(self, protocolFactory: Any) -> Deferred[IProtocol]:
+        # Not two lines in the log for every check.
+        protocolFactory.noisy = False
+
         def connected(protocol: Any) -> IProtocol:
             inner = protocol if self._secured is None else protocol.wrappedProtocol
             self._transport = inner.transport
