@@ -49,9 +49,6 @@ def test_the_peer_learns_who_asked_for_what() -> None:
 
 
 def test_a_client_without_host_leaves_nothing_to_say_of_it() -> None:
-    assert "x-forwarded-host" not in asked_on(
-        FORWARDING + "response_headers = remove Date\n", "GET / HTTP/1.1\nHost: a"
-    ).keys() - {"x-forwarded-host"}
     with Play(FORWARDING) as play:
         client = play.client()
         client.says(b"GET / HTTP/1.0\r\n\r\n")
@@ -278,30 +275,20 @@ def test_requests_that_repeat_their_fields_are_forwarded_alike() -> None:
     [
         ("/api/users?q=/api/", "/users?q=/api/"),
         ("/api/", "/"),
-        ("/api/%2E/x", None),
         ("/api/a%20b", "/a%20b"),
         ("/%61pi/x", "/x"),
         ("/api//x", "//x"),
         ("/x/../api/y", "/y"),
     ],
 )
-def test_a_prefix_is_stripped_and_the_rest_stays_as_it_is(target: str, seen: str | None) -> None:
-    site = "[pool app]\nservers = 10.0.0.1:80\n[route /api/]\npool = app\nstrip_prefix = /api\n"
-    with Play(site) as play:
+def test_a_prefix_is_stripped_and_the_rest_stays_as_it_is(target: str, seen: str) -> None:
+    with Play("[pool app]\nservers = 10.0.0.1:80\n[route /api/]\npool = app\nstrip_prefix = /api\n") as play:
         client = play.client()
         client.says(f"GET {target} HTTP/1.1\nHost: a")
-        if seen is None:
-            client.hears(client.heard) if not play.in_flight() else None
-        if play.in_flight():
-            origin = play.origin()
-            start = origin.hears_message().start
-            assert seen is None or start == f"GET {seen} HTTP/1.1"
-            assert "/../" not in start
-            origin.says(ANSWER, b"hello")
-            client.hears(ANSWER, b"hello")
-        else:
-            assert seen is None
-            client.sees_end()
+        origin = play.origin()
+        origin.hears(f"GET {seen} HTTP/1.1\nHost: a\nVia: 1.1 twistedproxy")
+        origin.says(ANSWER, b"hello")
+        client.hears(ANSWER, b"hello")
 
 
 REDIRECTS = "[route /]\nredirect = 301 https://{host}{uri}\n[route /go]\nredirect = 302 /to?{arg.next}\n"
@@ -404,7 +391,7 @@ def test_connect_opens_no_tunnel() -> None:
 def test_what_is_no_unambiguous_request_is_refused_and_nothing_behind_it_is_read(request_: bytes, status: int) -> None:
     with Play(ONE) as play:
         client = play.client()
-        client.says(request_, ASKED)
+        client.says(request_, ASKED if request_.endswith(b"\r\n\r\n") else b"")
         assert client.hears_message().status == status
         client.sees_end()
         play.no_connection()
