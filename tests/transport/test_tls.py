@@ -8,6 +8,7 @@ import ssl
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from twisted.internet.error import ConnectionAborted, ConnectionLost
@@ -18,7 +19,8 @@ from tests.transport.tls_wires import Arrival, Foreign, arrive, foreign_client, 
 from tests.transport.wires import Epoll, HalfPeer, Peer, Plain, Source, settle, turn_until
 from twistedproxy.transport.contexts import TlsClient, TlsServer
 from twistedproxy.transport.tcp import HIGH_WATER
-from twistedproxy.transport.tls_records import RECORD
+from twistedproxy.transport.tls import TlsConnection
+from twistedproxy.transport.tls_records import RECORD, WANTS_WRITE, read_record
 
 #: A record of content, its type and its tag (RFC 8446 §5.2).
 SEALED = 17
@@ -403,3 +405,91 @@ def test_renegotiation_is_refused(poller: Epoll | Plain, server: TlsServer) -> N
     assert other.total_renegotiations() <= 1
     settle(poller)
     assert arrival.peer.received == b""
+
+
+# OpenSSL may have to send before it can read, and the other way about (a key update, RFC 8446 §4.6.3).
+
+
+class Reading:
+    """``read_record`` that first wants something else."""
+
+    def __init__(self, *outcomes: int) -> None:
+        self.outcomes = list(outcomes)
+
+    def __call__(self, ssl_handle: object) -> bytes | int:
+        return self.outcomes.pop(0) if self.outcomes else read_record(ssl_handle)
+
+
+def test_reading_goes_on_when_openssl_could_send(
+    poller: Epoll | Plain, server: TlsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrival, foreign = arrive(poller, server, foreign_client())
+    monkeypatch.setattr("twistedproxy.transport.tls.read_record", Reading(WANTS_WRITE, WANTS_WRITE))
+    foreign.send(b"hello")
+    settle(poller)
+    assert arrival.peer.received == b"hello"
+    foreign.send(b" again")
+    settle(poller)
+    assert arrival.peer.received == b"hello again"
+
+
+def test_reading_that_waits_to_send_stays_paused_when_told_to(
+    poller: Epoll | Plain, server: TlsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrival, foreign = arrive(poller, server, foreign_client())
+    monkeypatch.setattr("twistedproxy.transport.tls.read_record", Reading(WANTS_WRITE))
+    foreign.send(b"hello")
+    poller.turn(0)
+    arrival.connection.pauseProducing()
+    settle(poller)
+    assert arrival.peer.received == b""
+    arrival.connection.resumeProducing()
+    settle(poller)
+    assert arrival.peer.received == b"hello"
+
+
+class Writing:
+    """``SSL_write`` that takes nothing until something was read; and the connection that says so."""
+
+    def __init__(self, connection: TlsConnection) -> None:
+        self.blocked = True
+        self.tries = 0
+        self._send = connection._send
+        self._tls = connection._tls
+        connection._send = self.send
+        connection._tls = self  # type: ignore[assignment]
+
+    def send(self, data: bytes) -> int:
+        self.tries += 1
+        return 0 if self.blocked else self._send(data)
+
+    def want_read(self) -> bool:
+        return self.blocked
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tls, name)
+
+
+@pytest.mark.parametrize("paused", ["no", "before", "after"])
+def test_writing_goes_on_when_openssl_could_read(poller: Epoll | Plain, server: TlsServer, paused: str) -> None:
+    arrival, foreign = arrive(poller, server, foreign_client())
+    connection = arrival.connection
+    writing = Writing(connection)
+    if paused == "before":
+        connection.pauseProducing()
+    connection.write(b"answer")
+    settle(poller)
+    if paused == "after":
+        connection.pauseProducing()
+    tries = writing.tries
+    settle(poller)
+    assert writing.tries == tries, "it spins"
+    writing.blocked = False
+    foreign.send(b"what it waited for")
+    settle(poller)
+    foreign.read()
+    assert foreign.received == b"answer"
+    assert connection.pending == 0
+    connection.resumeProducing()
+    settle(poller)
+    assert arrival.peer.received == b"what it waited for"
