@@ -163,6 +163,22 @@ class Party:
         assert self._stream.reset, f"{self.name}: the connection was not cut"
         self._end_seen = True
 
+    def overlooks(self) -> bytes:
+        """Whatever has come and however it ended is left unjudged; returns the bytes."""
+        self._end_seen = True
+        data, self.heard = self.heard, b""
+        return data
+
+    @property
+    def ended_in_order(self) -> bool:
+        """Whether the proxy has ended its side without a reset."""
+        return self._stream.ended and not self._stream.reset
+
+    @property
+    def has_left(self) -> bool:
+        """Whether it has closed its own side altogether."""
+        return self._stream.closed
+
     @property
     def waiting(self) -> int:
         """Bytes that it has sent and the proxy has not read."""
