@@ -407,3 +407,24 @@ def test_a_few_empty_lines_before_a_request_are_passed_over() -> None:
         origin.hears(FORWARDED)
         origin.says(ANSWER, b"hello")
         client.hears(ANSWER, b"hello")
+
+
+def test_answers_that_repeat_their_heads_are_passed_on_alike_to_every_kind_of_client() -> None:
+    answer = "HTTP/1.1 200 OK\nDate: Fri, 15 Jan 2027 08:00:00 GMT\nX: {}\nContent-Length: 5"
+    with Play(ONE + "[defaults]\nforwarded = no\n") as play:
+        modern, old = play.client(), play.client()
+        for _ in range(2):
+            for value in ("a", "a", "b"):
+                modern.says(ASKED)
+                origin = play.same_origin()
+                origin.hears(FORWARDED)
+                origin.says(answer.format(value), b"hello")
+                modern.hears(answer.format(value), b"hello")
+            old.says("GET / HTTP/1.0\nHost: example.com\nConnection: keep-alive")
+            origin.hears("GET / HTTP/1.1\nHost: example.com\nVia: 1.0 twistedproxy")
+            origin.says(answer.format("b"), b"hello")
+            old.hears(answer.format("b") + "\nConnection: keep-alive", b"hello")
+            modern.says("HEAD / HTTP/1.1\nHost: example.com")
+            origin.hears("HEAD / HTTP/1.1\nHost: example.com\nVia: 1.1 twistedproxy")
+            origin.says(answer.format("b"))
+            modern.hears(answer.format("b"))
