@@ -124,7 +124,9 @@ class Listener:
             self._handshakes.discard(handshake)
             self.failed_handshakes += 1
             self._gone(address)
-            _log.debug("listener {name}: no TLS with {address}: {problem}", name=self.settings.name, address=address, problem=problem)
+            _log.debug(
+                "listener {name}: no TLS with {address}: {problem}", name=self.settings.name, address=address, problem=problem
+            )
 
         connection.handshake = handshake
         handshake.start(self.site.deadlines, self.settings.handshake_timeout, failed)

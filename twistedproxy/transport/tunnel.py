@@ -176,6 +176,9 @@ class _Direction:
     def writeConnectionLost(self) -> None:
         """Of no interest: the other direction knows."""
 
+    def connectionMade(self) -> None:
+        """The transport was connected long ago."""
+
     def makeConnection(self, transport: object) -> None:
         """The transport was connected long ago."""
 
