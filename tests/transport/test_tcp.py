@@ -22,7 +22,7 @@ from tests.transport.wires import (
     tcp_pair,
     turn_until,
 )
-from twistedproxy.transport.tcp import HIGH_WATER, LARGE_READ, SMALL_READ, OutgoingConnection
+from twistedproxy.transport.tcp import HIGH_WATER, LARGE_READ, SMALL_READ
 
 
 @pytest.fixture(params=[Epoll, Plain])
@@ -450,56 +450,6 @@ def test_addresses_are_told(poller: Epoll | Plain) -> None:
     assert connection.getTcpNoDelay()
     connection.setTcpKeepAlive(True)
     assert connection.getTcpKeepAlive()
-
-
-def test_an_outgoing_connection_is_made(poller: Epoll | Plain) -> None:
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        door.listen(1)
-        peer = Peer()
-        sock = socket.socket()
-        sock.setblocking(False)
-        OutgoingConnection(sock, poller, peer).connect(door.getsockname())
-        assert peer.transport is None
-        turn_until(poller, lambda: peer.transport)
-        theirs, _ = door.accept()
-        theirs.send(b"welcome")
-        turn_until(poller, lambda: peer.received)
-        theirs.close()
-        turn_until(poller, lambda: peer.losses)
-        assert peer.ended_cleanly
-
-
-def test_a_refused_connection_is_told_with_its_error(poller: Epoll | Plain) -> None:
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        address = door.getsockname()
-    peer = Peer()
-    sock = socket.socket()
-    sock.setblocking(False)
-    try:
-        OutgoingConnection(sock, poller, peer).connect(address)
-    except ConnectionRefusedError:
-        return  # said at once
-    turn_until(poller, lambda: peer.losses)
-    assert isinstance(peer.loss, ConnectionRefusedError)
-    assert peer.transport is None
-
-
-def test_a_connection_in_the_making_can_be_given_up(poller: Epoll | Plain) -> None:
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        door.listen(1)
-        peer = Peer()
-        sock = socket.socket()
-        sock.setblocking(False)
-        connection = OutgoingConnection(sock, poller, peer)
-        connection.connect(door.getsockname())
-        connection.discard()
-        settle(poller)
-        assert peer.transport is None
-        assert not peer.losses
-        assert poller.members == 0
 
 
 def test_is_quiet_tells_of_what_was_not_read(poller: Epoll | Plain) -> None:

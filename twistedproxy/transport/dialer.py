@@ -12,8 +12,9 @@ from twisted.python.failure import Failure
 from twistedproxy.addresses import Address, Unix
 from twistedproxy.transport.contexts import TlsClient
 from twistedproxy.transport.names import Names, Resolved
+from twistedproxy.transport.outgoing import OutgoingConnection
 from twistedproxy.transport.poller import Poller
-from twistedproxy.transport.tcp import OutgoingConnection, tune
+from twistedproxy.transport.tcp import tune
 from twistedproxy.transport.tls_handshake import OutgoingTls
 
 #: Gives up making a connection; does nothing once the protocol has heard how it went.

@@ -15,8 +15,9 @@ from twisted.python.failure import Failure
 from twistedproxy.addresses import Address
 from twistedproxy.transport.contexts import TlsClient, TlsServer
 from twistedproxy.transport.deadlines import Deadlines, Timed
+from twistedproxy.transport.outgoing import has_connected, start_connecting
 from twistedproxy.transport.poller import Poller, forget
-from twistedproxy.transport.tcp import has_connected, start_connecting, stream_address
+from twistedproxy.transport.tcp import stream_address
 from twistedproxy.transport.tls import TlsConnection
 from twistedproxy.transport.tls_problems import TlsProblem, problem_of
 from twistedproxy.transport.tls_records import forget_errors
