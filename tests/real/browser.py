@@ -110,6 +110,15 @@ class Tab:
         )
         return self.run(script)
 
+    def click(self, selector: str) -> None:
+        """Press and release the mouse in the middle of the first element that *selector* finds."""
+        where = self.run(
+            f"(() => {{ const box = document.querySelector({selector!r}).getBoundingClientRect();"
+            " return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=where[0], y=where[1], button="left", clickCount=1)
+
     def picture(self, path: Path) -> None:
         """The whole page as a PNG file."""
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]

@@ -86,7 +86,7 @@ def read_slowly(client: Client, size: int, pauses: int) -> str:
 
 def peak_before(proxy: Proxy) -> int:
     """What the proxy held at most before anything large, once what is used first by any request is there."""
-    assert fetch(proxy.port, "*", method="OPTIONS").status == 404
+    assert fetch(proxy.port, "no-target").status == 400
     forget_peak(proxy.pid)
     return resident_peak(proxy.pid)
 
