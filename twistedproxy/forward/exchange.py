@@ -558,6 +558,9 @@ class Exchange:
             route.statuses[self.status // 100] += 1
             if self.reason is not None:
                 route.errors += 1
+        if self.reason is not None:
+            for observer in site.failed:
+                observer(self)
         if self._caching is not None:
             self._caching.closed()
         for observer in site.finished:
@@ -585,5 +588,3 @@ class _RequestFlow:
 
     def stopProducing(self) -> None:
         """The peer is gone: the exchange hears of it by itself."""
-
-

@@ -25,6 +25,7 @@ class Site:
     The running site, as its exchanges see it.
 
     :ivar finished: called with each exchange that has ended, for logs
+    :ivar failed: called, before those, with each that has ended with a reason
     :ivar exchanges: exchanges begun, ever; the last one's number
     :ivar stopping: no connection is kept for another request
     """
@@ -34,6 +35,7 @@ class Site:
     reactor: IReactorTime
     deadlines: Deadlines
     finished: list[Callable[[Exchange], None]] = field(default_factory=list)
+    failed: list[Callable[[Exchange], None]] = field(default_factory=list)
     exchanges: int = 0
     stopping: bool = False
 
