@@ -51,7 +51,9 @@ class SiteSettings:
 
     include: tuple[str, ...] = knob("globs", "more files to read; relative to this one", default=())
     state_dir: str = knob("path", "where keys and certificates that the proxy makes are kept", default="var")
-    stop_timeout: float = knob("duration", "when the proxy stops, running exchanges have this long to finish", default=10.0, minimum=0)
+    stop_timeout: float = knob(
+        "duration", "when the proxy stops, running exchanges have this long to finish", default=10.0, minimum=0
+    )
 
 
 @dataclass(frozen=True)
@@ -276,7 +278,9 @@ class AppSettings:
     """A Twisted service that runs inside the proxy's process, for instance as the peers of a pool."""
 
     name: str
-    run: str = knob("python_name", "package.module:callable, called with the reactor and state_dir, returns an IService", required=True)
+    run: str = knob(
+        "python_name", "package.module:callable, called with the reactor and state_dir, returns an IService", required=True
+    )
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from twistedproxy.demo.chat import ChatFactory
 from twistedproxy.demo.keys import shell_key
 from twistedproxy.demo.pages import pages
 from twistedproxy.demo.peers import DemoPeer, PeerResource, site
+from twistedproxy.transport.port import CannotListen
 
 #: Everything listens here and nowhere else.
 HOST: Final = "127.0.0.1"
@@ -33,7 +34,7 @@ HTTPS_PORT: Final = 8443
 SHELL_PORT: Final = 6022
 
 
-class PortTaken(Exception):
+class PortTaken(CannotListen):
     """Another program listens on a port that the demo needs."""
 
 

@@ -154,9 +154,7 @@ class Caching:
         lookup = self._lookup
         now = exchange.started_wall
         word = status_word(lookup.verdict, lookup.outcome)
-        self._answer_304(
-            entry, now, word, cache_status(rewrite.PSEUDONYM, lookup.verdict, lookup.outcome, ttl=entry.ttl(now))
-        )
+        self._answer_304(entry, now, word, cache_status(rewrite.PSEUDONYM, lookup.verdict, lookup.outcome, ttl=entry.ttl(now)))
 
     def _answer_304(self, entry: Entry, now: float, word: bytes, status: bytes) -> None:
         exchange = self._exchange

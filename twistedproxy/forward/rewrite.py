@@ -163,9 +163,7 @@ def _appended(headers: Headers, name: bytes, value: bytes) -> bytes:
     return value if not before else before + b", " + value
 
 
-def _forwarding(
-    head: RequestHead, client: bytes, address: bytes, scheme: bytes, port: int, trusted: bool
-) -> list[Field]:
+def _forwarding(head: RequestHead, client: bytes, address: bytes, scheme: bytes, port: int, trusted: bool) -> list[Field]:
     headers = head.headers
     real_ip = client
     if trusted:

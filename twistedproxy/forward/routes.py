@@ -143,9 +143,7 @@ class RouteTable:
         labels = name.split(".")
         hosts += ["*." + ".".join(labels[i:]) for i in range(1, len(labels))]
         hosts.append(None)
-        groups = [
-            self._groups[key] for s in (scheme.decode("ascii"), None) for h in hosts if (key := (s, h)) in self._groups
-        ]
+        groups = [self._groups[key] for s in (scheme.decode("ascii"), None) for h in hosts if (key := (s, h)) in self._groups]
         if len(self._remembered) >= _REMEMBERED:
             self._remembered.clear()
         self._remembered[scheme, host] = groups
