@@ -24,21 +24,48 @@ class Headers:
 
     Names are looked up in lower case: ``headers.get(b"content-type")``.
 
-    :ivar index: the first value of each field, by its name in lower case
-    :ivar repeated: all values of those fields that came more than once, likewise
+    Everything but the fields themselves is made when it is first asked for: many heads are only passed on.
     """
 
-    __slots__ = ("_block", "index", "items", "repeated")
+    __slots__ = ("_block", "_index", "_names", "_repeated", "items")
 
     items: tuple[Field, ...]
 
     def __init__(self, items: Iterable[Field] = ()) -> None:
         self.items = tuple(items)
-        # The first value of each name; the others, which are rare, stand aside.
-        index = {name.lower(): value for name, value in reversed(self.items)}
-        self.index: Mapping[bytes, bytes] = index
-        self.repeated: Mapping[bytes, list[bytes]] = _repeated(self.items) if len(index) != len(self.items) else _NONE_REPEATED
+        self._names: list[bytes] | None = None
+        self._index: Mapping[bytes, bytes] | None = None
+        self._repeated: Mapping[bytes, list[bytes]] = _NONE_REPEATED
         self._block: bytes | None = None
+
+    @property
+    def names(self) -> list[bytes]:
+        """The names of :attr:`items`, in lower case."""
+        names = self._names
+        if names is None:
+            names = self._names = [name.lower() for name, _ in self.items]
+        return names
+
+    @property
+    def index(self) -> Mapping[bytes, bytes]:
+        """The first value of each field, by its name in lower case."""
+        index = self._index
+        if index is None:
+            names = self.names
+            index = dict(zip(names, [value for _, value in self.items], strict=True))
+            if len(index) != len(names):
+                # Of names that come more than once, all values stand aside.
+                self._repeated = _repeated(names, self.items)
+                index.update((name, values[0]) for name, values in self._repeated.items())
+            self._index = index
+        return index
+
+    @property
+    def repeated(self) -> Mapping[bytes, list[bytes]]:
+        """All values of those fields that came more than once, by name in lower case."""
+        if self._index is None:
+            self.index  # noqa: B018 - finds them
+        return self._repeated
 
     @property
     def block(self) -> bytes:
@@ -82,7 +109,11 @@ class Headers:
 
     def without(self, names: Container[bytes]) -> Headers:
         """A copy that lacks every field whose lower-case name is in *names*."""
-        return Headers(item for item in self.items if item[0].lower() not in names)
+        return Headers(self.fields_without(names))
+
+    def fields_without(self, names: Container[bytes]) -> list[Field]:
+        """The fields whose lower-case name is not in *names*."""
+        return [field for name, field in zip(self.names, self.items, strict=True) if name not in names]
 
     def plus(self, *fields: Field) -> Headers:
         """A copy with *fields* added at the end."""
@@ -110,11 +141,11 @@ class Headers:
 _NONE_REPEATED: Final[Mapping[bytes, list[bytes]]] = {}
 
 
-def _repeated(items: tuple[Field, ...]) -> Mapping[bytes, list[bytes]]:
+def _repeated(names: list[bytes], items: tuple[Field, ...]) -> Mapping[bytes, list[bytes]]:
     """All values of the names that occur more than once."""
     values: dict[bytes, list[bytes]] = {}
-    for name, value in items:
-        values.setdefault(name.lower(), []).append(value)
+    for name, (_, value) in zip(names, items, strict=True):
+        values.setdefault(name, []).append(value)
     return {name: found for name, found in values.items() if len(found) > 1}
 
 

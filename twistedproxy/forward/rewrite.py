@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote_from_bytes
 
@@ -16,6 +17,8 @@ from twistedproxy.settings import HeaderEdit, RouteSettings
 
 #: What Via calls us (RFC 9110 §7.6.3).
 PSEUDONYM: Final = b"twistedproxy"
+_VIA_1_0: Final = b"1.0 " + PSEUDONYM
+_VIA_1_1: Final = b"1.1 " + PSEUDONYM
 
 #: Fields for one hop (RFC 9110 §7.6.1), whether Connection names them or not.
 HOP_BY_HOP: Final = frozenset(
@@ -64,8 +67,19 @@ _FORWARDING: Final = frozenset(
 )
 
 
+def _disguises(name: bytes) -> set[bytes]:
+    """All that CGI-like backends take for *name*: they know no difference of ``_`` and ``-``."""
+    variants = {b""}
+    for number, part in enumerate(name.split(b"-")):
+        joints = (b"-", b"_") if number else (b"",)
+        variants = {variant + joint + part for variant in variants for joint in joints}
+    return variants - {name}
+
+
+#: Names that would be taken for forwarding fields: never passed on.
+_DISGUISED: Final = frozenset().union(*map(_disguises, _FORWARDING))
 #: Fields of a request that do not simply pass.
-_LOOKED_AT: Final = HOP_BY_HOP | _FORWARDING | {b"host", b"content-length", b"via"}
+_LOOKED_AT: Final = HOP_BY_HOP | _FORWARDING | _DISGUISED | {b"host", b"content-length", b"via"}
 
 
 def hides_fields(head: RequestHead) -> bool:
@@ -82,24 +96,18 @@ def is_zero(value: bytes) -> bool:
     return bool(value) and not value.strip(b"0")
 
 
-def _is_disguised(name: bytes) -> bool:
-    """Whether CGI-like backends take *name* (lower case) for a forwarding field: they know no difference of ``_`` and ``-``."""
-    return name.replace(b"_", b"-") in _FORWARDING
-
-
 def _not_passed(head: RequestHead, route: RouteSettings, trusted: bool) -> set[bytes]:
     """The lower-case names of the fields of *head* that do not go to a peer as they came."""
     names = head.headers.index.keys()
     kept = _NOTHING
     if trusted:
         kept = _EXTENDED if route.forwarded else _FORWARDING
-    dropped = (names & _LOOKED_AT) - kept
+    dropped = names & _LOOKED_AT
+    if kept:
+        dropped -= kept
     if head.version == 10:
         # RFC 9110 §10.1.1: ignored, so that no peer answers it.
         dropped.add(b"expect")
-    for name in names:
-        if b"_" in name and _is_disguised(name):
-            dropped.add(name)
     connection = head.fields.connection
     if connection and connection != (b"keep-alive",):
         dropped.update(name for name in connection if name not in _PROTECTED)
@@ -133,12 +141,15 @@ def request_fields(
     dropped = _not_passed(head, route, trusted)
     headers = head.headers
     fields: list[Field] = [(b"Host", _host(head, route.host, peer_host))]
-    fields += [field for field in headers.items if field[0].lower() not in dropped]
+    fields += headers.fields_without(dropped)
     if head.fields.length >= 0 and b"content-length" in headers.index:
         fields.append((b"Content-Length", b"%d" % head.fields.length))
-    fields.append((b"Via", _appended(headers, b"via", b"1.0 " + PSEUDONYM if head.version == 10 else b"1.1 " + PSEUDONYM)))
+    fields.append((b"Via", _appended(headers, b"via", _VIA_1_0 if head.version == 10 else _VIA_1_1)))
     if route.forwarded:
-        fields += _forwarding(head, client.encode("ascii"), address.encode("ascii"), scheme, port, trusted)
+        if trusted:
+            fields += _extended_forwarding(head, client.encode("ascii"), address.encode("ascii"), scheme, port)
+        else:
+            fields += _own_forwarding(address, head.authority, scheme, port)
     if b"max-forwards" in headers.index and head.method in (b"OPTIONS", b"TRACE"):
         fields = [_counted_down(field) for field in fields]
     return _edited(fields, route.request_headers) if route.request_headers else fields
@@ -163,17 +174,27 @@ def _appended(headers: Headers, name: bytes, value: bytes) -> bytes:
     return value if not before else before + b", " + value
 
 
-def _forwarding(head: RequestHead, client: bytes, address: bytes, scheme: bytes, port: int, trusted: bool) -> list[Field]:
+@lru_cache(maxsize=1024)
+def _own_forwarding(address: str, authority: bytes, scheme: bytes, port: int) -> tuple[Field, ...]:
+    """What we say of a client whose own word on these things does not count."""
+    client = address.encode("ascii")
+    fields = (
+        (b"X-Forwarded-For", client),
+        (b"X-Forwarded-Host", authority),
+        (b"X-Forwarded-Proto", scheme),
+        (b"X-Forwarded-Port", b"%d" % port),
+        (b"X-Real-IP", client),
+    )
+    return tuple(field for field in fields if field[1])
+
+
+def _extended_forwarding(head: RequestHead, client: bytes, address: bytes, scheme: bytes, port: int) -> list[Field]:
+    """What we add to what a trusted proxy says."""
     headers = head.headers
-    real_ip = client
-    if trusted:
-        fields = [(b"X-Forwarded-For", _appended(headers, b"x-forwarded-for", address))]
-        if b"x-forwarded-for" not in headers:
-            real_ip = headers.get(b"x-real-ip") or client
-    else:
-        fields = [(b"X-Forwarded-For", address)]
+    fields = [(b"X-Forwarded-For", _appended(headers, b"x-forwarded-for", address))]
     own = ((b"X-Forwarded-Host", head.authority), (b"X-Forwarded-Proto", scheme), (b"X-Forwarded-Port", b"%d" % port))
-    fields += [field for field in own if field[1] and not (trusted and field[0].lower() in headers)]
+    fields += [field for field in own if field[1] and field[0].lower() not in headers]
+    real_ip = client if b"x-forwarded-for" in headers else headers.get(b"x-real-ip") or client
     fields.append((b"X-Real-IP", real_ip))
     return fields
 
@@ -215,7 +236,7 @@ def response_head(head: ResponseHead, edits: tuple[HeaderEdit, ...], wall: float
     if head.status == 204:
         # RFC 9110 §8.6: no length where there can be no body.
         dropped.add(b"content-length")
-    fields = [field for field in headers.items if field[0].lower() not in dropped] if dropped else list(headers.items)
+    fields = headers.fields_without(dropped) if dropped else list(headers.items)
     if b"date" not in index:
         fields.append((b"Date", http_date(wall)))
     if edits:
