@@ -120,7 +120,7 @@ class Program:
 
     def printed(self) -> str:
         """All that it has printed so far."""
-        return self.output.read_text(errors="replace")
+        return self.output.read_text(errors="replace") if self.output.exists() else ""
 
     def story(self) -> str:
         """Its last words, for the message of a failure."""

@@ -12,7 +12,14 @@ from typing import Any, Final
 from tests.real.client import fetch
 from tests.real.programs import Program, free_ports
 
-TWISTD: Final = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
+# A shell lets what it starts in the background, these tests perhaps, ignore SIGINT; the proxy shall not inherit that.
+TWISTD: Final = """\
+import signal, sys
+from twisted.scripts.twistd import run
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv[0] = "twistd"
+run()
+"""
 
 
 def twistd(*arguments: str) -> list[str]:
@@ -25,14 +32,19 @@ class Proxy(Program):
     A running proxy.
 
     :ivar port: of its listener called ``http``
+    :param log: the file that *options* name for twistd's log, if they do
     :ivar ports: every port that the site was given, by the name that stood in the text
     """
 
-    def __init__(self, directory: Path, site: str, name: str = "proxy", options: Sequence[str] = ("-n", "--pidfile=")) -> None:
+    def __init__(
+        self, directory: Path, site: str, name: str = "proxy", options: Sequence[str] = ("-n", "--pidfile="), log: str = ""
+    ) -> None:
         text, self.ports = with_ports(site)
         self.site = directory / f"{name}.ini"
         self.site.write_text(text)
         super().__init__(name, twistd(*options, "revproxy", "-c", self.site.name), directory)
+        if log:
+            self.output = directory / log
 
     @property
     def port(self) -> int:

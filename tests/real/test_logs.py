@@ -63,3 +63,20 @@ def test_the_last_lines_are_on_disk_when_the_process_has_ended(start_proxy: Star
         proxy.signal(signal.SIGTERM)
         proxy.wait()
         assert len((proxy.site.parent / "mine.log").read_text().splitlines()) == 50
+
+
+def test_sigusr1_goes_on_in_new_files_and_twistd_rotates_its_own(start_proxy: StartProxy) -> None:
+    with Origin(answering(b"12345")) as origin:
+        options = ("-n", "--pidfile=", "--logfile=twistd.log")
+        proxy = start_proxy(SITE.format(port=origin.port), options=options, log="twistd.log")
+        directory = proxy.site.parent
+        log, old = directory / "mine.log", directory / "mine.log.old"
+        fetch(proxy.port, "/before")
+        log.rename(old)
+        proxy.signal(signal.SIGUSR1)
+        eventually(log.exists, "a new file")
+        fetch(proxy.port, "/after")
+        eventually(lambda: log.read_text().count("\n") == 1, "a line in the new file")
+        assert old.read_text().count("\n") == 1
+        assert (directory / "twistd.log.1").exists()
+        proxy.await_output("access logs are reopened")

@@ -89,22 +89,56 @@ def test_sigint_ends_it_as_well(start_proxy: StartProxy) -> None:
         assert proxy.wait() == -signal.SIGINT
 
 
-def test_a_taken_port_is_said_in_one_line_and_the_program_leaves(start_proxy: StartProxy, tmp_path: Path) -> None:
+def started(directory: Path, site: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """What became of a proxy that was to leave by itself; *site* lacks routes and state_dir."""
+    (directory / "site.ini").write_text(f"[site]\nstate_dir = state\n[route /]\nredirect = 301 /elsewhere\n{site}")
+    return subprocess.run(
+        twistd(*options, "revproxy", "-c", "site.ini"),
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("section", ["listen http", "status", "shell"])
+def test_a_taken_port_is_said_in_one_line_and_the_program_leaves(section: str, tmp_path: Path) -> None:
     with Origin(answering(b"x")) as origin:
-        text, _ = with_ports(SITE.format(port=origin.port), http=origin.port)
-        (tmp_path / "taken.ini").write_text(text)
-        done = subprocess.run(
-            twistd("-n", "--pidfile=", "revproxy", "-c", "taken.ini"),
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        site = f"[{section}]\non = tcp:127.0.0.1:{origin.port}\n"
+        if section == "shell":
+            site += "authorized_keys = keys\n"
+            (tmp_path / "keys").touch()
+        if section != "listen http":
+            site += "[listen http]\non = tcp:127.0.0.1:0\n"
+        done = started(tmp_path, site, "-n", "--pidfile=the.pid")
         assert done.returncode == 1
-        said = done.stdout + done.stderr
-        assert f"cannot listen on 127.0.0.1:{origin.port}: Address already in use" in said, said
+        said = (done.stdout + done.stderr).splitlines()
+        told = [line for line in said if f"listen on 127.0.0.1:{origin.port}: " in line and "Address already in use" in line]
+        assert len(told) == 1, said
+        assert not [line for line in said if "Traceback" in line], said
+        assert not (tmp_path / "the.pid").exists()
+
+
+def test_who_starts_a_daemon_on_a_taken_port_is_told(tmp_path: Path) -> None:
+    with Origin(answering(b"x")) as origin:
+        done = started(tmp_path, f"[listen http]\non = tcp:127.0.0.1:{origin.port}\n", "--pidfile=the.pid", "--logfile=the.log")
+        assert done.returncode == 1
+        assert f"cannot listen on 127.0.0.1:{origin.port}" in done.stderr
+        log = (tmp_path / "the.log").read_text()
+        assert log.count(f"cannot listen on 127.0.0.1:{origin.port}: Address already in use") == 1, log
+        assert "Traceback" not in log
+        assert not (tmp_path / "the.pid").exists()
+
+
+def test_what_cannot_be_written_is_said_in_one_line_and_the_program_leaves(tmp_path: Path) -> None:
+    (tmp_path / "state").touch()
+    site = "[listen https]\non = tcp:127.0.0.1:0\ntls = own\n[tls own]\nself_signed = localhost\n"
+    done = started(tmp_path, site, "-n", "--pidfile=")
+    assert done.returncode == 1
+    assert done.stderr.startswith("site.ini cannot be run: ") and "see state_dir" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_a_daemon_writes_its_pidfile_and_its_log_and_ends_by_its_id(tmp_path: Path) -> None:
