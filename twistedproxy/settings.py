@@ -234,6 +234,11 @@ class RouteKnobs:
     cache_valid: CacheValid = knob(
         "cache_valid", "STATUS… DURATION a line: freshness of answers that say nothing themselves", default=()
     )
+    cache_heuristic: bool = knob(
+        "boolean",
+        "where neither the answer nor cache_valid says how long: fresh for a tenth of the time since Last-Modified, at most 24h",
+        default=False,
+    )
     request_headers: tuple[HeaderEdit, ...] = knob(
         "header_edits", "set NAME VALUE, add NAME VALUE, remove NAME; for the peer", default=()
     )

@@ -114,7 +114,12 @@ def test_age_is_its_first_member_when_that_is_a_number(text: str, seconds: int) 
 
 @pytest.mark.parametrize(
     "value",
-    [b"Sun, 06 Nov 1994 08:49:37 GMT", b"Sunday, 06-Nov-94 08:49:37 GMT", b"Sun Nov  6 08:49:37 1994"],
+    [
+        b"Sun, 06 Nov 1994 08:49:37 GMT",
+        b"Sunday, 06-Nov-94 08:49:37 GMT",
+        b"Sun Nov  6 08:49:37 1994",
+        b"sUN, 06 nOV 1994 08:49:37 gmt",
+    ],
 )
 def test_the_three_forms_of_a_date_are_understood(value: bytes) -> None:
     assert parse_date(value, START) == 784111777.0
@@ -130,7 +135,6 @@ def test_the_three_forms_of_a_date_are_understood(value: bytes) -> None:
         b"Sun, 06 Nov 1994 08:49:37 UTC",
         b"Sun, 06 Nov 1994 08:49:37 GMT ",
         b"Sun, 06 Nov 1994 08:49:37 GMT\n",
-        b"Sun, 06 nov 1994 08:49:37 GMT",
         b"Sun, 6 Nov 1994 08:49:37 GMT",
         b"Sun, 31 Feb 1994 08:49:37 GMT",
         b"Sun, 06 Nov 1994 24:49:37 GMT",

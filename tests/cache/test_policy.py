@@ -238,3 +238,37 @@ def test_section_4_using(terms: Terms, wishes: Wishes, after: float, verdict: Lo
 )
 def test_a_validator_is_one_etag_or_one_date(text: str, has: bool) -> None:
     assert has_validator(headers(text)) is has
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "terms"),
+    [
+        (f"Last-Modified: {date(-1000)}", 200, Terms(0, 100)),
+        (f"Last-Modified: {date(-1000)}\nDate: {date(-200)}", 404, Terms(200, 80)),
+        (f"Last-Modified: {date(-1000)}\nPragma: x", 200, Terms(0, 100)),
+        (f"Last-Modified: {date(-100_000_000)}", 200, Terms(0, 86400)),
+        (f"Last-Modified: {date(-1000)}\nCache-Control: public", 599, Terms(0, 100)),
+        (f"Last-Modified: {date(-1000)}\nCache-Control: max-age=5", 200, Terms(0, 5)),
+        (f"Last-Modified: {date(-1000)}\nCache-Control: no-cache", 200, Terms(0, 0, no_cache=True)),
+        (f"Last-Modified: {date(-1000)}", 599, StoreVerdict.SILENT),
+        (f"Last-Modified: {date(-1000)}", 302, StoreVerdict.SILENT),
+        (f"Last-Modified: {date(-1000)}\nPragma: no-cache", 200, StoreVerdict.SILENT),
+        (f"Last-Modified: {date(10)}", 200, StoreVerdict.SILENT),
+        ("Last-Modified: yesterday", 200, StoreVerdict.SILENT),
+        (ETAG, 200, StoreVerdict.SILENT),
+    ],
+)
+def test_section_4_2_2_freshness_is_guessed_where_the_site_asks_for_it(text: str, status: int, terms: object) -> None:
+    assert may_store(request(), response(text, status=status), START, START, (), heuristic=True) == terms
+
+
+def test_a_guess_does_not_share_what_was_asked_with_a_cookie() -> None:
+    answer = f"Last-Modified: {date(-1000)}"
+    assert may_store(request("Cookie: a=b"), response(answer), START, START, (), heuristic=True) is StoreVerdict.COOKIE
+    answer += "\nVary: Cookie"
+    assert may_store(request("Cookie: a=b"), response(answer), START, START, (), heuristic=True) == Terms(0, 100)
+
+
+def test_cache_valid_goes_before_a_guess() -> None:
+    answer = response(f"Last-Modified: {date(-1000)}")
+    assert may_store(request(), answer, START, START, VALID, heuristic=True) == Terms(0, 600)

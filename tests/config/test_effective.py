@@ -53,6 +53,7 @@ pool = app
 cache_valid =
     200 301 10m
     404 1m
+cache_heuristic = yes
 host = upstream
 [route http://*.Example.com:8080/caf%C3%A9/]
 redirect = 308 https://{host}{uri}

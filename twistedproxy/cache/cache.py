@@ -117,6 +117,8 @@ class Cache:
         request_time: float,
         response_time: float,
         cache_valid: CacheValid = (),
+        *,
+        heuristic: bool = False,
     ) -> Fill | StoreVerdict:
         """
         Whether the final *response* of a peer is stored (RFC 9111 §3).
@@ -125,13 +127,14 @@ class Cache:
         :param request_time: when the request was sent, seconds since 1970
         :param response_time: when the response's head came, seconds since 1970
         :param cache_valid: lifetimes that the route assigns to responses that say nothing themselves
+        :param heuristic: the route lets the time since the last modification tell where nothing else does
         :return: a fill that wants the body, or why nothing is stored
         """
         if lookup.outcome is Outcome.PASS:
             return StoreVerdict.PASSED
         if request.method == b"HEAD":
-            return self._learn_from_head(lookup, request, response, request_time, response_time, cache_valid)
-        terms = may_store(request, response, request_time, response_time, cache_valid)
+            return self._learn_from_head(lookup, request, response, request_time, response_time, cache_valid, heuristic)
+        terms = may_store(request, response, request_time, response_time, cache_valid, heuristic=heuristic)
         if isinstance(terms, Terms) and response.length > self.settings.max_entry:
             terms = StoreVerdict.TOO_LARGE
         if isinstance(terms, StoreVerdict):
@@ -154,6 +157,7 @@ class Cache:
         request_time: float,
         response_time: float,
         cache_valid: CacheValid,
+        heuristic: bool,
     ) -> StoreVerdict:
         entry = lookup.entry
         if entry is None or response.status != 200 or entry.status != 200:
@@ -162,7 +166,7 @@ class Cache:
         if verdict is StoreVerdict.OUTDATED:
             self.drop(entry)
         else:
-            self._renew(lookup, entry, request, response, request_time, response_time, cache_valid)
+            self._renew(lookup, entry, request, response, request_time, response_time, cache_valid, heuristic)
         return verdict
 
     def freshen(
@@ -173,6 +177,8 @@ class Cache:
         request_time: float,
         response_time: float,
         cache_valid: CacheValid = (),
+        *,
+        heuristic: bool = False,
     ) -> Entry | StoreVerdict:
         """
         What follows from a 304 that answers our own conditions (RFC 9111 §4.3.4).
@@ -188,7 +194,7 @@ class Cache:
             self.drop(entry)
             return StoreVerdict.MISMATCH
         self.counts.freshened += 1
-        return self._renew(lookup, entry, request, response, request_time, response_time, cache_valid)
+        return self._renew(lookup, entry, request, response, request_time, response_time, cache_valid, heuristic)
 
     def _renew(
         self,
@@ -199,9 +205,12 @@ class Cache:
         request_time: float,
         response_time: float,
         cache_valid: CacheValid,
+        heuristic: bool,
     ) -> Entry:
         fields = freshened_fields(entry.headers, response.headers)
-        terms = storing_terms(request.headers, entry.status, fields, request_time, response_time, cache_valid)
+        terms = storing_terms(
+            request.headers, entry.status, fields, request_time, response_time, cache_valid, heuristic=heuristic
+        )
         refusal = None if isinstance(terms, Terms) else terms
         if isinstance(terms, StoreVerdict):
             terms = Terms(0.0, 0.0, no_cache=True)

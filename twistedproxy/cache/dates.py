@@ -1,4 +1,7 @@
-"""HTTP-date (RFC 9110 §5.6.7): the three forms that a recipient must understand, and nothing else."""
+"""
+HTTP-date (RFC 9110 §5.6.7): the three forms that a recipient must understand, and nothing else.  Letter case means nothing to
+a cache (RFC 9111 §4.2).
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,20 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Final
 
-_MONTHS: Final = {m: n for n, m in enumerate((b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec").split(), 1)}
+_MONTHS: Final = {m: n for n, m in enumerate((b"jan feb mar apr may jun jul aug sep oct nov dec").split(), 1)}
 _MONTH: Final = rb"(?P<month>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _TIME: Final = rb"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
 _SHORT_DAY: Final = rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 
 # IMF-fixdate = day-name "," SP day SP month SP year SP time-of-day SP GMT
-_FIXDATE: Final = re.compile(_SHORT_DAY + rb", (?P<day>[0-9]{2}) " + _MONTH + rb" (?P<year>[0-9]{4}) " + _TIME + rb" GMT")
+_FIXDATE: Final = re.compile(_SHORT_DAY + rb", (?P<day>[0-9]{2}) " + _MONTH + rb" (?P<year>[0-9]{4}) " + _TIME + rb" GMT", re.I)
 # rfc850-date = day-name-l "," SP 2DIGIT "-" month "-" 2DIGIT SP time-of-day SP GMT
 _RFC850: Final = re.compile(
-    rb"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (?P<day>[0-9]{2})-" + _MONTH + rb"-(?P<year>[0-9]{2}) " + _TIME + rb" GMT"
+    rb"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (?P<day>[0-9]{2})-" + _MONTH + rb"-(?P<year>[0-9]{2}) " + _TIME + rb" GMT",
+    re.I,
 )
 # asctime-date = day-name SP month SP ( 2DIGIT / ( SP 1DIGIT )) SP time-of-day SP year
-_ASCTIME: Final = re.compile(_SHORT_DAY + rb" " + _MONTH + rb" (?P<day>[0-9]{2}| [0-9]) " + _TIME + rb" (?P<year>[0-9]{4})")
+_ASCTIME: Final = re.compile(_SHORT_DAY + rb" " + _MONTH + rb" (?P<day>[0-9]{2}| [0-9]) " + _TIME + rb" (?P<year>[0-9]{4})", re.I)
 
 
 def parse_date(value: bytes, now: float) -> float | None:
@@ -45,7 +49,7 @@ def parse_date(value: bytes, now: float) -> float | None:
         # Second 60 is a leap second, which datetime does not know.
         moment = datetime(
             year,
-            _MONTHS[found["month"]],
+            _MONTHS[found["month"].lower()],
             int(found["day"]),
             int(found["hour"]),
             int(found["minute"]),

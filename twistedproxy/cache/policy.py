@@ -11,9 +11,10 @@ from typing import Final
 
 from twistedproxy.cache.dates import parse_date
 from twistedproxy.cache.directives import FOREVER, Directives, cache_control, pragma_no_cache
-from twistedproxy.cache.freshness import assigned_lifetime, current_age, explicit_lifetime, initial_age
+from twistedproxy.cache.freshness import assigned_lifetime, current_age, explicit_lifetime, guessed_lifetime, initial_age
 from twistedproxy.cache.key import vary_names
 from twistedproxy.cache.outcomes import LookupVerdict, StoreVerdict
+from twistedproxy.cache.targeted import response_control, withheld_fields
 from twistedproxy.message import Headers, RequestHead, ResponseHead
 from twistedproxy.settings import CacheValid
 
@@ -35,6 +36,9 @@ SAFE_METHODS: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE"))
 
 #: Final statuses whose caching requirements are met here (RFC 9111 §5.2.2.3); 206 and 304 are not stored.
 UNDERSTOOD: Final = frozenset((200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 421, 451, 501))
+
+#: Final statuses that may be stored though nothing is said of their freshness (RFC 9110 §15.1); 206 is not stored.
+HEURISTICALLY_CACHEABLE: Final = frozenset((200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501))
 
 #: Seconds by which the clock may stand before the arrival of a stored response, as small corrections of the clock do.
 CLOCK_TOLERANCE: Final = 5.0
@@ -170,6 +174,8 @@ def may_store(
     request_time: float,
     response_time: float,
     cache_valid: CacheValid,
+    *,
+    heuristic: bool = False,
 ) -> Terms | StoreVerdict:
     """
     Whether a response to GET may be stored in a shared cache, and on what terms (RFC 9111 §3).
@@ -177,6 +183,7 @@ def may_store(
     :param request_time: when the request was sent, seconds since 1970
     :param response_time: when the response's head came, seconds since 1970
     :param cache_valid: lifetimes that the site assigns to responses that say nothing themselves
+    :param heuristic: where that assigns none, the time since the last modification may tell (§4.2.2)
     """
     if request.method != b"GET":
         return StoreVerdict.METHOD
@@ -184,7 +191,9 @@ def may_store(
         return StoreVerdict.STATUS_PARTIAL
     if response.status == 304:
         return StoreVerdict.STATUS_NOT_MODIFIED
-    return storing_terms(request.headers, response.status, response.headers, request_time, response_time, cache_valid)
+    return storing_terms(
+        request.headers, response.status, response.headers, request_time, response_time, cache_valid, heuristic=heuristic
+    )
 
 
 def storing_terms(
@@ -194,20 +203,25 @@ def storing_terms(
     request_time: float,
     response_time: float,
     cache_valid: CacheValid,
+    *,
+    heuristic: bool = False,
 ) -> Terms | StoreVerdict:
     """The part of :func:`may_store` that a response freshened by a 304 has to pass again; *asked* and *answered* are fields."""
-    said = cache_control(answered)
+    said, targeted = response_control(answered)
     refusal = _forbidden(asked, status, answered, said)
     if refusal is not None:
         return refusal
-    lifetime = explicit_lifetime(answered, said, response_time)
+    # RFC 9213 §2.2: beside a targeted field, Expires has no say.
+    lifetime = explicit_lifetime(answered, said, response_time, expires=not targeted)
     no_cache = said.whole(b"no-cache")
     silent = lifetime is None and not no_cache and b"public" not in said
     if lifetime is None and not no_cache:
         # §4.2.2: where the response says nothing, only the site decides.  Pragma has no meaning in responses (§5.4), but an
         # old origin that sends it means to say something.
-        if not pragma_no_cache(answered):
+        if targeted or not pragma_no_cache(answered):
             lifetime = assigned_lifetime(status, cache_valid)
+            if lifetime is None and heuristic and (b"public" in said or status in HEURISTICALLY_CACHEABLE):
+                lifetime = guessed_lifetime(answered, response_time)
         if lifetime is None and silent:
             return StoreVerdict.SILENT
         # A page made for one user, of which its origin says nothing, is not for the next user.
@@ -240,19 +254,19 @@ def _forbidden(asked: Headers, status: int, answered: Headers, said: Directives)
         return StoreVerdict.AUTHORIZATION
     if vary_names(answered) == (b"*",):
         return StoreVerdict.VARY_STAR
-    if b"set-cookie" in answered and b"set-cookie" not in withheld(said) and b"public" not in said and b"s-maxage" not in said:
+    if (
+        b"set-cookie" in answered
+        and b"set-cookie" not in withheld_fields(answered)
+        and b"public" not in said
+        and b"s-maxage" not in said
+    ):
         return StoreVerdict.SET_COOKIE
     return None
 
 
-def withheld(said: Directives) -> frozenset[bytes]:
-    """Fields that must not go to another client: those named by ``private="…"`` and ``no-cache="…"`` (§5.2.2.7, §5.2.2.4)."""
-    return said.fields(b"private") | said.fields(b"no-cache")
-
-
 def stored_fields(answered: Headers) -> Headers:
     """The fields of a response that are stored (RFC 9111 §3.1)."""
-    excluded = _NOT_STORED | set(answered.elements(b"connection")) | withheld(cache_control(answered))
+    excluded = _NOT_STORED | set(answered.elements(b"connection")) | withheld_fields(answered)
     return answered.without(excluded)
 
 

@@ -33,9 +33,11 @@ _ONLY_WITH_POOL: Final = (
     "websocket_idle_timeout",
     "tries",
     "cache_valid",
+    "cache_heuristic",
     "request_headers",
     "strip_prefix",
 )
+_ONLY_WITH_CACHE: Final = ("cache_valid", "cache_heuristic")
 
 
 def of(draft: Draft) -> list[Problem]:
@@ -155,10 +157,12 @@ def _route(section: Section, route: RouteSettings, draft: Draft) -> Iterator[Pro
             yield section.problem(
                 "redirect", f"{found[0]} is sent as it stands", f"write {{{found[1]}}} for what the request says"
             )
-    elif section.gives("cache_valid") and route.cache is None:
-        yield section.problem("cache_valid", "has no effect without cache", "add cache = NAME, or remove the line")
     elif section.gives("websocket_idle_timeout") and route.websocket == "no":
         yield section.problem("websocket_idle_timeout", "has no effect: websocket is no", "remove the line")
+    if route.redirect is None and route.cache is None:
+        for key in _ONLY_WITH_CACHE:
+            if section.gives(key):
+                yield section.problem(key, "has no effect without cache", "add cache = NAME, or remove the line")
     doors = [door for door in draft.values("listen") if not route.listen or door.name in route.listen]
     if route.match.scheme is not None and not any((door.tls is not None) == (route.match.scheme == "https") for door in doors):
         needed = "has tls" if route.match.scheme == "https" else "is without tls"

@@ -179,7 +179,10 @@ class Caching:
         self._cache.invalidate(lookup, exchange.head, head)
         route = exchange.route
         assert route is not None
-        admitted = self._cache.admit(lookup, exchange.head, head, exchange.started_wall, now, route.settings.cache_valid)
+        settings = route.settings
+        admitted = self._cache.admit(
+            lookup, exchange.head, head, exchange.started_wall, now, settings.cache_valid, heuristic=settings.cache_heuristic
+        )
         stored = StoreVerdict.STORED if isinstance(admitted, Fill) else admitted
         if isinstance(admitted, Fill):
             self._fill = admitted
@@ -213,7 +216,10 @@ class Caching:
         route = exchange.route
         assert route is not None
         exchange.attempt_succeeded(exchange.site.clock.monotonic())
-        renewed = self._cache.freshen(lookup, exchange.head, head, exchange.started_wall, now, route.settings.cache_valid)
+        settings = route.settings
+        renewed = self._cache.freshen(
+            lookup, exchange.head, head, exchange.started_wall, now, settings.cache_valid, heuristic=settings.cache_heuristic
+        )
         if isinstance(renewed, StoreVerdict):
             exchange.verdicts.append(renewed)
             self._lookup = lookup.without_entry()
