@@ -19,7 +19,6 @@ from twisted.internet.defer import Deferred
 from twisted.python.reflect import namedAny
 
 from twistedproxy.admin.access_log import AccessLog
-from twistedproxy.admin.failure_log import FailureLog
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.manhole import make_shell_service
 from twistedproxy.admin.status_site import make_status_service
@@ -59,9 +58,9 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
     backends: dict[str, Backend] = {}
     checks: list[Health] = []
     for name, pool in settings.pools.items():
-        names = Names(look_up, reactor, clock, pool.resolve)
+        names = Names(look_up, clock, pool.resolve)
         tls = TlsClient(pool) if any(server.tls for server in pool.servers) else None
-        connector = Connector(pool, Dialer(poller, names).dial, tls, deadlines)
+        connector = Connector(pool, Dialer(poller, names, reactor).dial, tls, deadlines)
         backends[name] = Backend(Pool(pool, clock), connector)
         if pool.check is not None:
             checks.append(_health(backends[name].pool, Probe(reactor, names.resolve, pool.check, pool), reactor))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,18 +31,26 @@ class Proxy(Program):
     """
     A running proxy.
 
-    :ivar port: of its listener called ``http``
     :param log: the file that *options* name for twistd's log, if they do
+    :param environ: what the environment has besides
+    :ivar port: of its listener called ``http``
     :ivar ports: every port that the site was given, by the name that stood in the text
     """
 
     def __init__(
-        self, directory: Path, site: str, name: str = "proxy", options: Sequence[str] = ("-n", "--pidfile="), log: str = ""
+        self,
+        directory: Path,
+        site: str,
+        name: str = "proxy",
+        *,
+        options: Sequence[str] = ("-n", "--pidfile="),
+        log: str = "",
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         text, self.ports = with_ports(site)
         self.site = directory / f"{name}.ini"
         self.site.write_text(text)
-        super().__init__(name, twistd(*options, "revproxy", "-c", self.site.name), directory)
+        super().__init__(name, twistd(*options, "revproxy", "-c", self.site.name), directory, environ)
         if log:
             self.output = directory / log
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 
 import pytest
-from twisted.internet.task import Clock
 
 from tests.transport.test_deadlines import Hands
 from twistedproxy.transport.names import Answered, Names, Resolved, system_look_up
@@ -39,7 +38,7 @@ def hands() -> Hands:
 
 @pytest.fixture
 def names(resolver: Resolver, hands: Hands) -> Names:
-    return Names(resolver, hands.reactor, hands, 30.0)
+    return Names(resolver, hands, 30.0)
 
 
 def asked(names: Names, host: str = "app.example") -> list[Resolved]:
@@ -115,16 +114,6 @@ def test_several_addresses_take_turns_at_the_head(names: Names, resolver: Resolv
     resolver.answer(ONE + TWO)
     assert [asked(names)[0][0] for _ in range(3)] == [ONE[0], TWO[0], ONE[0]]
     assert len(asked(names)[0]) == 2
-
-
-def test_soon_means_the_next_turn() -> None:
-    clock = Clock()
-    hands = Hands()
-    called: list[int] = []
-    Names(Resolver(), clock, hands, 30.0).soon(called.append, 1)
-    assert called == []
-    clock.advance(0)
-    assert called == [1]
 
 
 def test_the_system_is_asked_in_a_thread_and_answers_without_repeats() -> None:

@@ -1,12 +1,18 @@
-"""Making connections: an address, perhaps a name to look up, perhaps TLS; then a protocol is connected, or hears why not."""
+"""
+Making connections: an address, perhaps a name to look up, perhaps TLS; then a protocol is connected, or hears why not.
+
+A name with several addresses is tried at one after the other, as RFC 8305 §5 has it: the next one when one fails, and also when
+one has not answered for a while, so that an address that swallows everything costs a quarter of a second.
+"""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import Final
 
 from twisted.internet.error import DNSLookupError
-from twisted.internet.interfaces import IProtocol
+from twisted.internet.interfaces import IDelayedCall, IProtocol, IReactorTime
 from twisted.python.failure import Failure
 
 from twistedproxy.addresses import Address, Unix
@@ -20,12 +26,16 @@ from twistedproxy.transport.tls_handshake import OutgoingTls
 #: Gives up making a connection; does nothing once the protocol has heard how it went.
 Cancel = Callable[[], None]
 
+#: Seconds that an address has before the next one is tried beside it (RFC 8305 §5, Connection Attempt Delay).
+HEAD_START: Final = 0.25
+
 
 class Dialer:
     """Makes the proxy's outgoing connections."""
 
-    def __init__(self, poller: Poller, names: Names) -> None:
-        self._poller = poller
+    def __init__(self, poller: Poller, names: Names, reactor: IReactorTime) -> None:
+        self.poller = poller
+        self.reactor = reactor
         self._names = names
 
     def dial(self, address: Address, protocol: IProtocol, tls: TlsClient | None = None) -> Cancel:
@@ -34,7 +44,7 @@ class Dialer:
 
         The protocol hears ``makeConnection`` when the connection stands (with TLS: when the handshake is done), otherwise
         ``connectionLost`` with a Failure that holds an ``OSError``, a ``DNSLookupError`` or a ``TlsProblem``; never before
-        this call has returned.
+        this call has returned.  When a name has several addresses and none can be reached, the last one's failure is told.
         """
         call = _Call(self, address, protocol, tls)
         if isinstance(address, Unix):
@@ -43,60 +53,96 @@ class Dialer:
             self._names.resolve(address.host, address.port, call.connect)
         return call.cancel
 
-    def _open(
-        self, family: int, protocol: IProtocol, tls: TlsClient | None, address: Address
-    ) -> OutgoingConnection | OutgoingTls:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        tune(sock)
-        if tls is None:
-            return OutgoingConnection(sock, self._poller, protocol)
-        return OutgoingTls(sock, self._poller, protocol, tls, address)
-
 
 class _Call:
-    """One connection in the making."""
+    """One connection in the making: attempts at its addresses, of which the first that succeeds is taken."""
 
-    __slots__ = ("_address", "_connection", "_dialer", "_over", "_protocol", "_tls")
+    __slots__ = ("_address", "_attempts", "_dialer", "_left", "_over", "_problem", "_protocol", "_timer", "_tls")
 
     def __init__(self, dialer: Dialer, address: Address, protocol: IProtocol, tls: TlsClient | None) -> None:
         self._dialer = dialer
         self._address = address
         self._protocol = protocol
         self._tls = tls
-        self._connection: OutgoingConnection | OutgoingTls | None = None
+        self._left: Resolved = []
+        self._attempts: list[OutgoingConnection | OutgoingTls] = []
+        self._problem = Failure(DNSLookupError(f"no address for {address}"))
+        self._timer: IDelayedCall | None = None
         self._over = False
 
     def connect(self, resolved: Resolved) -> None:
-        """Try the addresses in turn until the kernel takes one."""
-        if self._over:
-            return
-        problem: Exception = DNSLookupError(f"no address for {self._address}")
-        for family, name in resolved:
-            try:
-                connection = self._dialer._open(family, self._protocol, self._tls, self._address)
-            except OSError as error:
-                problem = error
-                continue
-            try:
-                connection.connect(name)
-            except OSError as error:
-                problem = error
-                connection.discard()
-                continue
-            self._connection = connection
-            return
-        self._fail_soon(problem)
-
-    def _fail_soon(self, problem: Exception) -> None:
-        self._dialer._names.soon(self._fail, Failure(problem))
-
-    def _fail(self, failure: Failure) -> None:
+        """The name has these addresses."""
         if not self._over:
-            self._over = True
-            self._protocol.connectionLost(failure)
+            self._left = resolved
+            self._try_next()
+
+    def _try_next(self) -> None:
+        """Begin at the next address that the kernel does not refuse at once."""
+        self._forget_timer()
+        while self._left:
+            family, name = self._left.pop(0)
+            try:
+                attempt = self._open(family)
+            except OSError as problem:
+                self._problem = Failure(problem.with_traceback(None))  # whose frames would hold us
+                continue
+            try:
+                attempt.connect(name)
+            except OSError as problem:
+                self._problem = Failure(problem.with_traceback(None))
+                attempt.discard()
+                continue
+            self._attempts.append(attempt)
+            if self._left:
+                self._timer = self._dialer.reactor.callLater(HEAD_START, self._no_answer)
+            return
+        if not self._attempts:
+            # Perhaps within dial, before which the protocol must not hear of it.
+            self._dialer.reactor.callLater(0, self._fail)
+
+    def _open(self, family: int) -> OutgoingConnection | OutgoingTls:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        tune(sock)
+        if self._tls is None:
+            return OutgoingConnection(sock, self._dialer.poller, self._protocol, self)
+        return OutgoingTls(sock, self._dialer.poller, self._protocol, self._tls, self._address, self)
+
+    def _no_answer(self) -> None:
+        self._timer = None
+        # Where a handshake is under way somebody is there: a second one beside it would only add to their work.
+        if all(attempt.connecting for attempt in self._attempts):
+            self._try_next()
+
+    def made(self, connection: OutgoingConnection | OutgoingTls) -> None:
+        """The first that stands is the one."""
+        self._attempts.remove(connection)
+        self.cancel()
+
+    def failed(self, connection: OutgoingConnection | OutgoingTls, reason: Failure) -> None:
+        """One address is tried in vain."""
+        self._attempts.remove(connection)
+        self._problem = reason
+        if reason.check(OSError) is not None:
+            self._try_next()
+        else:
+            # Somebody answered, and is not to be trusted or does not speak TLS: that is what people must hear.
+            self._fail()
+
+    def _fail(self) -> None:
+        if not self._over:
+            self.cancel()
+            self._protocol.connectionLost(self._problem)
+
+    def _forget_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
 
     def cancel(self) -> None:
         """Give up."""
         self._over = True
-        if self._connection is not None:
-            self._connection.discard()
+        self._left = []
+        self._forget_timer()
+        attempts, self._attempts = self._attempts, []
+        for attempt in attempts:
+            attempt.discard()

@@ -11,7 +11,6 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from twistedproxy.clock import Clock
@@ -45,16 +44,11 @@ class Names:
     :param keep: seconds for which an answer is taken as it is
     """
 
-    def __init__(self, look_up: LookUp, reactor: IReactorTime, clock: Clock, keep: float) -> None:
+    def __init__(self, look_up: LookUp, clock: Clock, keep: float) -> None:
         self._look_up = look_up
-        self._reactor = reactor
         self._clock = clock
         self._keep = keep
         self._known: dict[tuple[str, int], _Known] = {}
-
-    def soon(self, function: Callable[..., object], *arguments: object) -> None:
-        """Call *function* in the next turn of the reactor."""
-        self._reactor.callLater(0, function, *arguments)
 
     def resolve(self, host: str, port: int, answered: Answered) -> None:
         """Call *answered* with the addresses of *host*: at once if they are known, later if they must be looked up."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
@@ -41,19 +41,32 @@ def has_connected(sock: socket.socket) -> bool:
     return True
 
 
+class Watch(Protocol):
+    """Hears how the making of a connection went, before its protocol does."""
+
+    def made(self, connection: Any) -> None:
+        """It stands: the protocol hears of that next."""
+
+    def failed(self, connection: Any, reason: Failure) -> None:
+        """It could not be made, and is gone; the protocol does not hear of that."""
+
+
 class OutgoingConnection(Connection):
     """
     A connection that we make.
 
     Its protocol hears ``makeConnection`` once it stands, or ``connectionLost`` without that when it could not be made; the
-    reason then holds the ``OSError``.
+    reason then holds the ``OSError``.  With a *watch*, that hears of the failure instead.
+
+    :ivar connecting: it does not stand yet
     """
 
-    __slots__ = ("_connecting",)
+    __slots__ = ("_watch", "connecting")
 
-    def __init__(self, sock: socket.socket, poller: Poller, protocol: IProtocol) -> None:
+    def __init__(self, sock: socket.socket, poller: Poller, protocol: IProtocol, watch: Watch | None = None) -> None:
         super().__init__(sock, poller, protocol)
-        self._connecting = True
+        self.connecting = True
+        self._watch = watch
 
     def connect(self, address: Any) -> None:
         """
@@ -66,13 +79,13 @@ class OutgoingConnection(Connection):
         self._poller.addWriter(self)
 
     def doRead(self) -> None:
-        if self._connecting:
+        if self.connecting:
             self.doWrite()
         else:
             super().doRead()
 
     def doWrite(self) -> None:
-        if not self._connecting:
+        if not self.connecting:
             super().doWrite()
             return
         if self.disconnected:
@@ -83,14 +96,27 @@ class OutgoingConnection(Connection):
         except OSError as problem:
             self.connectionLost(Failure(problem))
             return
-        self._connecting = False
+        self.connecting = False
         self._writing = False
         self._poller.removeWriter(self)
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.made(self)
         self.start()
 
+    def connectionLost(self, reason: Failure) -> None:
+        """Close the socket and tell the protocol, or whoever watches the connection in the making, once."""
+        watch, self._watch = self._watch, None
+        if watch is None:
+            super().connectionLost(reason)
+        elif not self.disconnected:
+            self.discard()
+            watch.failed(self, reason)
+
     def discard(self) -> None:
-        """Give up without a word to the protocol, if it has not been connected yet."""
-        if self._connecting and not self.disconnected:
+        """Give up without a word to anybody, if it does not stand yet."""
+        if self.connecting and not self.disconnected:
             self.disconnected = True
+            self._watch = None
             forget(self._poller, self)
             self._sock.close()

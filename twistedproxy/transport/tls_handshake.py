@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twistedproxy.addresses import Address
 from twistedproxy.transport.contexts import TlsClient, TlsServer
 from twistedproxy.transport.deadlines import Deadlines, Timed
-from twistedproxy.transport.outgoing import has_connected, start_connecting
+from twistedproxy.transport.outgoing import Watch, has_connected, start_connecting
 from twistedproxy.transport.poller import Poller, forget
 from twistedproxy.transport.tcp import stream_address
 from twistedproxy.transport.tls import TlsConnection
@@ -186,16 +186,27 @@ class OutgoingTls(_Handshake):
     A TLS connection that we make: the socket connects, the handshake, the certificate is verified.
 
     Its protocol hears ``makeConnection`` with a :class:`TlsConnection` when all that is done, otherwise ``connectionLost`` with
-    a Failure that holds an ``OSError`` or a :class:`TlsProblem`.
+    a Failure that holds an ``OSError`` or a :class:`TlsProblem`.  With a *watch*, that hears of the failure instead.
+
+    :ivar connecting: the socket is not connected yet
     """
 
-    __slots__ = ("_address", "_client", "_connecting")
+    __slots__ = ("_address", "_client", "_watch", "connecting")
 
-    def __init__(self, sock: socket.socket, poller: Poller, protocol: IProtocol, client: TlsClient, address: Address) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        poller: Poller,
+        protocol: IProtocol,
+        client: TlsClient,
+        address: Address,
+        watch: Watch | None = None,
+    ) -> None:
         super().__init__(sock, poller, protocol)
         self._client = client
         self._address = address
-        self._connecting = True
+        self._watch = watch
+        self.connecting = True
 
     def connect(self, name: Any) -> None:
         """
@@ -207,13 +218,14 @@ class OutgoingTls(_Handshake):
         self._poller.addWriter(self)
 
     def discard(self) -> None:
-        """Give up without a word to the protocol, if it has not been connected yet."""
+        """Give up without a word to anybody, if the protocol has not been connected yet."""
         if not self._over:
+            self._watch = None
             self._leave()
             self._sock.close()
 
     def _step(self) -> None:
-        if not self._connecting:
+        if not self.connecting:
             super()._step()
             return
         try:
@@ -222,7 +234,7 @@ class OutgoingTls(_Handshake):
         except OSError as problem:
             self._fail(problem)
             return
-        self._connecting = False
+        self.connecting = False
         try:
             self._tls = self._client.connection(self._sock, self._address)
         except TlsProblem as problem:
@@ -244,8 +256,15 @@ class OutgoingTls(_Handshake):
             self._sock.close()
             self._failed(problem)
             return
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.made(self)
         remember = partial(self._client.remember, self._tls, self._address)
         TlsConnection(self._sock, self._poller, self._protocol, self._tls, remember).start()
 
     def _failed(self, problem: TlsProblem | OSError) -> None:
-        self._protocol.connectionLost(Failure(problem))
+        watch, self._watch = self._watch, None
+        if watch is None:
+            self._protocol.connectionLost(Failure(problem))
+        else:
+            watch.failed(self, Failure(problem))
