@@ -86,6 +86,8 @@ class Cache:
             return Lookup(key, wishes.passes, Outcome.PASS)
         entry = self._shelf.find(key, request.headers, now)
         if isinstance(entry, LookupVerdict):
+            if wishes.ranged and not wishes.only_if_cached:
+                return self._pass_range(key)
             self.counts.misses += 1
             return Lookup(key, entry, Outcome.UNAVAILABLE if wishes.only_if_cached else Outcome.FETCH, None, self._removals)
         if wishes is NO_WISHES and entry.fresh_from <= now < entry.fresh_until:
@@ -98,12 +100,20 @@ class Cache:
         verdict = may_use(facts.terms, facts.response_time, wishes, now)
         if verdict is LookupVerdict.FRESH or verdict is LookupVerdict.STALE_ACCEPTED:
             self.counts.hits += 1
-            outcome = Outcome.NOT_MODIFIED if self.client_has(request, entry) else Outcome.SERVE
-            return Lookup(entry.key, verdict, outcome, entry)
+            outcome = Outcome.PART if wishes.ranged and entry.status == 200 else Outcome.SERVE
+            # RFC 9110 §13.2.2: If-None-Match and If-Modified-Since go before Range.
+            return Lookup(entry.key, verdict, Outcome.NOT_MODIFIED if self.client_has(request, entry) else outcome, entry)
+        if wishes.ranged and not wishes.only_if_cached:
+            return self._pass_range(entry.key)
         self.counts.stale += 1
         if wishes.only_if_cached:
             return Lookup(entry.key, verdict, Outcome.UNAVAILABLE, entry)
         return Lookup(entry.key, verdict, Outcome.REVALIDATE if entry.validates else Outcome.FETCH, entry, self._removals)
+
+    def _pass_range(self, key: bytes) -> Lookup:
+        # A peer that is asked for a part sends one, and parts are not stored.
+        self.counts.passed += 1
+        return Lookup(key, LookupVerdict.REQUEST_RANGE, Outcome.PASS)
 
     def client_has(self, request: RequestHead, entry: Entry) -> bool:
         """Whether the conditions of *request* find that its client has *entry* already, so that 304 is the answer (§4.3.2)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twistedproxy.cache.outcomes import LookupVerdict, Outcome, StoreVerdict
+from twistedproxy.cache.outcomes import HITS, LookupVerdict, Outcome, StoreVerdict
 
 _STORED = frozenset((StoreVerdict.STORED, StoreVerdict.FRESHENED, StoreVerdict.UPDATED))
 
@@ -27,7 +27,7 @@ def cache_status(
     :param stored: what became of the peer's answer; a refusal is said as ``detail``
     """
     parts = [name]
-    if outcome is Outcome.SERVE or outcome is Outcome.NOT_MODIFIED:
+    if outcome in HITS:
         parts.append(b"hit")
     elif outcome is Outcome.UNAVAILABLE:
         # §2.2: nothing was forwarded, and nothing hit: neither parameter applies.
@@ -57,7 +57,7 @@ def status_word(verdict: LookupVerdict, outcome: Outcome, fwd_status: int | None
 
     :param fwd_status: the status with which the peer answered
     """
-    if outcome is Outcome.SERVE or outcome is Outcome.NOT_MODIFIED:
+    if outcome in HITS:
         return b"STALE" if verdict is LookupVerdict.STALE_ACCEPTED else b"HIT"
     if outcome is Outcome.REVALIDATE and fwd_status == 304:
         return b"REVALIDATED"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 from twistedproxy.verdicts import Verdict
 
@@ -11,11 +12,16 @@ class Outcome(Enum):
     """What an exchange does next after a lookup."""
 
     SERVE = "answer with the stored response"
+    PART = "answer with parts of the stored response"
     NOT_MODIFIED = "answer 304: the client has the stored response already"
     REVALIDATE = "ask the peer whether the stored response still holds"
     FETCH = "forward the request; the answer may be stored"
     PASS = "forward the request; the answer is not stored"
     UNAVAILABLE = "answer 504: the client wants nothing but a stored response"
+
+
+#: A lookup with one of these is a hit: no peer is asked.
+HITS: Final = frozenset((Outcome.SERVE, Outcome.PART, Outcome.NOT_MODIFIED))
 
 
 class LookupVerdict(Verdict):
@@ -50,7 +56,7 @@ class LookupVerdict(Verdict):
     REQUEST_NO_STORE = "the request says no-store (RFC 9111 §5.2.1.5)", b"bypass"
     REQUEST_BODY = "the request has a body, which may have a say in the answer", b"bypass"
     REQUEST_UPGRADE = "the request asks for another protocol", b"bypass"
-    REQUEST_RANGE = "the request asks for a part (RFC 9110 §14.2)", b"bypass"
+    REQUEST_RANGE = "the request asks for a part, and nothing fresh is stored (RFC 9110 §14.2)", b"bypass"
     REQUEST_PRECONDITION = "If-Match and If-Unmodified-Since are for the origin (RFC 9111 §4.3.2)", b"bypass"
     TARGET = "the target is not a path", b"bypass"
 

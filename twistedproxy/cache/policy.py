@@ -90,6 +90,7 @@ class Wishes:
     :ivar min_fresh: seconds for which the response must stay fresh
     :ivar max_stale: seconds of staleness that are accepted
     :ivar only_if_cached: nothing may be asked of a peer
+    :ivar ranged: parts are asked for
     """
 
     passes: LookupVerdict | None = None
@@ -98,6 +99,7 @@ class Wishes:
     min_fresh: int = 0
     max_stale: int = 0
     only_if_cached: bool = False
+    ranged: bool = False
 
 
 #: The wishes of a request that has none of TELLING_FIELDS.
@@ -120,9 +122,6 @@ def request_wishes(request: RequestHead) -> Wishes:
     # RFC 9111 §4.3.2: a cache does not evaluate these two.
     if b"if-match" in headers or b"if-unmodified-since" in headers:
         return Wishes(passes=LookupVerdict.REQUEST_PRECONDITION)
-    # RFC 9110 §14.2: Range is defined for GET only, and ignored otherwise.
-    if b"range" in headers and request.method == b"GET":
-        return Wishes(passes=LookupVerdict.REQUEST_RANGE)
     directives = cache_control(headers)
     if b"no-store" in directives:
         return Wishes(passes=LookupVerdict.REQUEST_NO_STORE)
@@ -132,6 +131,8 @@ def request_wishes(request: RequestHead) -> Wishes:
         min_fresh=directives.seconds(b"min-fresh", safe=FOREVER) or 0,
         max_stale=_max_stale(directives),
         only_if_cached=b"only-if-cached" in directives,
+        # RFC 9110 §14.2: Range is defined for GET only, and ignored otherwise.
+        ranged=request.method == b"GET" and b"range" in headers,
     )
 
 

@@ -13,6 +13,7 @@ from twistedproxy.cache.entry import BodyReader, DamagedEntry, Entry
 from twistedproxy.cache.fill import Fill
 from twistedproxy.cache.honesty import cache_status, status_word
 from twistedproxy.cache.outcomes import Outcome, StoreVerdict
+from twistedproxy.cache.ranges import Plan, SpanReader, asked_spans, partial_fields, plan_length, planned
 from twistedproxy.cache.responses import Lookup
 from twistedproxy.cache.validation import client_has, conditional_fields, not_modified_fields
 from twistedproxy.forward import rewrite
@@ -39,7 +40,7 @@ class Caching:
         self._cache = cache
         self._lookup: Lookup = cache.lookup(exchange.head, exchange.scheme, exchange.started_wall)
         self._fill: Fill | None = None
-        self._reader: BodyReader | None = None
+        self._reader: BodyReader | SpanReader | None = None
         self._paused = False
 
     @property
@@ -60,6 +61,8 @@ class Caching:
             self._serve(entry, self._stored_head(entry))
         elif outcome is Outcome.NOT_MODIFIED and entry is not None:
             self._not_modified(entry)
+        elif outcome is Outcome.PART and entry is not None:
+            self._serve_part(entry)
         elif outcome is Outcome.UNAVAILABLE:
             exchange.refuse(errors.ONLY_IF_CACHED)
         else:
@@ -118,6 +121,40 @@ class Caching:
             self._reader = entry.open()
             exchange.deliver(head, (), False)
             self._pump(entry)
+
+    def _serve_part(self, entry: Entry) -> None:
+        """Answer a request with Range: 206, 416, or the whole after all (RFC 9110 §14.2)."""
+        exchange = self._exchange
+        spans = asked_spans(exchange.head.headers, entry.headers, entry.length)
+        if spans is None:
+            self._serve(entry, self._stored_head(entry))
+            return
+        lookup = self._lookup
+        now = exchange.started_wall
+        word = status_word(lookup.verdict, lookup.outcome)
+        exchange.cache_status = word.decode("ascii")
+        plan: Plan = ()
+        if spans:
+            status, reason = 206, b"Partial Content"
+            fields, plan = partial_fields(entry, spans)
+        else:
+            status, reason = 416, b"Range Not Satisfiable"
+            fields = [(b"Content-Range", b"bytes */%d" % entry.length)]
+        length = plan_length(plan)
+        fields += [
+            (b"Content-Length", b"%d" % length),
+            (b"Age", b"%d" % entry.age(now)),
+            (b"Cache-Status", cache_status(rewrite.PSEUDONYM, lookup.verdict, lookup.outcome, ttl=entry.ttl(now))),
+            (b"X-Cache-Status", word),
+        ]
+        head = rewrite.response_head(ResponseHead(status, reason, Headers(fields), length=length), self._edits, now)
+        if plan and entry.file is not None:
+            self._reader = SpanReader(entry.file, plan)
+            exchange.deliver(head, (), False)
+            self._pump(entry)
+        else:
+            exchange.deliver(head, planned(plan, entry.body or b""), True)
+            exchange.finish()
 
     def _pump(self, entry: Entry) -> None:
         """Write blocks of a stored body until the client is slow, or for a turn of the reactor."""
