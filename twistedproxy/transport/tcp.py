@@ -26,6 +26,7 @@ from twisted.internet.interfaces import (
     IReadWriteDescriptor,
     ITCPTransport,
 )
+from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -430,8 +431,9 @@ class Connection:
         self._sock.close()
         if producer is not None:
             producer.stopProducing()
-        protocol = self._protocol
-        self._deliver = _ignore
+        # Without this, protocol and transport would hold each other until the garbage collector comes by.
+        protocol, self._protocol = self._protocol, _NOBODY
+        self._deliver = _NOBODY.dataReceived
         protocol.connectionLost(reason)
 
     # Facts.
@@ -468,9 +470,8 @@ _DEAD: Final = frozenset((errno.EPIPE, errno.ECONNRESET))
 #: ``struct linger``: on, zero seconds.
 _RESET: Final = struct.pack("ii", 1, 0)
 
-
-def _ignore(data: bytes) -> None:
-    pass
+#: The protocol of connections that are gone; hears nothing.
+_NOBODY: Final = Protocol()
 
 
 def tune(sock: socket.socket) -> None:
