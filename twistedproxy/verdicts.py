@@ -29,7 +29,7 @@ class ChooseVerdict(Verdict):
 
     SCHEDULED = "the scheduler's next peer"
     BACKUP = "every primary peer is unavailable: a backup was taken"
-    ALL_DOWN = "no peer is available: each is down, ejected, draining or in maintenance"
+    ALL_DOWN = "no peer is available: each is down, draining, in maintenance or of weight 0"
     ALL_TRIED = "every available peer was tried"
     EMPTY = "the pool has no peer"
 

@@ -22,7 +22,11 @@ CHECKS_KEPT: Final = 20
 
 
 class PeerState(Enum):
-    """Whether new exchanges go to a peer; only UP ones get any.  The first that applies, in this order, is the state."""
+    """
+    Whether new exchanges go to a peer: to UP ones, and to EJECTED ones when nobody else is left.
+
+    The first that applies, in this order, is the state.
+    """
 
     MAINTENANCE = "in maintenance"
     DRAINING = "draining"
@@ -85,6 +89,7 @@ class Peer:
     :ivar ejected_until: monotonic time at which the ejection ends; NEVER when there is none
     :ivar last_checks: the last results of active checks, oldest first
     :ivar idle: kept-alive connections that wait for work; they belong to :mod:`twistedproxy.upstream`
+    :ivar most_idle: so many of them are kept; it belongs there, too
     :ivar on_change: called after each change of :attr:`state`; the pool sets it
     """
 
@@ -92,6 +97,7 @@ class Peer:
         "_fail_timeout",
         "_failed",
         "_fall",
+        "_held_against",
         "_max_fails",
         "_on_trial",
         "_passes_checks",
@@ -109,6 +115,7 @@ class Peer:
         "in_flight",
         "last_checks",
         "last_failure",
+        "most_idle",
         "name",
         "on_change",
         "settings",
@@ -138,6 +145,7 @@ class Peer:
         self.ejected_until = NEVER
         self.last_checks: deque[CheckResult] = deque(maxlen=CHECKS_KEPT)
         self.idle: list[Any] = []
+        self.most_idle = pool.keepalive
         self.on_change: Callable[[Change], None] | None = None
         self._will = PeerState.MAINTENANCE if settings.down else PeerState.UP
         self._rise = pool.rise
@@ -149,6 +157,8 @@ class Peer:
         self._fail_timeout = pool.fail_timeout
         self._failed: deque[float] = deque(maxlen=self._max_fails)
         self._on_trial = False
+        #: There is something for a success to forgive.
+        self._held_against = False
 
     @property
     def available(self) -> bool:
@@ -165,9 +175,16 @@ class Peer:
     def succeed(self, now: float) -> None:
         """An attempt has ended well at *now* (monotonic): earlier failures are forgiven."""
         self.in_flight -= 1
+        if self._held_against:
+            self._forgive()
+
+    def _forgive(self) -> None:
+        self._held_against = False
         self._on_trial = False
-        if self._failed:
-            self._failed.clear()
+        self._failed.clear()
+        if self.ejected_until < NEVER:
+            self.ejected_until = NEVER
+            self._settle("tried all the same, it served a request")
 
     def fail(self, reason: Reason, now: float) -> None:
         """
@@ -186,6 +203,7 @@ class Peer:
             return
         failed = self._failed
         failed.append(now)
+        self._held_against = True
         if self._on_trial:
             self._eject(now, f"back from an ejection it failed again: {reason.text}")
         elif len(failed) == self._max_fails and now - failed[0] < self._fail_timeout:
@@ -193,14 +211,19 @@ class Peer:
 
     def _eject(self, now: float, why: str) -> None:
         self._failed.clear()
+        self._held_against = False
         self.ejected_until = now + self._fail_timeout
         self._settle(f"{why}; for {self._fail_timeout:g} s")
 
     def end_ejection(self) -> None:
         """The time of an ejection is over: the peer gets exchanges again, on trial."""
         self.ejected_until = NEVER
-        self._on_trial = True
+        self._on_trial = self._held_against = True
         self._settle("the time of its ejection is over")
+
+    def become_last_resort(self) -> None:
+        """Nobody else is left: attempts come in spite of the ejection, and one that succeeds ends it."""
+        self._held_against = True
 
     # What active checks report.
 

@@ -51,6 +51,8 @@ class Pool:
         self._backups = SCHEDULERS[settings.balance]()
         self._pick = self._primaries.pick
         self._next_change = _AT_ONCE
+        #: Only ejected peers are left, and tried.
+        self._last_resort = False
         for peer in self.peers:
             peer.since = clock.wall()
             peer.on_change = self._peer_changed
@@ -60,7 +62,8 @@ class Pool:
         The peer for the next attempt of an exchange.
 
         *tried* are the peers that this exchange has tried in vain, *now* is monotonic.  Backups (``peer.backup`` tells) are
-        taken when no primary peer is left.  None when there is nobody: :meth:`verdict_when_none` says why.
+        taken when no primary peer is left, and ejected peers when nobody else is: attempts that failed a while ago are no
+        reason to answer with an error now.  None when there is nobody: :meth:`verdict_when_none` says why.
         """
         if now >= self._next_change:
             self.refresh(now)
@@ -72,7 +75,7 @@ class Pool:
         """Why :meth:`choose` with the same arguments has just returned None."""
         if not self.peers:
             return ChooseVerdict.EMPTY
-        if any(peer.available for peer in self.peers):
+        if self._last_resort or any(peer.available for peer in self.peers):
             return ChooseVerdict.ALL_TRIED
         return ChooseVerdict.ALL_DOWN
 
@@ -87,11 +90,23 @@ class Pool:
         for peer in self.peers:
             if peer.ejected_until <= now:
                 peer.end_ejection()
-        primaries = [peer for peer in self.peers if peer.available and not peer.backup]
+        available = [peer for peer in self.peers if peer.available]
+        candidates = available or self._ejected()
+        self._last_resort = bool(candidates) and not available
+        primaries = [peer for peer in candidates if not peer.backup]
         self._primaries.update(primaries)
-        self._backups.update([peer for peer in self.peers if peer.available and peer.backup])
+        self._backups.update([peer for peer in candidates if peer.backup])
         self._pick = self._primaries.pick if primaries else self._backups.pick
         self._next_change = min((peer.ejected_until for peer in self.peers), default=NEVER)
+
+    def _ejected(self) -> list[Peer]:
+        """The peers that are tried when none is available."""
+        ejected = [peer for peer in self.peers if peer.state is PeerState.EJECTED and peer.weight]
+        for peer in ejected:
+            peer.become_last_resort()
+        if ejected and not self._last_resort:
+            self.log.warn("pool {pool}: only ejected peers are left; they are tried all the same", pool=self.name)
+        return ejected
 
     def peer(self, name: str) -> Peer:
         """The peer called *name*; raises :class:`UnknownPeer`."""

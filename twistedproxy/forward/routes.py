@@ -12,10 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from twistedproxy.balance.peer import PeerState
 from twistedproxy.settings import RouteSettings
 from twistedproxy.templates import Template
 
 if TYPE_CHECKING:
+    from twistedproxy.balance.peer import Change
     from twistedproxy.balance.pool import Pool
     from twistedproxy.cache.cache import Cache
     from twistedproxy.upstream.connector import Connector
@@ -26,10 +28,19 @@ _REMEMBERED = 1024
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A pool with the connector that reaches its peers."""
+    """A pool with the connector that reaches its peers, and that keeps no connection to those that left."""
 
     pool: Pool
     connector: Connector
+
+    def __post_init__(self) -> None:
+        self.pool.on_change.append(self._changed)
+
+    def _changed(self, change: Change) -> None:
+        # An ejected peer may be the last one left.
+        self.connector.may_keep(change.peer, change.after in (PeerState.UP, PeerState.EJECTED))
+        if change.after is not PeerState.UP:
+            self.connector.close_idle(change.peer)
 
 
 class Route:

@@ -21,6 +21,7 @@ class PeerLike(Protocol):
     address: Address
     tls: bool
     idle: list[Any]
+    most_idle: int
     bytes_received: int
     bytes_sent: int
 
@@ -31,7 +32,7 @@ class Connector:
     def __init__(self, settings: PoolSettings, dial: Dial, tls: TlsClient | None, deadlines: Deadlines) -> None:
         self._dial = dial
         self._tls = tls
-        self._most_idle = settings.keepalive
+        self._keepalive = settings.keepalive
         self._idle_timeout = settings.keepalive_timeout
         self.deadlines = deadlines
 
@@ -57,12 +58,13 @@ class Connector:
 
     def keep(self, connection: UpstreamConnection) -> None:
         """Put a connection whose exchange ended cleanly among the idle ones; the oldest goes when there are too many."""
-        idle = connection.peer.idle
+        peer = connection.peer
+        idle = peer.idle
         idle.append(connection)
         connection.idle = True
         deadlines = self.deadlines
         deadlines.watch(connection, deadlines.now() + self._idle_timeout)
-        if len(idle) > self._most_idle:
+        if len(idle) > peer.most_idle:
             idle[0].cancel()
 
     def forget(self, connection: UpstreamConnection) -> None:
@@ -71,6 +73,10 @@ class Connector:
         if connection.idle:
             connection.idle = False
             connection.peer.idle.remove(connection)
+
+    def may_keep(self, peer: PeerLike, may: bool) -> None:
+        """Whether connections to *peer* are kept when their exchange has ended."""
+        peer.most_idle = self._keepalive if may else 0
 
     def close_idle(self, peer: PeerLike) -> None:
         """Close the idle connections to *peer*."""
