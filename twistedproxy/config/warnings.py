@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from twistedproxy.addresses import Tcp
-from twistedproxy.config import files
+from twistedproxy.config import files, shared_caches
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import write_duration, write_size
@@ -33,11 +33,12 @@ _ONLY_WITH_POOL: Final = (
     "websocket_idle_timeout",
     "tries",
     "cache_valid",
+    "cache_use_stale",
     "cache_heuristic",
     "request_headers",
     "strip_prefix",
 )
-_ONLY_WITH_CACHE: Final = ("cache_valid", "cache_heuristic")
+_ONLY_WITH_CACHE: Final = ("cache_valid", "cache_use_stale", "cache_heuristic")
 
 
 def of(draft: Draft) -> list[Problem]:
@@ -59,6 +60,7 @@ def of(draft: Draft) -> list[Problem]:
         for each in draft.built[kind]:
             found += _private(each)
     found += _shell_keys(draft)
+    found += shared_caches.of(draft)
     found += _unused(draft)
     return found
 

@@ -123,7 +123,7 @@ class RouteTable:
     """
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self.routes = sorted(routes, key=_precedence)
+        self.routes = sorted(routes, key=lambda route: precedence(route.settings))
         self._groups: dict[tuple[str | None, str | None], _Group] = {}
         for route in self.routes:
             match = route.settings.match
@@ -161,8 +161,9 @@ class RouteTable:
         return groups
 
 
-def _precedence(route: Route) -> tuple[bool, int, int, bool, int, bool, bool, str]:
-    match = route.settings.match
+def precedence(route: RouteSettings) -> tuple[bool, int, int, bool, int, bool, bool, str]:
+    """What routes are sorted by: of those that mean a request, the least one gets it."""
+    match = route.match
     host = match.host
     kind = 2 if host is None else 1 if host.startswith("*.") else 0
     labels = -host.count(".") if host else 0
@@ -173,6 +174,6 @@ def _precedence(route: Route) -> tuple[bool, int, int, bool, int, bool, bool, st
         match.is_prefix,
         -len(match.path),
         match.port is None,
-        not route.settings.listen,
+        not route.listen,
         route.name,
     )
