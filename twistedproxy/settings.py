@@ -234,6 +234,12 @@ class RouteKnobs:
     cache_valid: CacheValid = knob(
         "cache_valid", "STATUS… DURATION a line: freshness of answers that say nothing themselves", default=()
     )
+    cache_use_stale: tuple[str, ...] = knob(
+        "use_stale",
+        "when a stale answer is served: error or timeout (of all peers), a status of a peer, updating (which is done behind)",
+        default=(),
+        choices=("error", "timeout", "updating", "403", "404", "429", "500", "502", "503", "504"),
+    )
     cache_heuristic: bool = knob(
         "boolean",
         "where neither the answer nor cache_valid says how long: fresh for a tenth of the time since Last-Modified, at most 24h",

@@ -32,7 +32,7 @@ def facts(draw: st.DrawFn) -> Facts:
         Headers(draw(st.lists(st.tuples(text, text), max_size=5))),
         draw(moments),
         draw(moments),
-        Terms(draw(seconds), draw(seconds), draw(st.booleans()), draw(st.booleans())),
+        Terms(draw(seconds), draw(seconds), draw(st.booleans()), draw(st.booleans()), draw(seconds), draw(seconds)),
     )
 
 

@@ -54,6 +54,7 @@ cache_valid =
     200 301 10m
     404 1m
 cache_heuristic = yes
+cache_use_stale = error updating 503
 host = upstream
 [route http://*.Example.com:8080/caf%C3%A9/]
 redirect = 308 https://{host}{uri}

@@ -17,10 +17,20 @@ from twisted.logger import Logger
 from twistedproxy.cache.dates import format_date
 from twistedproxy.cache.entry import Entry, Facts
 from twistedproxy.cache.fill import Fill
-from twistedproxy.cache.key import key_of_url, primary_key, selecting_values, vary_names
+from twistedproxy.cache.key import Values, key_of_url, primary_key, selecting_values, vary_names
 from twistedproxy.cache.memory import Memory
 from twistedproxy.cache.outcomes import LookupVerdict, Outcome, StoreVerdict
-from twistedproxy.cache.policy import NO_WISHES, Terms, Wishes, may_store, may_use, request_wishes, stored_fields, storing_terms
+from twistedproxy.cache.policy import (
+    NO_WISHES,
+    Terms,
+    Wishes,
+    may_stand_in,
+    may_store,
+    may_use,
+    request_wishes,
+    stored_fields,
+    storing_terms,
+)
 from twistedproxy.cache.responses import Counts, Lookup, Stats, Summary, summary
 from twistedproxy.cache.serial import Stored
 from twistedproxy.cache.shelf import Shelf
@@ -54,6 +64,7 @@ class Cache:
         self._upkeep = Upkeep(self._store, settings.max_size, settings.inactive, clock, reactor)
         self._shelf = Shelf(self._memory, self._store, self._upkeep, clock)
         self._filling = 0
+        self._updating: set[tuple[bytes, Values]] = set()
         # Removals are numbered; per key, the number of the last one.  Those below the floor are forgotten.
         self._removals = 0
         self._removed: OrderedDict[bytes, int] = OrderedDict()
@@ -98,7 +109,7 @@ class Cache:
     def _judge(self, request: RequestHead, wishes: Wishes, entry: Entry, now: float) -> Lookup:
         facts = entry.facts
         verdict = may_use(facts.terms, facts.response_time, wishes, now)
-        if verdict is LookupVerdict.FRESH or verdict is LookupVerdict.STALE_ACCEPTED:
+        if verdict in _USABLE:
             self.counts.hits += 1
             outcome = Outcome.PART if wishes.ranged and entry.status == 200 else Outcome.SERVE
             # RFC 9110 §13.2.2: If-None-Match and If-Modified-Since go before Range.
@@ -114,6 +125,44 @@ class Cache:
         # A peer that is asked for a part sends one, and parts are not stored.
         self.counts.passed += 1
         return Lookup(key, LookupVerdict.REQUEST_RANGE, Outcome.PASS)
+
+    def standing_in(self, lookup: Lookup, now: float, *, asked: bool, error: bool) -> Lookup | None:
+        """
+        The stored response of a *lookup* that found it stale, to be served although no peer has confirmed it.
+
+        :param asked: whether the site asks for that in this case
+        :param error: whether this is a case of stale-if-error, which needs no asking (RFC 5861 §4)
+        :return: None when it may not be served
+        """
+        entry = lookup.entry
+        if entry is None or lookup.verdict is not LookupVerdict.EXPIRED:
+            return None
+        if not may_stand_in(entry.facts.terms, entry.facts.response_time, now, asked=asked, error=error):
+            return None
+        return Lookup(lookup.key, LookupVerdict.STANDING_IN, lookup.outcome, entry)
+
+    def may_serve_while_updating(self, lookup: Lookup) -> bool:
+        """Whether the stale response of *lookup* may be served during an update, where the site asks for that."""
+        entry = lookup.entry
+        if entry is None or lookup.verdict is not LookupVerdict.EXPIRED:
+            return False
+        return not entry.facts.terms.no_cache and not entry.facts.terms.must_revalidate
+
+    def begin_update(self, entry: Entry) -> Lookup | None:
+        """
+        Somebody is about to ask a peer for *entry* anew, behind the clients; :meth:`end_update` must follow.
+
+        :return: the lookup of that exchange; None when another update of *entry* goes on
+        """
+        if (entry.key, entry.facts.values) in self._updating:
+            return None
+        self._updating.add((entry.key, entry.facts.values))
+        outcome = Outcome.REVALIDATE if entry.validates else Outcome.FETCH
+        return Lookup(entry.key, LookupVerdict.EXPIRED, outcome, entry, self._removals)
+
+    def end_update(self, entry: Entry) -> None:
+        """The update of *entry* is over, however it ended."""
+        self._updating.discard((entry.key, entry.facts.values))
 
     def client_has(self, request: RequestHead, entry: Entry) -> bool:
         """Whether the conditions of *request* find that its client has *entry* already, so that 304 is the answer (§4.3.2)."""
@@ -305,6 +354,9 @@ class Cache:
             if isinstance(held, Stored):
                 yield summary(held, now)
 
+
+#: With these a stored response is served.
+_USABLE: Final = frozenset((LookupVerdict.FRESH, LookupVerdict.STALE_ACCEPTED, LookupVerdict.UPDATING))
 
 #: Refusals that concern the client that asked, not the stored response itself.
 _ABOUT_THIS_CLIENT: Final = frozenset((StoreVerdict.AUTHORIZATION, StoreVerdict.COOKIE, StoreVerdict.SET_COOKIE))

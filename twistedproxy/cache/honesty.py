@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twistedproxy.cache.outcomes import HITS, LookupVerdict, Outcome, StoreVerdict
 
+_HIT_WORDS = {LookupVerdict.STALE_ACCEPTED: b"STALE", LookupVerdict.UPDATING: b"UPDATING"}
 _STORED = frozenset((StoreVerdict.STORED, StoreVerdict.FRESHENED, StoreVerdict.UPDATED))
 
 
@@ -40,6 +41,8 @@ def cache_status(
             parts.append(b"stored")
         elif outcome is Outcome.PASS:
             parts.append(b"detail=" + _token(verdict.name))
+        elif verdict is LookupVerdict.STANDING_IN:
+            parts.append(b"detail=standing-in")
         elif stored is not None:
             parts.append(b"detail=" + _token(stored.name))
     if ttl is not None:
@@ -53,12 +56,14 @@ def _token(name: str) -> bytes:
 
 def status_word(verdict: LookupVerdict, outcome: Outcome, fwd_status: int | None = None) -> bytes:
     """
-    The word of X-Cache-Status: HIT, STALE, REVALIDATED, EXPIRED, MISS or BYPASS.
+    The word of X-Cache-Status: HIT, STALE, UPDATING, REVALIDATED, EXPIRED, MISS or BYPASS.
 
     :param fwd_status: the status with which the peer answered
     """
+    if verdict is LookupVerdict.STANDING_IN:
+        return b"STALE"
     if outcome in HITS:
-        return b"STALE" if verdict is LookupVerdict.STALE_ACCEPTED else b"HIT"
+        return _HIT_WORDS.get(verdict, b"HIT")
     if outcome is Outcome.REVALIDATE and fwd_status == 304:
         return b"REVALIDATED"
     if outcome is Outcome.PASS or verdict.fwd == b"request":

@@ -42,6 +42,9 @@ class LookupVerdict(Verdict):
     FRESH = "a fresh response is stored (RFC 9111 §4.2)", b""
     STALE_ACCEPTED = "the stored response is stale, but within the request's max-stale (RFC 9111 §5.2.1.2)", b""
 
+    UPDATING = "the stored response is stale, and an update goes on behind (RFC 5861 §3)", b""
+    STANDING_IN = "the stored response is stale, and stands in for an error (RFC 5861 §4, RFC 9111 §4.2.4)", b"stale"
+
     EXPIRED = "the stored response is stale (RFC 9111 §4.2)", b"stale"
     NO_CACHE = "the stored response says no-cache (RFC 9111 §5.2.2.4)", b"stale"
     CLOCK_WENT_BACK = "the clock stands before the time at which the response was stored", b"stale"

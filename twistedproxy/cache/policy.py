@@ -70,13 +70,17 @@ class Terms:
     :ivar initial_age: seconds of age when it came (RFC 9111 §4.2.3)
     :ivar lifetime: seconds for which it is fresh, counted from age 0 (§4.2.1)
     :ivar no_cache: never served without validation (§5.2.2.4)
-    :ivar must_revalidate: never served stale (§5.2.2.2, §5.2.2.8, §5.2.2.10)
+    :ivar must_revalidate: never served stale (§5.2.2.2, §5.2.2.8, §5.2.2.10), but for what the next two allow
+    :ivar while_revalidate: seconds of staleness in which it is served while an update goes on behind (RFC 5861 §3)
+    :ivar if_error: seconds of staleness in which it stands in for an error (RFC 5861 §4)
     """
 
     initial_age: float
     lifetime: float
     no_cache: bool = False
     must_revalidate: bool = False
+    while_revalidate: float = 0.0
+    if_error: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +170,21 @@ def may_use(terms: Terms, response_time: float, wishes: Wishes, now: float) -> L
     # §4.2.4, §5.2.1.2
     if wishes.max_stale > 0 and staleness <= wishes.max_stale and not terms.must_revalidate and not wishes.min_fresh:
         return LookupVerdict.STALE_ACCEPTED
+    # RFC 5861 §3; a client that says how old an answer may be gets none that is older.
+    if staleness < terms.while_revalidate and wishes.max_age is None and not wishes.min_fresh:
+        return LookupVerdict.UPDATING
     return LookupVerdict.EXPIRED
+
+
+def may_stand_in(terms: Terms, response_time: float, now: float, *, asked: bool, error: bool) -> bool:
+    """
+    Whether a stored response that is :attr:`LookupVerdict.EXPIRED` may be served although no peer has confirmed it.
+
+    :param asked: the site asks for it in this case (RFC 9111 §4.2.4)
+    :param error: no peer can answer, or one answers with an error: then stale-if-error counts (RFC 5861 §4)
+    """
+    staleness = current_age(terms.initial_age, response_time, now) - terms.lifetime
+    return not terms.no_cache and ((error and staleness < terms.if_error) or (asked and not terms.must_revalidate))
 
 
 def may_store(
@@ -233,10 +251,24 @@ def storing_terms(
         lifetime or 0.0,
         no_cache,
         any(name in said for name in (b"must-revalidate", b"proxy-revalidate", b"s-maxage")),
+        *_graces(said),
     )
     if (no_cache or terms.lifetime <= terms.initial_age) and not has_validator(answered):
         return StoreVerdict.NEVER_FRESH
     return terms
+
+
+def _graces(said: Directives) -> tuple[float, float]:
+    """
+    The seconds of stale-while-revalidate and of stale-if-error (RFC 5861).
+
+    must-revalidate and proxy-revalidate forbid both.  s-maxage implies proxy-revalidate (RFC 9111 §5.2.2.10), but who writes
+    one of these two beside it means the shared cache: nobody else reads s-maxage.
+    """
+    if b"must-revalidate" in said or b"proxy-revalidate" in said or said.whole(b"no-cache"):
+        return 0.0, 0.0
+    seconds = [said.seconds(name, safe=0) or 0 for name in (b"stale-while-revalidate", b"stale-if-error")]
+    return float(seconds[0]), float(seconds[1])
 
 
 def _forbidden(asked: Headers, status: int, answered: Headers, said: Directives) -> StoreVerdict | None:

@@ -22,7 +22,7 @@ from twistedproxy.cache.policy import Terms
 from twistedproxy.message import Headers
 
 MAGIC: Final = b"revcache"
-VERSION: Final = 1
+VERSION: Final = 2
 _INSIDE: Final = 1
 _OUTSIDE: Final = 2
 _VARIANTS: Final = 3
@@ -31,8 +31,9 @@ _DIGEST_SIZE: Final = 16
 # magic, version, kind, bytes of the facts, bytes of the body, CRC-32 of the body in this file
 _HEAD: Final = struct.Struct("<8sHHIQI")
 _START: Final = _HEAD.size + _DIGEST_SIZE
-# status, request time, response time, initial age, lifetime, no_cache, must_revalidate, number of Vary names
-_NUMBERS: Final = struct.Struct("<HddddBBH")
+# status, request time, response time, initial age, lifetime, no_cache, must_revalidate, while_revalidate, if_error,
+# number of Vary names
+_NUMBERS: Final = struct.Struct("<HddddBBddH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ def pack_entry(facts: Facts, body: bytes | None, outside: Outside | None) -> byt
         terms.lifetime,
         terms.no_cache,
         terms.must_revalidate,
+        terms.while_revalidate,
+        terms.if_error,
         len(facts.names),
     )
     token, sums = (b"", b"") if outside is None else (outside.token.encode("ascii"), _pack_sums(outside.sums))
@@ -122,7 +125,7 @@ def unpack(data: bytes) -> Stored | Variants:
 
 def _unpack_entry(kind: int, facts: bytes, body: bytes, length: int) -> Stored:
     numbers, key, reason, token, sums, *rest = _unpack_strings(facts)
-    status, request_time, response_time, age, lifetime, no_cache, must_revalidate, count = _NUMBERS.unpack(numbers)
+    status, request_time, response_time, age, lifetime, no_cache, must_revalidate, *graces, count = _NUMBERS.unpack(numbers)
     names, values, fields = tuple(rest[:count]), rest[count : 2 * count], rest[2 * count :]
     return Stored(
         Facts(
@@ -134,7 +137,7 @@ def _unpack_entry(kind: int, facts: bytes, body: bytes, length: int) -> Stored:
             Headers(zip(fields[::2], fields[1::2], strict=True)),
             request_time,
             response_time,
-            Terms(age, lifetime, bool(no_cache), bool(must_revalidate)),
+            Terms(age, lifetime, bool(no_cache), bool(must_revalidate), *graces),
         ),
         body if kind == _INSIDE else None,
         None if kind == _INSIDE else Outside(token.decode("ascii"), length, struct.unpack(f"<{len(sums) // 4}I", sums)),

@@ -68,6 +68,7 @@ KINDS: Final[dict[str, Kind]] = {
     "size": Kind("size", scalars.size, scalars.write_size),
     "statuses": Kind("statuses", http.status_range, http.write_status_range, Shape.WORDS),
     "tls_name": Kind("name of a [tls …]", scalars.line_of_text),
+    "use_stale": Kind("choices", scalars.choice, shape=Shape.WORDS),
     "tls_versions": Kind("choices", scalars.choice, shape=Shape.WORDS),
 }
 

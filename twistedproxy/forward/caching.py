@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
@@ -12,11 +13,13 @@ from twistedproxy.cache.cache import Cache
 from twistedproxy.cache.entry import BodyReader, DamagedEntry, Entry
 from twistedproxy.cache.fill import Fill
 from twistedproxy.cache.honesty import cache_status, status_word
-from twistedproxy.cache.outcomes import Outcome, StoreVerdict
+from twistedproxy.cache.outcomes import LookupVerdict, Outcome, StoreVerdict
 from twistedproxy.cache.ranges import Plan, SpanReader, asked_spans, partial_fields, plan_length, planned
 from twistedproxy.cache.responses import Lookup
 from twistedproxy.cache.validation import client_has, conditional_fields, not_modified_fields
+from twistedproxy.errors import Reason, Whose
 from twistedproxy.forward import rewrite
+from twistedproxy.forward.nobody import Nobody
 from twistedproxy.message import Field, Headers, ResponseHead
 from twistedproxy.settings import HeaderEdit
 from twistedproxy.wire.framing import Piece
@@ -28,6 +31,12 @@ _log = Logger()
 
 #: Blocks of an entry's body written in one turn of the reactor, however fast the client takes them.
 _BLOCKS: Final = 4
+
+#: Answers that count as errors (RFC 5861 §4).
+_ERRORS: Final = frozenset((500, 502, 503, 504))
+
+# Members of an enumeration are slow to get at.
+_UPDATING: Final = LookupVerdict.UPDATING
 
 
 class Caching:
@@ -57,6 +66,8 @@ class Caching:
         exchange.verdicts.append(lookup.verdict)
         outcome = lookup.outcome
         entry = lookup.entry
+        if lookup.verdict is _UPDATING and entry is not None:
+            self._update_behind(entry)
         if outcome is Outcome.SERVE and entry is not None:
             self._serve(entry, self._stored_head(entry))
         elif outcome is Outcome.NOT_MODIFIED and entry is not None:
@@ -65,9 +76,38 @@ class Caching:
             self._serve_part(entry)
         elif outcome is Outcome.UNAVAILABLE:
             exchange.refuse(errors.ONLY_IF_CACHED)
+        elif entry is not None and self._asked_for("updating") and self._cache.may_serve_while_updating(lookup):
+            has = self._cache.client_has(exchange.head, entry)
+            served = Outcome.NOT_MODIFIED if has else Outcome.SERVE
+            self._lookup = Lookup(lookup.key, LookupVerdict.UPDATING, served, entry)
+            return self.answers()
         else:
             return False
         return True
+
+    def _asked_for(self, case: str) -> bool:
+        """Whether the route's ``cache_use_stale`` names *case*."""
+        route = self._exchange.route
+        return route is not None and case in route.settings.cache_use_stale
+
+    def _update_behind(self, entry: Entry) -> None:
+        """Ask a peer for *entry* anew, for the cache alone, unless somebody does so already."""
+        lookup = self._cache.begin_update(entry)
+        if lookup is not None:
+            nobody = Nobody(self._exchange.downstream, partial(self._cache.end_update, entry))
+            self._exchange.update_behind(self._cache, lookup, nobody)
+
+    @classmethod
+    def of_update(cls, exchange: Exchange, cache: Cache, lookup: Lookup) -> Caching:
+        """For an exchange that brings a stored response up to date; nobody waits for its answer."""
+        caching = cls.__new__(cls)
+        caching._exchange = exchange
+        caching._cache = cache
+        caching._lookup = lookup
+        caching._fill = None
+        caching._reader = None
+        caching._paused = False
+        return caching
 
     def for_peer(self, fields: list[Field]) -> list[Field]:
         """The fields of the request for a peer, with our conditions when a stored response is to be validated."""
@@ -156,6 +196,29 @@ class Caching:
             exchange.deliver(head, planned(plan, entry.body or b""), True)
             exchange.finish()
 
+    def _standing_in(self, case: str, *, error: bool) -> Lookup | None:
+        """What is stored, to be served though stale because of *case*; None when that may not be."""
+        exchange = self._exchange
+        if isinstance(exchange.downstream, Nobody):
+            return None
+        return self._cache.standing_in(self._lookup, exchange.site.clock.wall(), asked=self._asked_for(case), error=error)
+
+    def _serve_instead(self, lookup: Lookup, fwd_status: int | None) -> None:
+        """Serve the stale entry of *lookup* instead of an error; *fwd_status* is what the peer answered, if it did."""
+        exchange = self._exchange
+        entry = lookup.entry
+        assert entry is not None
+        now = exchange.site.clock.wall()
+        self._lookup = lookup
+        exchange.verdicts.append(lookup.verdict)
+        word = status_word(lookup.verdict, lookup.outcome)
+        exchange.cache_status = word.decode("ascii")
+        status = cache_status(rewrite.PSEUDONYM, lookup.verdict, lookup.outcome, ttl=entry.ttl(now), fwd_status=fwd_status)
+        if self._cache.client_has(exchange.head, entry):
+            self._answer_304(entry, now, word, status)
+        else:
+            self._serve(entry, self._head(entry, now, word, status))
+
     def _pump(self, entry: Entry) -> None:
         """Write blocks of a stored body until the client is slow, or for a turn of the reactor."""
         exchange = self._exchange
@@ -213,6 +276,15 @@ class Caching:
         if head.status == 304 and lookup.outcome is Outcome.REVALIDATE:
             self._validated(head, now)
             return
+        if head.status >= 400:
+            standing_in = self._standing_in(str(head.status), error=head.status in _ERRORS)
+            if standing_in is not None:
+                upstream = exchange.upstream
+                exchange.attempt_succeeded(exchange.site.clock.monotonic())
+                if not ended and upstream is not None:
+                    upstream.cancel()
+                self._serve_instead(standing_in, head.status)
+                return
         self._cache.invalidate(lookup, exchange.head, head)
         route = exchange.route
         assert route is not None
@@ -263,6 +335,11 @@ class Caching:
             exchange.attempt()
             return
         exchange.verdicts.append(StoreVerdict.FRESHENED)
+        if isinstance(exchange.downstream, Nobody):
+            exchange.cache_status = "REVALIDATED"
+            exchange.status = 304
+            exchange.finish()
+            return
         self._lookup = Lookup(lookup.key, lookup.verdict, lookup.outcome, renewed)
         word = status_word(lookup.verdict, lookup.outcome, 304)
         exchange.cache_status = word.decode("ascii")
@@ -292,11 +369,23 @@ class Caching:
         if fill is not None:
             fill.commit()
 
-    def failed(self) -> None:
-        """The peer's answer broke off: what is here of it is not stored (RFC 9111 §3.3)."""
+    def failed(self, reason: Reason, *, answered: bool) -> bool:
+        """
+        The exchange has failed: what is here of an answer is not stored (RFC 9111 §3.3).
+
+        :param answered: the client has got a part of the answer
+        :return: whether the client was served what is stored instead
+        """
         fill, self._fill = self._fill, None
         if fill is not None:
             fill.abort(StoreVerdict.CUT)
+        if answered or reason.whose is not Whose.UPSTREAM:
+            return False
+        standing_in = self._standing_in("timeout" if reason.status == 504 else "error", error=True)
+        if standing_in is None:
+            return False
+        self._serve_instead(standing_in, None)
+        return True
 
     def closed(self) -> None:
         """The exchange is over, on whatever path."""

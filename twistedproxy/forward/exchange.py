@@ -25,6 +25,7 @@ from twistedproxy.answers import replies
 from twistedproxy.errors import Reason, RequestError, ResponseError
 from twistedproxy.forward import retry, rewrite, values
 from twistedproxy.forward.caching import Caching
+from twistedproxy.forward.nobody import Nobody, update_head
 from twistedproxy.message import IDEMPOTENT, Field, Headers, RequestHead, ResponseHead
 from twistedproxy.transport.tunnel import Tunnel
 from twistedproxy.verdicts import ChooseVerdict, RetryVerdict, RouteVerdict, Verdict
@@ -33,6 +34,8 @@ from twistedproxy.wire.framing import Piece
 
 if TYPE_CHECKING:
     from twistedproxy.balance.peer import Peer
+    from twistedproxy.cache.cache import Cache
+    from twistedproxy.cache.responses import Lookup
     from twistedproxy.forward.routes import Route
     from twistedproxy.forward.site import Downstream, Site
     from twistedproxy.upstream.http1 import UpstreamConnection
@@ -288,6 +291,15 @@ class Exchange:
         else:
             self.fail(errors.NO_PEER, str(verdict))
 
+    def update_behind(self, cache: Cache, lookup: Lookup, nobody: Nobody) -> None:
+        """Ask a peer for the same anew, for the cache alone: an exchange of its own, with *nobody* as its client."""
+        update = Exchange(self.site, nobody, update_head(self.head))
+        update.client, update.client_port, update.scheme = self.client, self.client_port, self.scheme
+        update.route = self.route
+        update.request_complete = True
+        update._caching = Caching.of_update(update, cache, lookup)
+        update.attempt()
+
     def connected(self) -> None:
         upstream = self.upstream
         assert upstream is not None
@@ -509,8 +521,8 @@ class Exchange:
         """The exchange cannot succeed: say so as well as can still be done."""
         self.reason = reason
         self.detail = detail
-        if self._caching is not None:
-            self._caching.failed()
+        if self._caching is not None and self._caching.failed(reason, answered=self._responded):
+            return
         if self._responded:
             self.downstream.transport.unregisterProducer()
             self.downstream.cut()
