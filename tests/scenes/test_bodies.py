@@ -229,8 +229,8 @@ def test_interim_answers_are_passed_on_as_they_come() -> None:
         client.says(ASKED)
         origin = play.origin()
         origin.hears(FORWARDED)
-        origin.says("HTTP/1.1 103 Early Hints\nLink: </a>\nConnection: x\nX: 1")
-        client.hears("HTTP/1.1 103 Early Hints\nLink: </a>\nX: 1")
+        origin.says("HTTP/1.1 103 Early Hints\nLink: </a>\nConnection: x\nX: 1\nY: 2")
+        client.hears("HTTP/1.1 103 Early Hints\nLink: </a>\nY: 2")
         origin.says("HTTP/1.1 102 Processing", "HTTP/1.1 103 Early Hints\nLink: </b>", ANSWER, b"hello")
         client.hears("HTTP/1.1 102 Processing", "HTTP/1.1 103 Early Hints\nLink: </b>", ANSWER, b"hello")
 

@@ -78,8 +78,9 @@ def _disguises(name: bytes) -> set[bytes]:
 
 #: Names that would be taken for forwarding fields: never passed on.
 _DISGUISED: Final = frozenset().union(*map(_disguises, _FORWARDING))
-#: Fields of a request that do not simply pass.
-_LOOKED_AT: Final = HOP_BY_HOP | _FORWARDING | _DISGUISED | {b"host", b"content-length", b"via"}
+#: Fields of a request that do not simply pass.  Proxy is no field of HTTP: CGI makes HTTP_PROXY of it (CVE-2016-5385).
+#: HTTP2-Settings belongs to an upgrade that is never passed on (RFC 7540 §3.2.1).
+_LOOKED_AT: Final = HOP_BY_HOP | _FORWARDING | _DISGUISED | {b"host", b"content-length", b"via", b"proxy", b"http2-settings"}
 
 
 def hides_fields(head: RequestHead) -> bool:
@@ -270,10 +271,8 @@ def http_date(wall: float) -> bytes:
 
 def interim_head(head: ResponseHead) -> ResponseHead:
     """A 1xx answer for the client: no fields for one hop, no framing (RFC 9110 §15.2)."""
-    fields = [
-        field for field in head.headers.items if (lower := field[0].lower()) not in HOP_BY_HOP and lower != b"content-length"
-    ]
-    return ResponseHead(head.status, head.reason, Headers(fields))
+    dropped = {*HOP_BY_HOP, b"content-length", *head.headers.elements(b"connection")}
+    return ResponseHead(head.status, head.reason, head.headers.without(dropped))
 
 
 def upgrade_head(head: ResponseHead, edits: tuple[HeaderEdit, ...]) -> ResponseHead:

@@ -36,6 +36,8 @@ class Limits:
 RESPONSE_LIMITS: Final = Limits(head=128 * 1024, fields=500)
 
 _KEEP_ALIVE: Final = (b"keep-alive",)
+#: Letters of a method, as in the grammar of a request line.
+_LONGEST_METHOD: Final = 32
 
 
 # Requests.
@@ -63,12 +65,13 @@ def _bad_request_line(line: bytes, limits: Limits) -> RequestError:
     if b"\r" in line or b"\n" in line:
         return RequestError(errors.BARE_CR_OR_LF, repr(line[:80]))
     words = line.split(b" ")
+    if len(words[0]) > _LONGEST_METHOD and TOKEN.fullmatch(words[0]) is not None:
+        return RequestError(errors.METHOD_TOO_LONG, repr(words[0][:40]))
     if len(words) != 3:
         return RequestError(errors.BAD_REQUEST_LINE, repr(line[:80]))
     method, target, version = words
     if REQUEST_LINE.fullmatch(method + b" / HTTP/1.1") is None:
-        too_long = TOKEN.fullmatch(method) is not None
-        return RequestError(errors.METHOD_TOO_LONG if too_long else errors.BAD_METHOD, repr(method[:40]))
+        return RequestError(errors.BAD_METHOD, repr(method[:40]))
     if len(target) > limits.target:
         return RequestError(errors.TARGET_TOO_LONG)
     if REQUEST_LINE.fullmatch(b"GET " + target + b" HTTP/1.1") is None:
