@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import weakref
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -434,3 +435,24 @@ def test_who_is_connected_is_not_given_up(poller: Epoll | Plain, server: TlsServ
     arrival.connection.write(b"hello")
     settle(poller)
     assert peer.received == b"hello"
+
+
+# What is over is gone, without the garbage collector: what OpenSSL keeps for a connection is large.
+
+
+def test_nothing_holds_a_handshake_that_succeeded(poller: Epoll | Plain, server: TlsServer) -> None:
+    arrival, foreign = arrive(poller, server, foreign_client())
+    foreign.sock.close()
+    turn_until(poller, lambda: arrival.peer.losses)
+    gone = weakref.ref(arrival)
+    del arrival
+    assert gone() is None
+
+
+def test_nothing_holds_a_handshake_that_failed(poller: Epoll | Plain, server: TlsServer) -> None:
+    arrival, sock = knock(poller, server)
+    sock.close()
+    turn_until(poller, lambda: arrival.problems)
+    gone = weakref.ref(arrival)
+    del arrival
+    assert gone() is None

@@ -122,6 +122,7 @@ class Listener:
 
         def failed(problem: TlsProblem, _: IAddress | None) -> None:
             self._handshakes.discard(handshake)
+            connection.handshake = None
             self.failed_handshakes += 1
             self._gone(address)
             _log.debug(

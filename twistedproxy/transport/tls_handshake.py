@@ -174,11 +174,13 @@ class IncomingTls(_Handshake):
             self._deadlines.forget(self)
 
     def _done(self) -> None:
+        self._on_failure = None  # which probably knows of us: a circle
         TlsConnection(self._sock, self._poller, self._protocol, self._tls).start()
 
     def _failed(self, problem: TlsProblem | OSError) -> None:
-        if self._on_failure is not None and isinstance(problem, TlsProblem):
-            self._on_failure(problem, self._peer)
+        on_failure, self._on_failure = self._on_failure, None
+        if on_failure is not None and isinstance(problem, TlsProblem):
+            on_failure(problem, self._peer)
 
 
 class OutgoingTls(_Handshake):
