@@ -26,7 +26,7 @@ from twistedproxy.errors import Reason, RequestError, ResponseError
 from twistedproxy.forward import retry, rewrite, values
 from twistedproxy.forward.caching import Caching
 from twistedproxy.forward.nobody import Nobody, update_head
-from twistedproxy.message import IDEMPOTENT, Field, Headers, RequestHead, ResponseHead
+from twistedproxy.message import Field, Headers, RequestHead, ResponseHead
 from twistedproxy.transport.tunnel import Tunnel
 from twistedproxy.verdicts import ChooseVerdict, RetryVerdict, RouteVerdict, Verdict
 from twistedproxy.websocket.handshake import VERSION_REFUSED_FIELDS, Handshake, check_answer, check_request
@@ -275,13 +275,15 @@ class Exchange:
         self.attempt_started = now
         self._sent = False
         upstream = None if self._fresh else backend.connector.take(peer)
-        if upstream is not None and (self.head.method in IDEMPOTENT or upstream.transport.is_quiet()):
+        while upstream is not None and not upstream.transport.is_quiet():
+            # The peer closed it, or said something: it would be taken for the answer to this request (RFC 9112 §9.2).
+            upstream.cancel()
+            upstream = backend.connector.take(peer)
+        if upstream is not None:
             self.connect_time = 0.0
             self.upstream = upstream
             self._send(upstream)
         else:
-            if upstream is not None:
-                upstream.cancel()
             self.upstream = backend.connector.connect(peer, self, route.settings.connect_timeout)
 
     def _nobody_left(self, verdict: ChooseVerdict) -> None:
