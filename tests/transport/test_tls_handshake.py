@@ -443,7 +443,8 @@ def test_who_is_connected_is_not_given_up(poller: Epoll | Plain, server: TlsServ
 def test_nothing_holds_a_handshake_that_succeeded(poller: Epoll | Plain, server: TlsServer) -> None:
     arrival, foreign = arrive(poller, server, foreign_client())
     foreign.sock.close()
-    turn_until(poller, lambda: arrival.peer.losses)
+    losses = arrival.peer.losses
+    turn_until(poller, lambda: losses)
     gone = weakref.ref(arrival)
     del arrival
     assert gone() is None
@@ -452,7 +453,8 @@ def test_nothing_holds_a_handshake_that_succeeded(poller: Epoll | Plain, server:
 def test_nothing_holds_a_handshake_that_failed(poller: Epoll | Plain, server: TlsServer) -> None:
     arrival, sock = knock(poller, server)
     sock.close()
-    turn_until(poller, lambda: arrival.problems)
+    problems = arrival.problems
+    turn_until(poller, lambda: problems)
     gone = weakref.ref(arrival)
     del arrival
     assert gone() is None
