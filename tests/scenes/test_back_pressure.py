@@ -99,10 +99,8 @@ def test_an_answer_whose_last_piece_fills_the_clients_buffer_leaves_the_peer_rea
         origin = play.origin()
         origin.hears(FORWARDED)
         origin.says("HTTP/1.1 200 OK\nTransfer-Encoding: chunked", b"1\r\nx\r\n")
-        # One read that crosses the high-water mark and ends the answer: the peer is paused as its part is over.
-        for _ in range(2):
-            origin.says(b"3000\r\n" + b"x" * 0x3000 + b"\r\n")
-        origin.says(b"20000\r\n" + b"x" * 0x20000 + b"\r\n0\r\nX-Sum: 1\r\n\r\n")
+        # A small read, then one that crosses the high-water mark and ends the answer: the peer is paused as its part is over.
+        origin.says(b"13000\r\n" + b"x" * 0x13000 + b"\r\n0\r\nX-Sum: 1\r\n\r\n")
         quick.says(ASKED)
         if not play.finished:
             play.origin().hears(FORWARDED)

@@ -219,15 +219,15 @@ def test_a_client_that_stops_reading_an_answer_is_cut_and_the_peer_too() -> None
 def test_a_client_that_reads_slowly_is_served_to_the_end() -> None:
     with Play(ONE + "client_timeout = 5s\n") as play:
         client = play.client()
-        client.stops_reading(room=10_000)
+        client.stops_reading(room=200_000)
         client.says(ASKED)
         origin = play.origin()
         origin.hears(FORWARDED)
-        origin.says("HTTP/1.1 200 OK\nContent-Length: 600000", b"x" * 600_000)
+        origin.says("HTTP/1.1 200 OK\nContent-Length: 4000000", b"x" * 4_000_000)
         taken = 0
-        while taken < 600_000:
+        while taken < 4_000_000:
             play.later(4)
-            piece = client.reads(8_000)
+            piece = client.reads(100_000)
             assert piece
             taken += len(piece)
         client.reads_on()
