@@ -10,6 +10,7 @@ import pytest
 from tests.kit.party import Party
 from tests.kit.play import Play
 from tests.scenes.sites import ANSWER, ASKED, FORWARDED, ONE
+from tests.scenes.test_websockets import joined
 
 TIMES = 1000
 
@@ -89,7 +90,17 @@ def request_refused(play: Play) -> None:
     client.leaves()
 
 
-@pytest.mark.parametrize("visit", [orderly, client_resets, peer_resets, request_refused])
+def websocket(play: Play) -> None:
+    client, origin = joined(play)
+    client.says(b"\x81\x85over")
+    origin.hears(b"\x81\x85over")
+    client.leaves()
+    origin.sees_end()
+    origin.leaves()
+    forgotten(play)
+
+
+@pytest.mark.parametrize("visit", [orderly, client_resets, peer_resets, request_refused, websocket])
 def test_clients_who_come_and_go(visit: Callable[[Play], None], uncollected: Callable[[], int]) -> None:
     with Play(ONE.replace("[route", "keepalive = 0\n[route").replace("pool = app", "pool = app\ntries = 1")) as play:
         visit(play)

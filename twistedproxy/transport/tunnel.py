@@ -141,6 +141,8 @@ class Tunnel(Timed):
             on_end, self._on_end = self._on_end, None
             self._deadlines.forget(self)
             on_end(self)
+            # Nothing is called any more; the circle would keep both transports until the garbage collector comes by.
+            del self._up.tunnel, self._down.tunnel
 
 
 @implementer(IProtocol, IHalfCloseableProtocol, IPushProducer)
