@@ -1,11 +1,11 @@
 # make run: the demo; make test: everything that is tested; make lint; make docs; make bench: beside nginx, HAProxy and Caddy;
-# make fuzz: ten minutes of bytes that nobody thought of.
+# make fuzz: ten minutes of bytes that nobody thought of; make slow: slowhttptest in each of its modes.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test lint docs bench fuzz
+.PHONY: run test lint docs bench fuzz slow
 
 run: $(VENV)/.installed
 	$(BIN)/twistd -n --pidfile= revproxy -c etc/demo.ini
@@ -29,6 +29,12 @@ bench: $(VENV)/.installed-bench
 FUZZ ?= 600
 fuzz: $(VENV)/.installed-fuzz
 	$(BIN)/python -m tests.fuzz.wire -max_total_time=$(FUZZ)
+
+# Debian's slowhttptest: a thousand slow clients for a minute in each mode, and others who are served meanwhile.
+SLOW_SECONDS ?= 60
+SLOW_CONNECTIONS ?= 1000
+slow: $(VENV)/.installed-test
+	SLOW_SECONDS=$(SLOW_SECONDS) SLOW_CONNECTIONS=$(SLOW_CONNECTIONS) $(BIN)/python -m pytest -s tests/real/test_slow_clients.py
 
 # Stamped on what says which packages are needed: a second make is quick.
 $(VENV)/.installed: setup.cfg pyproject.toml | $(BIN)/python
