@@ -17,8 +17,6 @@ from tests.corpus.parse import Broken, Unfinished, answers_in, check_request_hea
 
 #: Cases at a time.
 _TOGETHER: Final = 24
-#: Seconds that a client waits for anything.
-_PATIENCE: Final = 12.0
 #: Long enough for a read of its own, on loopback.
 _MOMENT: Final = 0.03
 #: Pieces in which a case is played the second time.
@@ -32,8 +30,9 @@ Check = Callable[[bytes], list[tuple[bytes, bytes]]]
 class _Play:
     """A case that runs."""
 
-    def __init__(self, case: Case, number: int, in_pieces: bool) -> None:
+    def __init__(self, case: Case, number: int, in_pieces: bool, patience: float) -> None:
         self.case = case
+        self._patience = patience
         self.in_pieces = in_pieces
         self.outcome = Outcome(b"q%03X" % number)
         self.changed = asyncio.Event()
@@ -44,7 +43,7 @@ class _Play:
     async def until(self, condition: Callable[[], object], what: str) -> bool:
         """Wait until *condition* is true."""
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(self._patience):
                 while not condition():
                     self.changed.clear()
                     await self.changed.wait()
@@ -59,11 +58,13 @@ class Stage:
     An origin and its clients.
 
     :param check: judges every head that reaches the origin; what it raises as Broken is kept
+    :param patience: seconds that a client waits for anything
     :ivar strays: requests at the origin that bear no case's name
     """
 
-    def __init__(self, check: Check = check_request_head) -> None:
+    def __init__(self, check: Check = check_request_head, *, patience: float = 12.0) -> None:
         self._check = check
+        self._patience = patience
         self._plays: dict[bytes, _Play] = {}
         self._calls = 0
         self._ended = False
@@ -82,7 +83,7 @@ class Stage:
     async def _play_all(self, cases: list[tuple[Case, bool]], ports: Mapping[str, int]) -> dict[tuple[str, bool], Outcome]:
         server = await asyncio.start_server(self._serve, sock=self.listening, limit=1 << 20)
         gate = asyncio.Semaphore(_TOGETHER)
-        plays = [_Play(case, number, in_pieces) for number, (case, in_pieces) in enumerate(cases)]
+        plays = [_Play(case, number, in_pieces, self._patience) for number, (case, in_pieces) in enumerate(cases)]
         self._plays = {play.outcome.wire_name: play for play in plays}
 
         async def one(play: _Play) -> None:
