@@ -221,3 +221,23 @@ def test_an_answer_that_has_begun_is_cut_not_mixed(tmp_path: Path) -> None:
         assert client.heard.endswith(b"\r\n\r\nhalf")
         client.hears(client.heard)
         client.sees_cut()
+
+
+def test_an_update_that_is_not_stored_is_not_read_to_its_end_which_may_never_come(tmp_path: Path) -> None:
+    site = SITE.replace("directory = cache\n", "directory = cache\nmax_entry = 1k\n")
+    with Play(site, tmp_path) as play:
+        client, origin = stored(play, ", stale-while-revalidate=60")
+        for answer in ("Cache-Control: no-cache", "Cache-Control: max-age=1"):
+            client.says(ASKED)
+            served(client, "UPDATING", "hit; ttl=-1")
+            origin.hears(VALIDATED)
+            origin.says(f"HTTP/1.1 500 Oops\n{answer}\nTransfer-Encoding: chunked", b"5\r\nevent\r\n")
+            if "max-age" in answer:
+                origin.says(b"400\r\n" + b"x" * 1024 + b"\r\n")
+            origin.sees_cut()
+            if "max-age" not in answer:
+                client.says(ASKED)
+                served(client, "UPDATING", "hit; ttl=-1")
+                origin = play.origin()
+                origin.hears(VALIDATED)
+                origin.says("HTTP/1.1 503 Busy\nContent-Length: 0")

@@ -295,11 +295,16 @@ class Caching:
         stored = StoreVerdict.STORED if isinstance(admitted, Fill) else admitted
         if isinstance(admitted, Fill):
             self._fill = admitted
-            self.body(pieces)
+            for piece in pieces:
+                admitted.write(piece)
             if ended:
                 stored = admitted.commit()
                 self._fill = None
         exchange.verdicts.append(stored)
+        if not ended and self._is_futile():
+            exchange.status = head.status
+            self._give_up()
+            return
         word = status_word(lookup.verdict, lookup.outcome, head.status)
         exchange.cache_status = word.decode("ascii")
         status = cache_status(rewrite.PSEUDONYM, lookup.verdict, lookup.outcome, stored=stored)
@@ -356,12 +361,27 @@ class Caching:
         else:
             self._serve(renewed, self._head(renewed, now, word, status))
 
+    def _is_futile(self) -> bool:
+        """Whether this is an update whose answer is not stored: nobody wants the rest, which may never end."""
+        fill = self._fill
+        return (fill is None or fill.verdict is not None) and isinstance(self._exchange.downstream, Nobody)
+
+    def _give_up(self) -> None:
+        exchange = self._exchange
+        upstream = exchange.upstream
+        exchange.attempt_succeeded(exchange.site.clock.monotonic())
+        if upstream is not None:
+            upstream.cancel()
+        exchange.finish()
+
     def body(self, pieces: Sequence[Piece]) -> None:
         """More of the peer's body."""
         fill = self._fill
         if fill is not None:
             for piece in pieces:
                 fill.write(piece)
+            if fill.verdict is not None and self._is_futile():
+                self._give_up()
 
     def ended(self) -> None:
         """The peer's body is complete."""
