@@ -63,7 +63,7 @@ def test_slow_clients_stop_nobody_else(mode: str, start_proxy: StartProxy, start
             [
                 SLOWHTTPTEST,
                 *MODES[mode],
-                *("-c", str(CONNECTIONS), "-r", str(CONNECTIONS), "-l", str(SECONDS), "-p", "3"),
+                *("-c", str(CONNECTIONS), "-r", "200", "-l", str(SECONDS), "-p", "3"),
                 *("-u", f"http://127.0.0.1:{proxy.port}/large"),
             ],
         )
