@@ -106,6 +106,20 @@ class Cache:
             return Lookup(key, LookupVerdict.FRESH, Outcome.SERVE, entry)
         return self._judge(request, wishes, entry, now)
 
+    def ready(self, request: RequestHead, now: float) -> Entry | None:
+        """
+        The entry that answers a repeated *request* without further thought: in memory, fresh, and noted as used this second.
+
+        None says nothing: :meth:`lookup` has the last word.
+        """
+        asked = request.cached
+        if asked is None or asked[2] is not NO_WISHES:
+            return None
+        entry = self._shelf.memory.get(asked[1], request.headers)
+        if entry is None or not (entry.fresh_from <= now < entry.fresh_until and 0 <= now - entry.touched < 1.0):
+            return None
+        return entry
+
     def _judge(self, request: RequestHead, wishes: Wishes, entry: Entry, now: float) -> Lookup:
         facts = entry.facts
         verdict = may_use(facts.terms, facts.response_time, wishes, now)

@@ -39,6 +39,37 @@ _ERRORS: Final = frozenset((500, 502, 503, 504))
 _UPDATING: Final = LookupVerdict.UPDATING
 
 
+def serve_again(exchange: Exchange, cache: Cache) -> bool:
+    """
+    The short way of a hit: a head that the client sent before, for an entry that was served before in this very second.
+
+    False says nothing: :class:`Caching` goes the whole way.
+    """
+    head = exchange.head
+    if head.cached is None or head.cached[0] != exchange.scheme:
+        return False
+    now = exchange.started_wall
+    entry = cache.ready(head, now)
+    if entry is None:
+        return False
+    prepared = entry.prepared
+    if (
+        prepared is None
+        or prepared[0] != int(now)
+        or prepared[1] is not exchange.route
+        or prepared[2] is not LookupVerdict.FRESH
+        or not entry.body
+        or head.method != b"GET"
+    ):
+        return False
+    cache.counts.hits += 1
+    exchange.verdicts.append(LookupVerdict.FRESH)
+    exchange.cache_status = prepared[4]
+    exchange.deliver(prepared[3], (entry.body,), True)
+    exchange.finish()
+    return True
+
+
 class Caching:
     """What one exchange has to do with the cache of its route."""
 

@@ -24,7 +24,7 @@ from twistedproxy import errors
 from twistedproxy.answers import replies
 from twistedproxy.errors import Reason, RequestError, ResponseError
 from twistedproxy.forward import retry, rewrite, values
-from twistedproxy.forward.caching import Caching
+from twistedproxy.forward.caching import Caching, serve_again
 from twistedproxy.forward.nobody import Nobody, update_head
 from twistedproxy.message import Field, Headers, RequestHead, ResponseHead
 from twistedproxy.transport.tunnel import Tunnel
@@ -173,7 +173,9 @@ class Exchange:
             except RequestError as error:
                 self.refuse(error.reason, error.detail)
                 return
-        elif route.cache is not None and not rewrite.hides_fields(head):
+        elif route.cache is not None and not (fields.connection and rewrite.hides_fields(head)):
+            if serve_again(self, route.cache):
+                return
             self._caching = Caching(self, route.cache)
             if self._caching.answers():
                 return
