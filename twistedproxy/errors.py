@@ -91,9 +91,6 @@ BAD_LENGTH = _reason("bad_length", 400, _D, "Content-Length is malformed or repe
 LENGTH_AND_CODING = _reason("length_and_coding", 400, _D, "Content-Length and Transfer-Encoding came together (RFC 9112 §6.1)")
 CODING_IN_1_0 = _reason("coding_in_1_0", 400, _D, "Transfer-Encoding came in an HTTP/1.0 request (RFC 9112 §6.1)")
 BAD_CODING = _reason("bad_coding", 400, _D, "Transfer-Encoding is not exactly 'chunked' (RFC 9112 §6.3)")
-CODING_UNSUPPORTED = _reason(
-    "coding_unsupported", 501, _D, "a transfer coding other than chunked is not implemented (RFC 9112 §6.1)"
-)
 BAD_CHUNK = _reason("bad_chunk", 400, _D, "the chunked body is malformed (RFC 9112 §7.1)")
 BAD_TRAILER = _reason("bad_trailer", 400, _D, "a trailer field is malformed (RFC 9112 §7.1.2)")
 TARGET_TOO_LONG = _reason("target_too_long", 414, _D, "the request target is longer than max_target (RFC 9110 §15.5.15)")

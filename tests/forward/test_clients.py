@@ -67,3 +67,9 @@ def test_several_fields_are_one_list() -> None:
 def test_the_scheme_is_what_is_reported_if_it_is_one(said: bytes | None, scheme: bytes) -> None:
     headers = Headers([(b"X-Forwarded-Proto", said)] if said is not None else [])
     assert TRUSTED.scheme_of(headers, b"http") == scheme
+
+
+def test_a_scope_is_not_passed_on() -> None:
+    trusted = TrustedProxies(["10.0.0.0/8"])
+    headers = Headers([(b"X-Forwarded-For", b"fe80::1%eth0\" 'x")])
+    assert trusted.client_of(headers, "10.0.0.1") == "fe80::1"

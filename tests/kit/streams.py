@@ -170,6 +170,9 @@ class HandPoller(EpollPoller):
     def forget(self, member: Descriptor) -> None:
         self._interest.pop(member.fileno(), None)
 
+    def has_unread(self, member: Descriptor) -> bool:
+        return bool(self.streams[member.fileno()].inbox)
+
     def turn(self) -> bool:
         """Tell every member of its events once; whether there were any."""
         happened = False

@@ -455,10 +455,20 @@ def test_addresses_are_told(poller: Epoll | Plain) -> None:
 def test_is_quiet_tells_of_what_was_not_read(poller: Epoll | Plain) -> None:
     ours, theirs = socket_pair()
     connection = connected(poller, ours, Peer())
-    assert connection.is_quiet()
+    assert connection.is_quiet(and_open=True)
     theirs.send(b"x")
-    assert not connection.is_quiet()
+    assert not connection.is_quiet(and_open=True)
     settle(poller)
-    assert connection.is_quiet()
+    assert connection.is_quiet(and_open=True)
     theirs.close()
-    assert not connection.is_quiet()
+    assert not connection.is_quiet(and_open=True)
+
+
+def test_of_what_may_be_repeated_only_bytes_matter(poller: Epoll | Plain) -> None:
+    ours, theirs = socket_pair()
+    connection = connected(poller, ours, Peer())
+    assert connection.is_quiet(and_open=False)
+    theirs.send(b"x")
+    assert not connection.is_quiet(and_open=False)
+    settle(poller)
+    assert connection.is_quiet(and_open=False)

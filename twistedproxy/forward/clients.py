@@ -39,11 +39,11 @@ class TrustedProxies:
         for entry in reversed(value.split(b",")):
             text = _bare(entry.strip().decode("latin-1"))
             try:
-                ip_address(text)
+                # A scope (fe80::1%eth0) means nothing on another machine, and could hold any characters.
+                client = str(ip_address(text.partition("%")[0]))
             except ValueError:
                 break
-            client = text
-            if text not in self:
+            if client not in self:
                 break
         return client
 

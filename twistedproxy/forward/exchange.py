@@ -26,7 +26,7 @@ from twistedproxy.errors import Reason, RequestError, ResponseError
 from twistedproxy.forward import retry, rewrite, values
 from twistedproxy.forward.caching import Caching, serve_again
 from twistedproxy.forward.nobody import Nobody, update_head
-from twistedproxy.message import Field, Headers, RequestHead, ResponseHead
+from twistedproxy.message import IDEMPOTENT, Field, Headers, RequestHead, ResponseHead
 from twistedproxy.transport.tunnel import Tunnel
 from twistedproxy.verdicts import ChooseVerdict, RetryVerdict, RouteVerdict, Verdict
 from twistedproxy.websocket.handshake import VERSION_REFUSED_FIELDS, Handshake, check_answer, check_request
@@ -277,8 +277,10 @@ class Exchange:
         self.attempt_started = now
         self._sent = False
         upstream = None if self._fresh else backend.connector.take(peer)
-        while upstream is not None and not upstream.transport.is_quiet():
-            # The peer closed it, or said something: it would be taken for the answer to this request (RFC 9112 §9.2).
+        # What may be repeated may be sent on a connection that the peer closes in this moment.
+        once = self.head.method not in IDEMPOTENT
+        while upstream is not None and not upstream.transport.is_quiet(and_open=once):
+            # The peer said something: it would be taken for the answer to this request (RFC 9112 §9.2).  Or it closed.
             upstream.cancel()
             upstream = backend.connector.take(peer)
         if upstream is not None:

@@ -6,11 +6,12 @@ Everything else keeps its order, its letters and its bytes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Final
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from twistedproxy.message import CHUNKED, Field, Headers, RequestHead, ResponseHead
 from twistedproxy.settings import HeaderEdit, RouteSettings
@@ -210,16 +211,22 @@ def request_block(fields: Iterable[Field], length: int, upgrade: bool) -> bytes:
     return block
 
 
+#: Dot segments and empty ones.
+_ROUNDABOUT: Final = re.compile(rb"//|/\.\.?(?:/|\Z)")
+
+
 def upstream_target(head: RequestHead, strip_prefix: bytes) -> bytes:
     """
     The target for the peer: byte for byte the client's, without the prefix that the route takes off.
 
-    A path that wears its prefix in disguise (``/%61pi/`` for ``/api/``) is sent as the route understood it.
+    A path that says the same in a roundabout way (``/%61pi/``, dot or empty segments) is sent as the route understood it: what is
+    left of it must not mean something else.
     """
     if not strip_prefix:
         return head.target
     path = head.path
-    if not (path + b"/").startswith(strip_prefix + b"/"):
+    roundabout = head.route_path != path and _ROUNDABOUT.search(unquote_to_bytes(path))
+    if roundabout or not (path + b"/").startswith(strip_prefix + b"/"):
         path = quote_from_bytes(head.route_path, safe="/:@!$&'()*+,;=~").encode("ascii")
         if not (path + b"/").startswith(strip_prefix + b"/"):
             return head.target

@@ -30,7 +30,7 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twistedproxy.transport.poller import Poller, forget
+from twistedproxy.transport.poller import Poller, forget, has_unread
 
 #: Bytes read at once: the small size for heads and messages, four times more whenever a read came back full, up to the large one.
 #: A body costs a third less in pieces of 1 MiB than of 256 KiB: fewer wake-ups and fewer window updates.
@@ -127,8 +127,14 @@ class Connection:
         """Whether what the other side sends is taken now."""
         return self._reading
 
-    def is_quiet(self) -> bool:
-        """Whether nothing has come that was not read yet, the end included: asked of a connection that waited long."""
+    def is_quiet(self, *, and_open: bool) -> bool:
+        """
+        Whether nothing has come that was not read yet: asked of a connection that waited long.
+
+        :param and_open: the other side must not have ended it either, as far as we can know; costs more
+        """
+        if not and_open:
+            return not has_unread(self._poller, self)
         try:
             self._sock.recv(1, socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
