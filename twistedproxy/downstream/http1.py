@@ -562,7 +562,12 @@ class DownstreamConnection(Timed):
         """Close after the running exchange, or at once when there is none."""
         self._keep = False
         if self.exchange is None and self.tunnel is None and not self._closing:
-            self._close()
+            if self._buffer or self.transport.pending:
+                self._close()
+            else:
+                # Nothing was begun that the client could miss: no need to wait for it to agree.
+                self._closing = True
+                self.transport.loseConnection()
 
     def readConnectionLost(self) -> None:
         """The client sends nothing more; it may still wait for its answer."""
