@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Final
-from urllib.parse import quote_from_bytes, unquote_to_bytes
+from urllib.parse import quote_from_bytes
 
 from twistedproxy.message import CHUNKED, Field, Headers, RequestHead, ResponseHead
 from twistedproxy.settings import HeaderEdit, RouteSettings
@@ -211,8 +211,8 @@ def request_block(fields: Iterable[Field], length: int, upgrade: bool) -> bytes:
     return block
 
 
-#: Dot segments and empty ones.
-_ROUNDABOUT: Final = re.compile(rb"//|/\.\.?(?:/|\Z)")
+#: Dot segments, escaped or not, and empty ones.
+_ROUNDABOUT: Final = re.compile(rb"//|/(?:\.|%2[eE]){1,2}(?:/|\Z)")
 
 
 def upstream_target(head: RequestHead, strip_prefix: bytes) -> bytes:
@@ -225,7 +225,7 @@ def upstream_target(head: RequestHead, strip_prefix: bytes) -> bytes:
     if not strip_prefix:
         return head.target
     path = head.path
-    roundabout = head.route_path != path and _ROUNDABOUT.search(unquote_to_bytes(path))
+    roundabout = head.route_path != path and _ROUNDABOUT.search(path)
     if roundabout or not (path + b"/").startswith(strip_prefix + b"/"):
         path = quote_from_bytes(head.route_path, safe="/:@!$&'()*+,;=~").encode("ascii")
         if not (path + b"/").startswith(strip_prefix + b"/"):
