@@ -36,6 +36,8 @@ from twistedproxy.transport.poller import Poller, forget, has_unread
 #: A body costs a third less in pieces of 1 MiB than of 256 KiB: fewer wake-ups and fewer window updates.
 SMALL_READ: Final = 16 * 1024
 LARGE_READ: Final = 1024 * 1024
+#: Not smaller again than this: answers a little above the small size would take two reads each.
+_MIDDLE_READ: Final = 64 * 1024
 #: A producer is paused when more than this many bytes wait for the kernel.
 HIGH_WATER: Final = 64 * 1024
 #: Waiting pieces are joined up to this many bytes for one system call.
@@ -169,7 +171,7 @@ class Connection:
         if len(data) == size:
             if size != LARGE_READ:
                 self._read_size = 4 * size
-        elif size != SMALL_READ and len(data) < size >> 3:
+        elif size > _MIDDLE_READ and len(data) < size >> 3:
             self._read_size = size >> 2
         self._deliver(data)
 
