@@ -481,8 +481,6 @@ class Exchange:
         self.status = head.status
         for piece in pieces:
             self.bytes_sent += len(piece)
-        if self._handshake is not None:
-            self._handshake = None
         downstream = self.downstream
         downstream.respond(head, pieces, ended)
         if not ended and not self.finished:

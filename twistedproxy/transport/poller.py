@@ -178,5 +178,5 @@ def _has_unread(member: Descriptor) -> bool:
 
 
 def has_unread(poller: Poller, member: Descriptor) -> bool:
-    """Whether there are bytes for *member* (a socket) that nobody has read; costs a third of a read that is in vain."""
+    """Whether there are bytes for *member* (a socket) that nobody has read; cheaper than a read that is in vain."""
     return poller.has_unread(member) if isinstance(poller, EpollPoller) else _has_unread(member)

@@ -33,7 +33,7 @@ from zope.interface import implementer
 from twistedproxy.transport.poller import Poller, forget, has_unread
 
 #: Bytes read at once: the small size for heads and messages, four times more whenever a read came back full, up to the large one.
-#: A body costs a third less in pieces of 1 MiB than of 256 KiB: fewer wake-ups and fewer window updates.
+#: Large pieces mean fewer wake-ups and fewer window updates for a body.
 SMALL_READ: Final = 16 * 1024
 LARGE_READ: Final = 1024 * 1024
 #: Not smaller again than this: answers a little above the small size would take two reads each.
