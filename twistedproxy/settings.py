@@ -9,6 +9,7 @@ seconds (float), sizes are bytes (int).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Final
 
 from twistedproxy.addresses import Address, Unix
@@ -112,19 +113,38 @@ class TlsSettings:
     )
 
 
+class StandsFor(Enum):
+    """What a line of ``servers`` stands for: a peer, or a name by which peers are found."""
+
+    PEER = "one peer"
+    ADDRESSES = "a peer for each address of a name"
+    RECORDS = "a peer for each SRV record of a name"
+
+
 @dataclass(frozen=True)
 class ServerSettings:
-    """One line of ``servers``: a peer and its options."""
+    """
+    One line of ``servers``: a peer, or a name by which peers are found, and its options.
+
+    :ivar address: where it is; for RECORDS the name that is asked for, with port 0
+    :ivar server_name: asked for by SNI and expected in the certificate; without, what the pool says
+    :ivar found_by: of a peer that was found: the name that requests to it are for, instead of its address; empty for others
+    """
 
     address: Address
     tls: bool = False
     weight: int = 1
     backup: bool = False
     down: bool = False
+    stands_for: StandsFor = StandsFor.PEER
+    server_name: str | None = None
+    found_by: str = ""
 
     @property
     def name(self) -> str:
         """How the peer is called in logs and in the shell: its address."""
+        if self.stands_for is StandsFor.RECORDS and not isinstance(self.address, Unix):
+            return f"srv:{self.address.host}"
         return str(self.address)
 
     @property
@@ -133,7 +153,8 @@ class ServerSettings:
         address = self.address
         if isinstance(address, Unix):
             return "localhost"
-        host = f"[{address.host}]" if ":" in address.host else address.host
+        host = self.found_by or address.host
+        host = f"[{host}]" if ":" in host else host
         return host if address.port == (443 if self.tls else 80) else f"{host}:{address.port}"
 
 

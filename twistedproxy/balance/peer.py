@@ -28,6 +28,7 @@ class PeerState(Enum):
     The first that applies, in this order, is the state.
     """
 
+    REMOVED = "removed"
     MAINTENANCE = "in maintenance"
     DRAINING = "draining"
     DOWN = "down"
@@ -77,6 +78,8 @@ class Peer:
     An attempt calls :meth:`begin`, and then exactly one of :meth:`succeed` and :meth:`fail`.
 
     :ivar name: how people call it: its address
+    :ivar origin: where it came from, for people: ``site.ini``, ``shell``, or the name by which it was found
+    :ivar alone: nobody could take its place; the pool says so
     :ivar weight: its share of the pool's exchanges; changed by :meth:`twistedproxy.balance.pool.Pool.set_weight` only
     :ivar why: the reason of the present state, for people; empty as long as nothing happened
     :ivar since: when the present state began, seconds since 1970 (wall clock)
@@ -105,6 +108,7 @@ class Peer:
         "_streak",
         "_will",
         "address",
+        "alone",
         "attempts",
         "backup",
         "bytes_received",
@@ -118,6 +122,7 @@ class Peer:
         "most_idle",
         "name",
         "on_change",
+        "origin",
         "settings",
         "since",
         "state",
@@ -126,8 +131,10 @@ class Peer:
         "why",
     )
 
-    def __init__(self, settings: ServerSettings, pool: PoolSettings) -> None:
+    def __init__(self, settings: ServerSettings, pool: PoolSettings, origin: str = "site.ini") -> None:
         self.settings = settings
+        self.origin = origin
+        self.alone = False
         self.name = settings.name
         self.address = settings.address
         self.tls = settings.tls
@@ -152,8 +159,7 @@ class Peer:
         self._fall = pool.fall
         self._passes_checks = True
         self._streak = 0
-        # With nobody to take its place, to eject a peer would only turn slow answers into no answers.
-        self._max_fails = pool.max_fails if len(pool.servers) > 1 else 0
+        self._max_fails = pool.max_fails
         self._fail_timeout = pool.fail_timeout
         self._failed: deque[float] = deque(maxlen=self._max_fails)
         self._on_trial = False
@@ -199,7 +205,8 @@ class Peer:
             return
         self.failures += 1
         self.last_failure = reason
-        if not self._max_fails or self.state is not PeerState.UP:
+        # With nobody to take its place, to eject a peer would only turn slow answers into no answers.
+        if not self._max_fails or self.alone or self.state is not PeerState.UP:
             return
         failed = self._failed
         failed.append(now)
@@ -255,7 +262,7 @@ class Peer:
         """
         The operator's will: DRAINING, MAINTENANCE, or UP to leave the state to checks and attempts again.
 
-        UP also ends an ejection: who restores a peer knows more than a counter.
+        UP also ends an ejection: who restores a peer knows more than a counter.  REMOVED is the pool's word, and its last.
         """
         self._will = will
         if will is PeerState.UP:

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twistedproxy.balance.peer import Change, Peer, PeerState
 from twistedproxy.balance.schedulers import SCHEDULERS
 from twistedproxy.clock import Clock
-from twistedproxy.settings import NEVER, PoolSettings
+from twistedproxy.settings import NEVER, PoolSettings, ServerSettings, StandsFor
 from twistedproxy.spelling import choose_from
 from twistedproxy.verdicts import ChooseVerdict
 
@@ -30,13 +30,18 @@ class UnknownPeer(KeyError):
         return str(self.args[0])
 
 
+class PeerExists(ValueError):
+    """The pool has a peer of that name already."""
+
+
 class Pool:
     """
     The peers of one ``[pool NAME]``.
 
     :ivar settings: what site.ini says
-    :ivar peers: in the order of site.ini
+    :ivar peers: those of site.ini in its order, then those that came later; a new list whenever one comes or goes
     :ivar on_change: called, in order, after each change of a peer's state
+    :ivar on_join: called, in order, with each peer that comes; that one has left is a change of its state, to REMOVED
     """
 
     log = Logger()
@@ -45,8 +50,9 @@ class Pool:
         self.settings = settings
         self.name = settings.name
         self.clock = clock
-        self.peers = [Peer(server, settings) for server in settings.servers]
+        self.peers = [Peer(server, settings) for server in settings.servers if server.stands_for is StandsFor.PEER]
         self.on_change: list[Callable[[Change], None]] = []
+        self.on_join: list[Callable[[Peer], None]] = []
         self._primaries = SCHEDULERS[settings.balance]()
         self._backups = SCHEDULERS[settings.balance]()
         self._pick = self._primaries.pick
@@ -54,8 +60,17 @@ class Pool:
         #: Only ejected peers are left, and tried.
         self._last_resort = False
         for peer in self.peers:
-            peer.since = clock.wall()
-            peer.on_change = self._peer_changed
+            self._adopt(peer)
+        self._count()
+
+    def _adopt(self, peer: Peer) -> None:
+        peer.since = self.clock.wall()
+        peer.on_change = self._peer_changed
+
+    def _count(self) -> None:
+        for peer in self.peers:
+            peer.alone = len(self.peers) == 1
+        self._next_change = _AT_ONCE
 
     def choose(self, tried: Sequence[Peer], now: float) -> Peer | None:
         """
@@ -115,6 +130,36 @@ class Pool:
                 return peer
         remedy = choose_from(name, (peer.name for peer in self.peers))
         raise UnknownPeer(f"pool {self.name} has no peer {name!r}; {remedy}")
+
+    def add(self, server: ServerSettings, origin: str) -> Peer:
+        """
+        A peer comes; *origin* says from where.
+
+        Raises :class:`PeerExists` when the pool has one at that address.
+        """
+        if any(peer.name == server.name for peer in self.peers):
+            raise PeerExists(f"pool {self.name} has a peer {server.name} already")
+        peer = Peer(server, self.settings, origin)
+        self._adopt(peer)
+        self.peers = [*self.peers, peer]
+        self._count()
+        self.log.info("pool {pool}: peer {peer} has come, from {origin}", pool=self.name, peer=peer.name, origin=origin)
+        for observer in self.on_join:
+            with self.log.failuresHandled("pool {pool}: one who is told of new peers failed", pool=self.name):
+                observer(peer)
+        return peer
+
+    def remove(self, peer_name: str, why: str) -> Peer:
+        """
+        A peer goes: it gets no new exchanges, those that run finish, its idle connections are closed, its checks stop.
+
+        Raises :class:`UnknownPeer`.
+        """
+        peer = self.peer(peer_name)
+        self.peers = [other for other in self.peers if other is not peer]
+        self._count()
+        peer.command(PeerState.REMOVED, why)
+        return peer
 
     def drain(self, peer_name: str) -> Peer:
         """No new exchanges for this peer; those that run finish.  Raises :class:`UnknownPeer`."""
