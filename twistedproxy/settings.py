@@ -179,7 +179,9 @@ class PoolSettings:
 
     name: str
     servers: tuple[ServerSettings, ...] = knob(
-        "servers", "[https://]HOST:PORT or unix:PATH, with weight=N, backup, down; one a line", required=True
+        "servers",
+        "[https://]HOST:PORT, unix:PATH or srv:NAME, with weight=N, backup, down, addresses=all, server_name=NAME; one a line",
+        required=True,
     )
     balance: str = knob("choice", "the scheduler", default="round_robin", choices=("round_robin",))
     check: CheckSettings | None = knob("check", "tcp, or METHOD TARGET: an active check of every peer")
@@ -195,7 +197,9 @@ class PoolSettings:
     )
     keepalive: int = knob("integer", "idle connections kept to each peer", default=64, minimum=0)
     keepalive_timeout: float = knob("duration", "an idle connection to a peer is closed after", default=60.0, minimum=0)
-    resolve: float = knob("duration", "a peer's name is looked up again after", default=30.0, minimum=0.1)
+    resolve: float = knob(
+        "duration", "a peer's name, and names by which peers are found, are looked up again after", default=30.0, minimum=0.1
+    )
     verify: bool = knob("boolean", "check the certificate of https:// peers; no is dangerous", default=True)
     ca: str | None = knob(
         "authorities", "PEM file of the authorities that https:// peers are checked against; the system's without"

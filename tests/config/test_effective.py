@@ -36,7 +36,9 @@ versions = TLSv1.3
 [pool app]
 servers =
     a:1 weight=3
-    https://b backup
+    https://b backup server_name=c
+    https://d addresses=all
+    srv:_http._tcp.e down
     unix:app.sock down
     [::1]:80
 check = GET /health?a=b

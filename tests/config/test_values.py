@@ -14,7 +14,7 @@ from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context
 from twistedproxy.config.sections import SECTIONS, rows
 from twistedproxy.config.values import KINDS
-from twistedproxy.settings import CheckSettings, HeaderEdit, RedirectAnswer, RouteMatch, ServerSettings
+from twistedproxy.settings import CheckSettings, HeaderEdit, RedirectAnswer, RouteMatch, ServerSettings, StandsFor
 
 HERE = Context("/srv", {})
 
@@ -150,6 +150,14 @@ def test_where_nobody_can_listen(text: str, said: str) -> None:
         ("https://[2001:DB8::0:1]:8443", ServerSettings(Tcp("2001:db8::1", 8443), tls=True)),
         ("unix:/run/app.sock", ServerSettings(Unix("/run/app.sock"))),
         ("unix:app.sock weight=2", ServerSettings(Unix("/srv/app.sock"), weight=2)),
+        ("app:80 addresses=all backup", ServerSettings(Tcp("app", 80), backup=True, stands_for=StandsFor.ADDRESSES)),
+        ("app:80 addresses=one", ServerSettings(Tcp("app", 80))),
+        ("https://a server_name=B.example", ServerSettings(Tcp("a", 443), tls=True, server_name="b.example")),
+        ("srv:_http._tcp.App.internal.", ServerSettings(Tcp("_http._tcp.app.internal", 0), stands_for=StandsFor.RECORDS)),
+        (
+            "https://srv:_web._tcp.a server_name=a down",
+            ServerSettings(Tcp("_web._tcp.a", 0), tls=True, down=True, stands_for=StandsFor.RECORDS, server_name="a"),
+        ),
     ],
 )
 def test_servers(text: str, server: ServerSettings) -> None:
@@ -178,6 +186,16 @@ def test_servers(text: str, server: ServerSettings) -> None:
         ("a:80 down=yes", "did you mean down?"),
         ("a:80 down down", "down is said twice"),
         ("unix:", "has no path"),
+        ("a:80 addresses=al", "known: addresses=all, addresses=one"),
+        ("192.0.2.1:80 addresses=all", "192.0.2.1:80 is an address already"),
+        ("[::1]:80 addresses=all", "[::1]:80 is an address already"),
+        ("unix:/a addresses=all", "addresses is an option of names"),
+        ("srv:_http._tcp.a addresses=all", "addresses is an option of names"),
+        ("srv:_http._tcp.a weight=2", "the weights of these peers come from their SRV records"),
+        ("srv:a.internal", "write for instance srv:_http._tcp.example.com, without a port"),
+        ("srv:_http._tcp.a:80", "is not a host name"),
+        ("a:80 server_name=b", "write https://a:80"),
+        ("https://a server_name=b..c", "is not a host name"),
     ],
 )
 def test_what_is_no_server(text: str, said: str) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from twistedproxy.addresses import Address, Tcp, Unix
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context, whole_number
-from twistedproxy.settings import RouteMatch, ServerSettings
+from twistedproxy.settings import RouteMatch, ServerSettings, StandsFor
 from twistedproxy.spelling import choose_from, nearest
 
 MAX_WEIGHT: Final = 65535
@@ -24,6 +24,8 @@ _PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _BLANK = re.compile(r"\s")
 _UNSEEN = re.compile(r"[;\\\x00-\x1f\x7f]")
+# RFC 2782: the service and the protocol, each behind an underscore.
+_RECORDS = re.compile(r"_[a-z0-9-]{1,62}\._(?:tcp|udp)\.(?P<domain>.+)")
 _MODE = re.compile(r"[0-7]{3,4}")
 
 
@@ -150,10 +152,17 @@ def write_listen_address(address: Address) -> str:
 
 
 def server(text: str, at: Context) -> ServerSettings:
-    """``[https://]HOST:PORT`` or ``unix:PATH``, and its options ``weight=N``, ``backup``, ``down``."""
+    """
+    ``[https://]HOST:PORT``, ``unix:PATH`` or ``[https://]srv:NAME``, and its options.
+
+    These are ``weight=N``, ``backup``, ``down``, ``addresses=all`` and ``server_name=NAME``.
+    """
     where, *options = text.split()
-    tls, address = _peer_address(where, at)
+    plain = where.removeprefix("https://")
+    stands_for = StandsFor.RECORDS if plain.startswith("srv:") else StandsFor.PEER
+    tls, address = (plain != where, _records(plain)) if plain.startswith("srv:") else _peer_address(where, at)
     weight = 1
+    server_name = None
     flags: set[str] = set()
     for option in options:
         name, equals, value = option.partition("=")
@@ -164,9 +173,46 @@ def server(text: str, at: Context) -> ServerSettings:
             weight = whole_number(value, "a weight")
             if not 1 <= weight <= MAX_WEIGHT:
                 raise BadValue(f"weight={value} is out of bounds", f"write 1 to {MAX_WEIGHT}, or down for a server without work")
+            if stands_for is StandsFor.RECORDS:
+                raise BadValue("the weights of these peers come from their SRV records", "remove weight")
+        elif name == "addresses" and equals:
+            _check_addresses(value, address)
+            stands_for = StandsFor.ADDRESSES if value == "all" else StandsFor.PEER
+        elif name == "server_name" and equals:
+            if not tls:
+                raise BadValue("server_name has no effect without TLS", f"write https://{where}")
+            server_name = host_name(value, at)
         elif option not in ("backup", "down"):
-            raise BadValue(f"{option!r} is not an option of a server", choose_from(option, ("weight=N", "backup", "down")))
-    return ServerSettings(address, tls, weight, "backup" in flags, "down" in flags)
+            known = ("weight=N", "backup", "down", "addresses=all", "server_name=NAME")
+            raise BadValue(f"{option!r} is not an option of a server", choose_from(option, known))
+    return ServerSettings(address, tls, weight, "backup" in flags, "down" in flags, stands_for, server_name)
+
+
+def _records(text: str) -> Tcp:
+    """The name behind ``srv:``."""
+    name = text.removeprefix("srv:").lower().removesuffix(".")
+    found = _RECORDS.fullmatch(name)
+    if found is None:
+        raise BadValue(f"{text!r} is not a name of SRV records", "write for instance srv:_http._tcp.example.com, without a port")
+    host(found["domain"])
+    return Tcp(name, 0)
+
+
+def _check_addresses(value: str, address: Address) -> None:
+    if value not in ("one", "all"):
+        raise BadValue(f"addresses={value} is not known", choose_from(value, ("addresses=all", "addresses=one")))
+    if isinstance(address, Unix) or address.port == 0:
+        raise BadValue("addresses is an option of names", "remove it; write addresses=all behind NAME:PORT")
+    if value == "all" and _is_literal(address.host):
+        raise BadValue(f"{address} is an address already", "remove addresses=all, or write a name")
+
+
+def _is_literal(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _peer_address(text: str, at: Context) -> tuple[bool, Address]:
@@ -190,9 +236,13 @@ def _peer_address(text: str, at: Context) -> tuple[bool, Address]:
 
 def write_server(value: ServerSettings) -> str:
     """As :func:`server` reads it."""
-    words = [("https://" if value.tls else "") + str(value.address)]
+    words = [("https://" if value.tls else "") + value.name]
     if value.weight != 1:
         words.append(f"weight={value.weight}")
+    if value.stands_for is StandsFor.ADDRESSES:
+        words.append("addresses=all")
+    if value.server_name is not None:
+        words.append(f"server_name={value.server_name}")
     words += [flag for flag in ("backup", "down") if getattr(value, flag)]
     return " ".join(words)
 
