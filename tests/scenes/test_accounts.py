@@ -34,11 +34,11 @@ def test_the_times_are_those_of_the_last_attempt() -> None:
         origin.says(b"56789")
         client.hears("HTTP/1.1 200 OK\nContent-Length: 10", b"0123456789")
         exchange = play.exchange()
-        assert exchange.connect_time == 0.0
-        assert exchange.header_time is not None
-        assert exchange.response_time is not None
-        assert 1.0 <= exchange.header_time <= 1.5
-        assert 2.0 <= exchange.response_time <= 2.5
+        assert exchange.attempt.connect_time == 0.0
+        assert exchange.attempt.header_time is not None
+        assert exchange.attempt.response_time is not None
+        assert 1.0 <= exchange.attempt.header_time <= 1.5
+        assert 2.0 <= exchange.attempt.response_time <= 2.5
         assert 4.4 <= exchange.request_time <= 4.6
 
 
@@ -71,7 +71,7 @@ def test_a_client_that_leaves_before_its_answer_has_499() -> None:
         exchange = play.exchange()
         assert (exchange.status, str(exchange.reason), exchange.bytes_sent) == (499, "client_gone", 0)
         assert exchange.request_time > 0.9
-        assert exchange.response_time is None
+        assert exchange.attempt.response_time is None
 
 
 def test_bytes_in_both_directions_are_counted_for_exchange_and_peer() -> None:

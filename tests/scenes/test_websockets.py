@@ -64,7 +64,7 @@ def test_bytes_pass_both_ways_once_the_peer_has_agreed() -> None:
         origin.leaves()
         exchange = play.exchange()
         assert (exchange.status, exchange.bytes_received, exchange.bytes_sent) == (101, 6, 11)
-        assert exchange.upgrade_time is not None
+        assert exchange.attempt.upgrade_time is not None
         (peer,) = play.pools["app"].peers
         assert peer.bytes_sent > 6
         assert peer.bytes_received > 11

@@ -23,8 +23,8 @@ _UNSAFE: Final = re.compile(rb"[^ !#-\[\]-~]")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 #: Names whose values are whole numbers in JSON.
 _NUMBERS: Final = ("client_port", "status", "bytes_sent", "bytes_received")
-#: Names whose values are seconds in JSON; null when the exchange did not come so far.
-_TIMES: Final = ("request_time", "connect_time", "header_time", "response_time", "upgrade_time")
+#: Times of the last attempt, seconds in JSON; null when the exchange did not come so far.
+_TIMES: Final = ("connect_time", "header_time", "response_time", "upgrade_time")
 #: The other names of JSON, in the order in which people look for them; those that do not apply are left out.
 _TEXTS: Final = (
     ("client", "client"),
@@ -146,8 +146,9 @@ class Json:
                 parts.append(f'"{key}": {_quoted(text)}')
         for name in _NUMBERS:
             parts.append(f'"{name}": {getattr(exchange, name)}')
+        parts.append(f'"request_time": {exchange.request_time:.6f}')
         for name in _TIMES:
-            seconds = getattr(exchange, name)
+            seconds = getattr(exchange.attempt, name, None)
             parts.append(f'"{name}": null' if seconds is None else f'"{name}": {seconds:.6f}')
         return ", ".join(parts).encode("ascii") + b"}\n"
 

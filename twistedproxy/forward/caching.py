@@ -25,6 +25,7 @@ from twistedproxy.settings import HeaderEdit
 from twistedproxy.wire.framing import Piece
 
 if TYPE_CHECKING:
+    from twistedproxy.forward.attempt import Attempt
     from twistedproxy.forward.exchange import Exchange
 
 _log = Logger()
@@ -299,21 +300,18 @@ class Caching:
 
     # What a peer answers.
 
-    def response(self, head: ResponseHead, pieces: Sequence[Piece], ended: bool) -> None:
+    def response(self, attempt: Attempt, head: ResponseHead, pieces: Sequence[Piece], ended: bool) -> None:
         """The final head of a peer's answer, with what of its body is here."""
         exchange = self._exchange
         lookup = self._lookup
         now = exchange.site.clock.wall()
         if head.status == 304 and lookup.outcome is Outcome.REVALIDATE:
-            self._validated(head, now)
+            self._validated(attempt, head, now)
             return
         if head.status >= 400:
             standing_in = self._standing_in(str(head.status), error=head.status in _ERRORS)
             if standing_in is not None:
-                upstream = exchange.upstream
-                exchange.attempt_succeeded(exchange.site.clock.monotonic())
-                if not ended and upstream is not None:
-                    upstream.cancel()
+                attempt.dismiss(exchange.site.clock.monotonic())
                 self._serve_instead(standing_in, head.status)
                 return
         self._cache.invalidate(lookup, exchange.head, head)
@@ -351,16 +349,16 @@ class Caching:
         )
         exchange.deliver(out, pieces, ended)
         if ended:
-            exchange.attempt_succeeded(exchange.site.clock.monotonic())
+            attempt.succeeded(exchange.site.clock.monotonic())
             exchange.finish()
 
-    def _validated(self, head: ResponseHead, now: float) -> None:
+    def _validated(self, attempt: Attempt, head: ResponseHead, now: float) -> None:
         """A 304 to our own conditions: the stored response holds, or it was about another one."""
         exchange = self._exchange
         lookup = self._lookup
         route = exchange.route
         assert route is not None
-        exchange.attempt_succeeded(exchange.site.clock.monotonic())
+        attempt.succeeded(exchange.site.clock.monotonic())
         settings = route.settings
         renewed = self._cache.freshen(
             lookup, exchange.head, head, exchange.started_wall, now, settings.cache_valid, heuristic=settings.cache_heuristic
@@ -368,7 +366,7 @@ class Caching:
         if isinstance(renewed, StoreVerdict):
             exchange.verdicts.append(renewed)
             self._lookup = lookup.without_entry()
-            exchange.attempt()
+            exchange.choose()
             return
         exchange.verdicts.append(StoreVerdict.FRESHENED)
         if isinstance(exchange.downstream, Nobody):
@@ -399,10 +397,8 @@ class Caching:
 
     def _give_up(self) -> None:
         exchange = self._exchange
-        upstream = exchange.upstream
-        exchange.attempt_succeeded(exchange.site.clock.monotonic())
-        if upstream is not None:
-            upstream.cancel()
+        assert exchange.attempt is not None
+        exchange.attempt.dismiss(exchange.site.clock.monotonic())
         exchange.finish()
 
     def body(self, pieces: Sequence[Piece]) -> None:

@@ -8,30 +8,47 @@ shorter one; a route that names the port, then one that names listeners, before 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from twistedproxy.balance.peer import PeerState
 from twistedproxy.settings import RouteSettings
 from twistedproxy.templates import Template
 
 if TYPE_CHECKING:
-    from twistedproxy.balance.peer import Change
+    from twistedproxy.balance.peer import Change, Peer
     from twistedproxy.balance.pool import Pool
     from twistedproxy.cache.cache import Cache
+    from twistedproxy.forward.exchange import Exchange
+    from twistedproxy.message import ResponseHead
     from twistedproxy.upstream.connector import Connector
 
 #: (scheme, host) pairs whose groups are remembered; hosts are clients' words, so there must be a bound.
 _REMEMBERED = 1024
 
 
+class Affinity(Protocol):
+    """What binds a client, or a key of its requests, to a peer."""
+
+    def choose(self, exchange: Exchange, tried: Sequence[Peer], now: float) -> Peer | None:
+        """As :meth:`twistedproxy.balance.pool.Pool.choose`, for *exchange*."""
+
+    def mark(self, exchange: Exchange, head: ResponseHead) -> ResponseHead:
+        """The head of the final answer to *exchange*, with what lets its client be known again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A pool with the connector that reaches its peers, and that keeps no connection to those that left."""
+    """
+    A pool with the connector that reaches its peers, and that keeps no connection to those that left.
+
+    :ivar affinity: has the say in which peer an exchange goes to; None: the pool's scheduler has
+    """
 
     pool: Pool
     connector: Connector
+    affinity: Affinity | None = None
 
     def __post_init__(self) -> None:
         self.pool.on_change.append(self._changed)
@@ -56,7 +73,7 @@ class Route:
 
     def __init__(self, settings: RouteSettings, backend: Backend | None, cache: Cache | None) -> None:
         self.settings = settings
-        self.name = settings.name
+        self.name: str = settings.name
         self.backend = backend
         self.cache = cache
         self.redirect = Template.parse(settings.redirect.location) if settings.redirect else None

@@ -29,6 +29,10 @@ def _seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
+def _time_of(name: str) -> Callable[[Exchange], str]:
+    return lambda exchange: _seconds(getattr(exchange.attempt, name, None))
+
+
 def _zone(wall: float) -> str:
     return time.strftime("%z", time.localtime(wall))
 
@@ -83,10 +87,10 @@ VALUES: Final[dict[str, Callable[[Exchange], str]]] = {
     "bytes_sent": lambda e: str(e.bytes_sent),
     "bytes_received": lambda e: str(e.bytes_received),
     "request_time": lambda e: _seconds(e.request_time),
-    "connect_time": lambda e: _seconds(e.connect_time),
-    "header_time": lambda e: _seconds(e.header_time),
-    "response_time": lambda e: _seconds(e.response_time),
-    "upgrade_time": lambda e: _seconds(e.upgrade_time),
+    "connect_time": _time_of("connect_time"),
+    "header_time": _time_of("header_time"),
+    "response_time": _time_of("response_time"),
+    "upgrade_time": _time_of("upgrade_time"),
     "time_local": lambda e: time.strftime("%d/%b/%Y:%H:%M:%S %z", time.localtime(e.started_wall)),
     "time_iso": lambda e: _iso(e.started_wall),
     "request_line": lambda e: "{} {} {}".format(

@@ -1,0 +1,247 @@
+"""
+An attempt: one try of an exchange on one peer.
+
+    start      an idle connection to the peer, or a new one within connect_timeout
+    send       the head rewritten, what is here of the body, then more of it with back-pressure
+    receive    1xx, 101, or the final answer: the exchange takes it
+    the end    exactly one of succeeded, failed and cancel: the peer hears of the outcome
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+from twistedproxy.errors import Reason, ResponseError
+from twistedproxy.forward.request_head import request_head
+from twistedproxy.message import IDEMPOTENT, Headers, ResponseHead
+from twistedproxy.wire.framing import Piece
+
+if TYPE_CHECKING:
+    from twistedproxy.balance.peer import Peer
+    from twistedproxy.forward.exchange import Exchange
+    from twistedproxy.forward.site import Downstream
+    from twistedproxy.upstream.connector import Connector
+    from twistedproxy.upstream.http1 import UpstreamConnection
+
+
+class Attempt:
+    """
+    One try; a :class:`twistedproxy.upstream.http1.Receiver`.
+
+    :ivar exchange: whose attempt it is; gone when the attempt has ended
+    :ivar peer: on which
+    :ivar previous: the attempt of the exchange before this one, or None
+    :ivar started: monotonic time
+    :ivar upstream: the connection, as long as it is needed
+    :ivar sent: a part of the request may have reached the peer
+    :ivar connect_time: seconds until the connection stood, 0.0 for a kept one; None before
+    :ivar header_time: seconds from the start to the head of the answer; None before
+    :ivar response_time: seconds from the start to the end of the answer; None before
+    :ivar upgrade_time: seconds from the start to the 101; None without one
+    :ivar reason: why it failed; None as long as it has not
+    :ivar detail: more words on it
+    """
+
+    exchange: Exchange
+    peer: Peer
+    started: float
+
+    # Until something happens, an attempt has these in common with all others, as an exchange has.
+    previous: Attempt | None = None
+    upstream: UpstreamConnection | None = None
+    sent: bool = False
+    connect_time: float | None = None
+    header_time: float | None = None
+    response_time: float | None = None
+    upgrade_time: float | None = None
+    reason: Reason | None = None
+    detail: str = ""
+
+    def __init__(self, exchange: Exchange, peer: Peer, now: float) -> None:
+        self.exchange = exchange
+        self.peer = peer
+        self.started = now
+        if exchange.attempt is not None:
+            self.previous = exchange.attempt
+
+    # start
+
+    def start(self, connector: Connector, connect_timeout: float, *, fresh: bool) -> None:
+        """Send the request on a connection of *connector*; *fresh*: on none that was kept."""
+        peer = self.peer
+        peer.begin()
+        if not fresh:
+            upstream = connector.take(peer)
+            # What may be repeated may be sent on a connection that the peer closes in this moment.
+            once = self.exchange.head.method not in IDEMPOTENT
+            while upstream is not None and not upstream.transport.is_quiet(and_open=once):
+                # The peer said something: it would be taken for the answer to this request (RFC 9112 §9.2).  Or it closed.
+                upstream.cancel()
+                upstream = connector.take(peer)
+            if upstream is not None:
+                self.connect_time = 0.0
+                self.upstream = upstream
+                self._send(upstream)
+                return
+        self.upstream = connector.connect(peer, self, connect_timeout)
+
+    def connected(self) -> None:
+        """The connection stands."""
+        upstream = self.upstream
+        assert upstream is not None
+        self.connect_time = upstream.connected_at - self.started
+        self._send(upstream)
+
+    # send
+
+    def _send(self, upstream: UpstreamConnection) -> None:
+        exchange = self.exchange
+        route = exchange.route
+        assert route is not None
+        settings = route.settings
+        upstream.read_timeout = settings.read_timeout
+        upstream.send_timeout = settings.send_timeout
+        start = request_head(exchange, self.peer.settings.authority)
+        self.sent = True
+        head = exchange.head
+        body = exchange.content
+        ended = exchange.request_complete
+        if body is None:
+            upstream.send(self, head.method, start, (), ended, head.fields.length, exchange.upgrade is not None)
+        elif body.trailers is not None and body.trailers.items:
+            upstream.send(self, head.method, start, body.pieces(), False, head.fields.length, False)
+            upstream.send_body((), True, body.trailers)
+            body.passed_on()
+        else:
+            upstream.send(self, head.method, start, body.pieces(), ended, head.fields.length, False)
+            body.passed_on()
+        if not ended and self.upstream is upstream:
+            upstream.transport.registerProducer(_RequestFlow(exchange.downstream), True)
+            exchange.downstream.resume_request()
+
+    def send_body(self, pieces: Sequence[Piece], ended: bool, trailers: Headers | None) -> None:
+        """More of the request's body has come; *ended*: that is all of it."""
+        upstream = self.upstream
+        if upstream is None:
+            return
+        upstream.send_body(pieces, ended, trailers)
+        if ended:
+            self._leave(upstream)
+
+    # receive
+
+    def interim(self, head: ResponseHead) -> None:
+        """A 1xx answer other than 101."""
+        self.exchange.interim(head)
+
+    def response(self, head: ResponseHead, pieces: Sequence[Piece], ended: bool) -> None:
+        """The final answer begins; *ended*: that is all of it."""
+        now = self.exchange.site.clock.monotonic()
+        self.header_time = now - self.started
+        self.exchange.response(self, head, pieces, ended, now)
+
+    def body(self, pieces: Sequence[Piece]) -> None:
+        """More of the answer's body."""
+        self.exchange.response_body(pieces)
+
+    def ended(self, trailers: Headers) -> None:
+        """The answer is complete."""
+        exchange = self.exchange
+        self.succeeded(exchange.site.clock.monotonic())
+        exchange.response_ended(trailers)
+
+    def upgraded(self, head: ResponseHead, rest: bytes) -> None:
+        """A 101: the connection belongs to no exchange of HTTP any more."""
+        exchange = self.exchange
+        upstream = self.upstream
+        upgrade = exchange.upgrade
+        assert upstream is not None and upgrade is not None
+        self.header_time = self.upgrade_time = exchange.site.clock.monotonic() - self.started
+        try:
+            upgrade.join(self, head, rest)
+        except ResponseError as error:
+            self.upgrade_time = None
+            upstream.transport.abortConnection()
+            self.failed(error.reason, error.detail)
+
+    # the end
+
+    def succeeded(self, now: float) -> None:
+        """The peer's answer is complete, or as much of it as anybody wants."""
+        upstream, self.upstream = self.upstream, None
+        exchange = self.exchange
+        self.peer.succeed(now)
+        self.response_time = now - self.started
+        if exchange.reason is not None:
+            # Of an earlier attempt, which this one made good.
+            exchange.reason = None
+            exchange.detail = ""
+        if upstream is not None and not exchange.request_complete:
+            self._leave(upstream)
+        self._over()
+
+    def dismiss(self, now: float) -> None:
+        """The peer has answered well, but nobody wants the rest of what it says."""
+        upstream = self.upstream
+        self.succeeded(now)
+        if upstream is not None and upstream.receiver is self:
+            upstream.cancel()
+
+    def failed(self, reason: Reason, detail: str) -> None:
+        """The attempt has failed: the exchange decides what becomes of it."""
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            self._leave(upstream)
+        exchange = self.exchange
+        self.reason = reason
+        self.detail = detail
+        self.peer.fail(reason, exchange.site.clock.monotonic())
+        self._over()
+        exchange.attempt_failed(self, reason, detail)
+
+    def cancel(self, reason: Reason) -> None:
+        """Nobody waits for the answer any more, because of *reason*: the peer's work is cancelled."""
+        upstream, self.upstream = self.upstream, None
+        if upstream is None:
+            return
+        self.reason = reason
+        self.peer.fail(reason, self.exchange.site.clock.monotonic())
+        self._leave(upstream)
+        upstream.cancel()
+        self._over()
+
+    def _leave(self, upstream: UpstreamConnection) -> None:
+        """The client produces nothing more for *upstream*."""
+        if upstream.transport is not None:
+            upstream.transport.unregisterProducer()
+
+    def _over(self) -> None:
+        # An exchange knows its attempts to the end; that these do not know it lets both go at once.
+        del self.exchange
+
+    def __repr__(self) -> str:
+        outcome = f" {self.reason}" if self.reason else ""
+        return f"<Attempt on {self.peer.name}{outcome}>"
+
+
+@implementer(IPushProducer)
+class _RequestFlow:
+    """The client as the producer of what goes to a peer."""
+
+    __slots__ = ("_downstream",)
+
+    def __init__(self, downstream: Downstream) -> None:
+        self._downstream = downstream
+
+    def pauseProducing(self) -> None:
+        self._downstream.pause_request()
+
+    def resumeProducing(self) -> None:
+        self._downstream.resume_request()
+
+    def stopProducing(self) -> None:
+        """The peer is gone: the attempt hears of it by itself."""

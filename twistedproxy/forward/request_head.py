@@ -1,0 +1,58 @@
+"""The head of a request as a peer gets it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twistedproxy.forward import rewrite
+
+if TYPE_CHECKING:
+    from twistedproxy.forward.exchange import Exchange
+
+#: Methods whose heads change on the way, because Max-Forwards counts down (RFC 9110 §7.6.2).
+COUNTED: Final = frozenset((b"OPTIONS", b"TRACE"))
+
+
+def is_last_recipient(exchange: Exchange) -> bool:
+    """RFC 9110 §7.6.2: who gets Max-Forwards: 0 answers by himself."""
+    head = exchange.head
+    return head.method in COUNTED and rewrite.is_zero(head.headers.get(b"max-forwards") or b"")
+
+
+def request_head(exchange: Exchange, peer_authority: str) -> bytes:
+    """
+    The bytes of the head for the peer that is called *peer_authority*, the empty line included.
+
+    A client that repeats its fields on a connection has them rewritten once.
+    """
+    head = exchange.head
+    route = exchange.route
+    assert route is not None
+    caching = exchange.caching
+    if head.forwarded is not None and head.forwarded[0] is route and caching is None:
+        return head.forwarded[1]
+    downstream = exchange.downstream
+    settings = route.settings
+    repeatable = caching is None and settings.host == "preserve" and head.fields.host and head.method not in COUNTED
+    known = downstream.known
+    if known is not None and known[0] is head.fields and known[1] is route and repeatable:
+        block = known[2]
+    else:
+        fields = rewrite.request_fields(
+            head,
+            settings,
+            peer_host=peer_authority.encode(),
+            client=exchange.client,
+            address=downstream.address,
+            scheme=downstream.scheme,
+            port=downstream.port,
+            trusted=downstream.trusted,
+        )
+        if caching is not None:
+            fields = caching.for_peer(fields)
+        block = rewrite.request_block(fields, head.fields.length, exchange.upgrade is not None)
+    start = b"%b %b HTTP/1.1\r\n%b\r\n" % (head.method, rewrite.upstream_target(head, route.strip_prefix), block)
+    if repeatable:
+        downstream.known = (head.fields, route, block)
+        head.forwarded = (route, start)
+    return start
