@@ -128,6 +128,7 @@ class ServerSettings:
 
     :ivar address: where it is; for RECORDS the name that is asked for, with port 0
     :ivar server_name: asked for by SNI and expected in the certificate; without, what the pool says
+    :ivar tier: among backups the lowest that is available serves
     :ivar found_by: of a peer that was found: the name that requests to it are for, instead of its address; empty for others
     """
 
@@ -138,6 +139,7 @@ class ServerSettings:
     down: bool = False
     stands_for: StandsFor = StandsFor.PEER
     server_name: str | None = None
+    tier: int = 0
     found_by: str = ""
 
     @property

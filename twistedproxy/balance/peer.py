@@ -80,6 +80,8 @@ class Peer:
     :ivar name: how people call it: its address
     :ivar origin: where it came from, for people: ``site.ini``, ``shell``, or the name by which it was found
     :ivar alone: nobody could take its place; the pool says so
+    :ivar will_ends: when the operator's will ends by itself, seconds since 1970 (wall clock); NEVER: it does not
+    :ivar tier: which backups come first, the lowest
     :ivar weight: its share of the pool's exchanges; changed by :meth:`twistedproxy.balance.pool.Pool.set_weight` only
     :ivar why: the reason of the present state, for people; empty as long as nothing happened
     :ivar since: when the present state began, seconds since 1970 (wall clock)
@@ -126,15 +128,19 @@ class Peer:
         "settings",
         "since",
         "state",
+        "tier",
         "tls",
         "weight",
         "why",
+        "will_ends",
     )
 
     def __init__(self, settings: ServerSettings, pool: PoolSettings, origin: str = "site.ini") -> None:
         self.settings = settings
         self.origin = origin
         self.alone = False
+        self.tier = settings.tier
+        self.will_ends = NEVER
         self.name = settings.name
         self.address = settings.address
         self.tls = settings.tls
@@ -267,6 +273,23 @@ class Peer:
         self._will = will
         if will is PeerState.UP:
             self.ejected_until = NEVER
+        self._settle(why)
+
+    @property
+    def will(self) -> PeerState:
+        """What the operator wants: as in :meth:`command`."""
+        return self._will
+
+    @property
+    def passes_checks(self) -> bool:
+        """What the active checks have found last; True before they have found anything."""
+        return self._passes_checks
+
+    def recall(self, will: PeerState, *, passes_checks: bool, ejected_until: float, why: str) -> None:
+        """What was known of the peer when the process ended (*ejected_until* is monotonic)."""
+        self._will = will
+        self._passes_checks = passes_checks
+        self.ejected_until = ejected_until
         self._settle(why)
 
     def _settle(self, why: str) -> None:

@@ -41,6 +41,7 @@ class Pool:
     :ivar settings: what site.ini says
     :ivar peers: those of site.ini in its order, then those that came later; a new list whenever one comes or goes
     :ivar on_change: called, in order, after each change of a peer's state
+    :ivar on_will: called, in order, with each peer of which the operator has said something
     :ivar on_join: called, in order, with each peer that comes; that one has left is a change of its state, to REMOVED
     """
 
@@ -52,7 +53,9 @@ class Pool:
         self.clock = clock
         self.peers = [Peer(server, settings) for server in settings.servers if server.stands_for is StandsFor.PEER]
         self.on_change: list[Callable[[Change], None]] = []
+        self.on_will: list[Callable[[Peer], None]] = []
         self.on_join: list[Callable[[Peer], None]] = []
+        self._removed: list[Peer] = []
         self._primaries = SCHEDULERS[settings.balance]()
         self._backups = SCHEDULERS[settings.balance]()
         self._pick = self._primaries.pick
@@ -110,7 +113,9 @@ class Pool:
         self._last_resort = bool(candidates) and not available
         primaries = [peer for peer in candidates if not peer.backup]
         self._primaries.update(primaries)
-        self._backups.update([peer for peer in candidates if peer.backup])
+        backups = [peer for peer in candidates if peer.backup]
+        first = min((peer.tier for peer in backups), default=0)
+        self._backups.update([peer for peer in backups if peer.tier == first])
         self._pick = self._primaries.pick if primaries else self._backups.pick
         self._next_change = min((peer.ejected_until for peer in self.peers), default=NEVER)
 
@@ -144,9 +149,7 @@ class Pool:
         self.peers = [*self.peers, peer]
         self._count()
         self.log.info("pool {pool}: peer {peer} has come, from {origin}", pool=self.name, peer=peer.name, origin=origin)
-        for observer in self.on_join:
-            with self.log.failuresHandled("pool {pool}: one who is told of new peers failed", pool=self.name):
-                observer(peer)
+        self._tell(self.on_join, peer)
         return peer
 
     def remove(self, peer_name: str, why: str) -> Peer:
@@ -158,25 +161,50 @@ class Pool:
         peer = self.peer(peer_name)
         self.peers = [other for other in self.peers if other is not peer]
         self._count()
+        self._removed.append(peer)
         peer.command(PeerState.REMOVED, why)
         return peer
 
-    def drain(self, peer_name: str) -> Peer:
-        """No new exchanges for this peer; those that run finish.  Raises :class:`UnknownPeer`."""
+    def revise(self, peer: Peer, server: ServerSettings, origin: str) -> None:
+        """The name by which *peer* was found says something else of it; a weight that the operator has set stays."""
+        before, peer.settings, peer.origin = peer.settings, server, origin
+        peer.backup, peer.tier = server.backup, server.tier
+        if peer.weight == before.weight:
+            self.set_weight(peer.name, server.weight)
+        self._next_change = _AT_ONCE
+
+    @property
+    def leaving(self) -> list[Peer]:
+        """Peers that were removed and that exchanges still run on."""
+        self._removed = [peer for peer in self._removed if peer.in_flight]
+        return list(self._removed)
+
+    def drain(self, peer_name: str, seconds: float | None = None) -> Peer:
+        """
+        No new exchanges for this peer, for some time or until it is restored; those that run finish.
+
+        Raises :class:`UnknownPeer`.
+        """
         peer = self.peer(peer_name)
-        peer.command(PeerState.DRAINING, "the operator drains it")
+        peer.will_ends = NEVER if seconds is None else self.clock.wall() + seconds
+        peer.command(PeerState.DRAINING, "the operator drains it" + (f" for {seconds:g} s" if seconds is not None else ""))
+        self._tell(self.on_will, peer)
         return peer
 
     def maintain(self, peer_name: str) -> Peer:
         """As :meth:`drain`, and no checks either, as with ``down`` in site.ini.  Raises :class:`UnknownPeer`."""
         peer = self.peer(peer_name)
+        peer.will_ends = NEVER
         peer.command(PeerState.MAINTENANCE, "the operator took it out")
+        self._tell(self.on_will, peer)
         return peer
 
-    def restore(self, peer_name: str) -> Peer:
+    def restore(self, peer_name: str, why: str = "the operator restored it") -> Peer:
         """Undo :meth:`drain`, :meth:`maintain`, ``down`` in site.ini, and an ejection.  Raises :class:`UnknownPeer`."""
         peer = self.peer(peer_name)
-        peer.command(PeerState.UP, "the operator restored it")
+        peer.will_ends = NEVER
+        peer.command(PeerState.UP, why)
+        self._tell(self.on_will, peer)
         return peer
 
     def set_weight(self, peer_name: str, weight: int) -> Peer:
@@ -198,7 +226,13 @@ class Pool:
             )
             peer.weight = weight
             self._next_change = _AT_ONCE
+            self._tell(self.on_will, peer)
         return peer
+
+    def _tell(self, observers: Sequence[Callable[[Peer], None]], peer: Peer) -> None:
+        for observer in observers:
+            with self.log.failuresHandled("pool {pool}: one who is told of peers failed", pool=self.name):
+                observer(peer)
 
     def _peer_changed(self, change: Change) -> None:
         self._next_change = _AT_ONCE
