@@ -6,20 +6,18 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from twisted.logger import Logger
-
 from twistedproxy import errors
 from twistedproxy.cache.cache import Cache
-from twistedproxy.cache.entry import BodyReader, DamagedEntry, Entry
+from twistedproxy.cache.entry import Entry
 from twistedproxy.cache.fill import Fill
 from twistedproxy.cache.honesty import cache_status, status_word
 from twistedproxy.cache.outcomes import LookupVerdict, Outcome, StoreVerdict
-from twistedproxy.cache.ranges import Plan, SpanReader, asked_spans, partial_fields, plan_length, planned
 from twistedproxy.cache.responses import Lookup
-from twistedproxy.cache.validation import client_has, conditional_fields, not_modified_fields
+from twistedproxy.cache.validation import conditional_fields
 from twistedproxy.errors import Reason, Whose
 from twistedproxy.forward import rewrite
 from twistedproxy.forward.nobody import Nobody
+from twistedproxy.forward.serving import Said, Serving
 from twistedproxy.message import Field, Headers, ResponseHead
 from twistedproxy.settings import HeaderEdit
 from twistedproxy.wire.framing import Piece
@@ -27,11 +25,6 @@ from twistedproxy.wire.framing import Piece
 if TYPE_CHECKING:
     from twistedproxy.forward.attempt import Attempt
     from twistedproxy.forward.exchange import Exchange
-
-_log = Logger()
-
-#: Blocks of an entry's body written in one turn of the reactor, however fast the client takes them.
-_BLOCKS: Final = 4
 
 #: Answers that count as errors (RFC 5861 §4).
 _ERRORS: Final = frozenset((500, 502, 503, 504))
@@ -74,15 +67,14 @@ def serve_again(exchange: Exchange, cache: Cache) -> bool:
 class Caching:
     """What one exchange has to do with the cache of its route."""
 
-    __slots__ = ("_cache", "_exchange", "_fill", "_lookup", "_paused", "_reader")
+    __slots__ = ("_cache", "_exchange", "_fill", "_lookup", "_serving")
 
     def __init__(self, exchange: Exchange, cache: Cache) -> None:
         self._exchange = exchange
         self._cache = cache
         self._lookup: Lookup = cache.lookup(exchange.head, exchange.scheme, exchange.started_wall)
         self._fill: Fill | None = None
-        self._reader: BodyReader | SpanReader | None = None
-        self._paused = False
+        self._serving = Serving(exchange, cache)
 
     @property
     def _edits(self) -> tuple[HeaderEdit, ...]:
@@ -101,11 +93,11 @@ class Caching:
         if lookup.verdict is _UPDATING and entry is not None:
             self._update_behind(entry)
         if outcome is Outcome.SERVE and entry is not None:
-            self._serve(entry, self._stored_head(entry))
+            self._serving.whole(entry, self._stored_head(entry))
         elif outcome is Outcome.NOT_MODIFIED and entry is not None:
-            self._not_modified(entry)
+            self._serving.not_modified(entry, exchange.started_wall, self._said(entry, exchange.started_wall))
         elif outcome is Outcome.PART and entry is not None:
-            self._serve_part(entry)
+            self._serving.part(entry, exchange.started_wall, self._said(entry, exchange.started_wall))
         elif outcome is Outcome.UNAVAILABLE:
             exchange.refuse(errors.ONLY_IF_CACHED)
         elif entry is not None and self._asked_for("updating") and self._cache.may_serve_while_updating(lookup):
@@ -137,8 +129,7 @@ class Caching:
         caching._cache = cache
         caching._lookup = lookup
         caching._fill = None
-        caching._reader = None
-        caching._paused = False
+        caching._serving = Serving(exchange, cache)
         return caching
 
     def for_peer(self, fields: list[Field]) -> list[Field]:
@@ -150,83 +141,30 @@ class Caching:
 
     # Serving what is stored.
 
+    def _said(self, entry: Entry, now: float, *, fwd_status: int | None = None, stored: StoreVerdict | None = None) -> Said:
+        lookup = self._lookup
+        status = cache_status(
+            rewrite.PSEUDONYM, lookup.verdict, lookup.outcome, ttl=entry.ttl(now), fwd_status=fwd_status, stored=stored
+        )
+        return status_word(lookup.verdict, lookup.outcome, fwd_status), status
+
     def _stored_head(self, entry: Entry) -> ResponseHead:
         """
         The head of a hit.  It changes once a second (Age, ttl); within one, all clients of a route share it.
         """
         exchange = self._exchange
-        lookup = self._lookup
+        verdict = self._lookup.verdict
         now = exchange.started_wall
         second = int(now)
         prepared = entry.prepared
-        if prepared is not None and prepared[0] == second and prepared[1] is exchange.route and prepared[2] is lookup.verdict:
+        if prepared is not None and prepared[0] == second and prepared[1] is exchange.route and prepared[2] is verdict:
             exchange.cache_status = prepared[4]
-            head: ResponseHead = prepared[3]
-            return head
-        word = status_word(lookup.verdict, lookup.outcome)
-        exchange.cache_status = word.decode("ascii")
-        head = self._head(entry, now, word, cache_status(rewrite.PSEUDONYM, lookup.verdict, lookup.outcome, ttl=entry.ttl(now)))
+            known: ResponseHead = prepared[3]
+            return known
+        head = self._serving.head(entry, now, self._said(entry, now))
         if entry.body is not None:
-            entry.prepared = (second, exchange.route, lookup.verdict, head, exchange.cache_status)
+            entry.prepared = (second, exchange.route, verdict, head, exchange.cache_status)
         return head
-
-    def _head(self, entry: Entry, now: float, word: bytes, status: bytes) -> ResponseHead:
-        fields = [
-            *entry.headers.items,
-            (b"Content-Length", b"%d" % entry.length),
-            (b"Age", b"%d" % entry.age(now)),
-            (b"Cache-Status", status),
-            (b"X-Cache-Status", word),
-        ]
-        head = ResponseHead(entry.status, entry.reason, Headers(fields), length=entry.length)
-        return rewrite.response_head(head, self._edits, now)
-
-    def _serve(self, entry: Entry, head: ResponseHead) -> None:
-        exchange = self._exchange
-        if exchange.head.method == b"HEAD" or entry.status in (204, 304):
-            exchange.deliver(head, (), True)
-            exchange.finish()
-        elif entry.body is not None:
-            exchange.deliver(head, (entry.body,) if entry.body else (), True)
-            exchange.finish()
-        else:
-            self._reader = entry.open()
-            exchange.deliver(head, (), False)
-            self._pump(entry)
-
-    def _serve_part(self, entry: Entry) -> None:
-        """Answer a request with Range: 206, 416, or the whole after all (RFC 9110 §14.2)."""
-        exchange = self._exchange
-        spans = asked_spans(exchange.head.headers, entry.headers, entry.length)
-        if spans is None:
-            self._serve(entry, self._stored_head(entry))
-            return
-        lookup = self._lookup
-        now = exchange.started_wall
-        word = status_word(lookup.verdict, lookup.outcome)
-        exchange.cache_status = word.decode("ascii")
-        plan: Plan = ()
-        if spans:
-            status, reason = 206, b"Partial Content"
-            fields, plan = partial_fields(entry, spans)
-        else:
-            status, reason = 416, b"Range Not Satisfiable"
-            fields = [(b"Content-Range", b"bytes */%d" % entry.length)]
-        length = plan_length(plan)
-        fields += [
-            (b"Content-Length", b"%d" % length),
-            (b"Age", b"%d" % entry.age(now)),
-            (b"Cache-Status", cache_status(rewrite.PSEUDONYM, lookup.verdict, lookup.outcome, ttl=entry.ttl(now))),
-            (b"X-Cache-Status", word),
-        ]
-        head = rewrite.response_head(ResponseHead(status, reason, Headers(fields), length=length), self._edits, now)
-        if plan and entry.file is not None:
-            self._reader = SpanReader(entry.file, plan)
-            exchange.deliver(head, (), False)
-            self._pump(entry)
-        else:
-            exchange.deliver(head, planned(plan, entry.body or b""), True)
-            exchange.finish()
 
     def _standing_in(self, case: str, *, error: bool) -> Lookup | None:
         """What is stored, to be served though stale because of *case*; None when that may not be."""
@@ -237,66 +175,26 @@ class Caching:
 
     def _serve_instead(self, lookup: Lookup, fwd_status: int | None) -> None:
         """Serve the stale entry of *lookup* instead of an error; *fwd_status* is what the peer answered, if it did."""
-        exchange = self._exchange
         entry = lookup.entry
         assert entry is not None
-        now = exchange.site.clock.wall()
         self._lookup = lookup
-        exchange.verdicts.append(lookup.verdict)
-        word = status_word(lookup.verdict, lookup.outcome)
-        exchange.cache_status = word.decode("ascii")
-        status = cache_status(rewrite.PSEUDONYM, lookup.verdict, lookup.outcome, ttl=entry.ttl(now), fwd_status=fwd_status)
-        if self._cache.client_has(exchange.head, entry):
-            self._answer_304(entry, now, word, status)
-        else:
-            self._serve(entry, self._head(entry, now, word, status))
+        self._exchange.verdicts.append(lookup.verdict)
+        now = self._exchange.site.clock.wall()
+        self._serve_or_304(entry, now, self._said(entry, now, fwd_status=fwd_status))
 
-    def _pump(self, entry: Entry) -> None:
-        """Write blocks of a stored body until the client is slow, or for a turn of the reactor."""
-        exchange = self._exchange
-        for _ in range(_BLOCKS):
-            if self._paused or self._reader is None or exchange.finished:
-                return
-            try:
-                block = self._reader.read()
-            except DamagedEntry as problem:
-                _log.warn("{entry}: {problem}", entry=entry, problem=problem)
-                self._cache.drop(entry)
-                exchange.fail(errors.STORED_DAMAGED, str(problem))
-                return
-            if not block:
-                self._reader = None
-                exchange.deliver_end(Headers())
-                return
-            exchange.deliver_body((block,))
-        exchange.site.reactor.callLater(0, self._pump, entry)
+    def _serve_or_304(self, entry: Entry, now: float, said: Said) -> None:
+        if self._cache.client_has(self._exchange.head, entry):
+            self._serving.not_modified(entry, now, said)
+        else:
+            self._serving.whole(entry, self._serving.head(entry, now, said))
 
     def pause(self) -> None:
         """The client is slow."""
-        self._paused = True
+        self._serving.pause()
 
     def resume(self) -> None:
         """The client has taken what was written."""
-        self._paused = False
-        if self._reader is not None and self._lookup.entry is not None:
-            self._exchange.site.reactor.callLater(0, self._pump, self._lookup.entry)
-
-    def _not_modified(self, entry: Entry) -> None:
-        exchange = self._exchange
-        lookup = self._lookup
-        now = exchange.started_wall
-        word = status_word(lookup.verdict, lookup.outcome)
-        self._answer_304(entry, now, word, cache_status(rewrite.PSEUDONYM, lookup.verdict, lookup.outcome, ttl=entry.ttl(now)))
-
-    def _answer_304(self, entry: Entry, now: float, word: bytes, status: bytes) -> None:
-        exchange = self._exchange
-        exchange.cache_status = word.decode("ascii")
-        fields = not_modified_fields(entry.headers).plus(
-            (b"Age", b"%d" % entry.age(now)), (b"Cache-Status", status), (b"X-Cache-Status", word)
-        )
-        head = rewrite.response_head(ResponseHead(304, b"Not Modified", fields), self._edits, now)
-        exchange.deliver(head, (), True)
-        exchange.finish()
+        self._serving.resume()
 
     # What a peer answers.
 
@@ -375,20 +273,7 @@ class Caching:
             exchange.finish()
             return
         self._lookup = Lookup(lookup.key, lookup.verdict, lookup.outcome, renewed)
-        word = status_word(lookup.verdict, lookup.outcome, 304)
-        exchange.cache_status = word.decode("ascii")
-        status = cache_status(
-            rewrite.PSEUDONYM,
-            lookup.verdict,
-            lookup.outcome,
-            ttl=renewed.ttl(now),
-            fwd_status=304,
-            stored=StoreVerdict.FRESHENED,
-        )
-        if client_has(exchange.head.headers, renewed.status, renewed.headers, renewed.facts.response_time):
-            self._answer_304(renewed, now, word, status)
-        else:
-            self._serve(renewed, self._head(renewed, now, word, status))
+        self._serve_or_304(renewed, now, self._said(renewed, now, fwd_status=304, stored=StoreVerdict.FRESHENED))
 
     def _is_futile(self) -> bool:
         """Whether this is an update whose answer is not stored: nobody wants the rest, which may never end."""
@@ -439,6 +324,4 @@ class Caching:
         fill, self._fill = self._fill, None
         if fill is not None:
             fill.abort()
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        self._serving.close()

@@ -1,0 +1,158 @@
+"""A stored response as the answer to one exchange: its head, and its body as fast as the client takes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from twisted.logger import Logger
+
+from twistedproxy import errors
+from twistedproxy.cache.entry import DamagedEntry, Entry
+from twistedproxy.cache.ranges import Plan, SpanReader, asked_spans, partial_fields, plan_length, planned
+from twistedproxy.cache.validation import not_modified_fields
+from twistedproxy.forward import rewrite
+from twistedproxy.message import Field, Headers, ResponseHead
+
+if TYPE_CHECKING:
+    from twistedproxy.cache.cache import Cache
+    from twistedproxy.forward.exchange import Exchange
+
+_log = Logger()
+
+#: Blocks of an entry's body written in one turn of the reactor, however fast the client takes them.
+_BLOCKS: Final = 4
+
+#: What is said of the cache: the word of X-Cache-Status, and the member of Cache-Status.
+Said = tuple[bytes, bytes]
+
+
+class Reader(Protocol):
+    """A body that is read piece by piece."""
+
+    def read(self) -> bytes:
+        """The next piece, empty at the end; raises DamagedEntry when it is not what was written."""
+
+    def close(self) -> None:
+        """No more is read."""
+
+
+class Serving:
+    """Serves what is stored to the client of one exchange."""
+
+    __slots__ = ("_cache", "_entry", "_exchange", "_paused", "_reader")
+
+    def __init__(self, exchange: Exchange, cache: Cache) -> None:
+        self._exchange = exchange
+        self._cache = cache
+        self._entry: Entry | None = None
+        self._reader: Reader | None = None
+        self._paused = False
+
+    def head(self, entry: Entry, now: float, said: Said) -> ResponseHead:
+        """The head of the whole."""
+        return self._made(entry.status, entry.reason, entry.headers.items, entry.length, entry.age(now), now, said)
+
+    def _made(
+        self, status: int, reason: bytes, fields: tuple[Field, ...] | list[Field], length: int, age: int, now: float, said: Said
+    ) -> ResponseHead:
+        exchange = self._exchange
+        exchange.cache_status = said[0].decode("ascii")
+        route = exchange.route
+        made = Headers(
+            (
+                *fields,
+                (b"Content-Length", b"%d" % length),
+                (b"Age", b"%d" % age),
+                (b"Cache-Status", said[1]),
+                (b"X-Cache-Status", said[0]),
+            )
+        )
+        edits = route.settings.response_headers if route is not None else ()
+        return rewrite.response_head(ResponseHead(status, reason, made, length=length), edits, now)
+
+    def whole(self, entry: Entry, head: ResponseHead) -> None:
+        """Answer with all of *entry*."""
+        exchange = self._exchange
+        if exchange.head.method == b"HEAD" or entry.status in (204, 304):
+            exchange.deliver(head, (), True)
+            exchange.finish()
+        elif entry.body is not None:
+            exchange.deliver(head, (entry.body,) if entry.body else (), True)
+            exchange.finish()
+        else:
+            self._begin(entry, head, entry.open())
+
+    def part(self, entry: Entry, now: float, said: Said) -> None:
+        """Answer a request with Range: 206, 416, or the whole after all (RFC 9110 §14.2)."""
+        exchange = self._exchange
+        spans = asked_spans(exchange.head.headers, entry.headers, entry.length)
+        if spans is None:
+            self.whole(entry, self.head(entry, now, said))
+            return
+        plan: Plan = ()
+        if spans:
+            status, reason = 206, b"Partial Content"
+            fields, plan = partial_fields(entry, spans)
+        else:
+            status, reason = 416, b"Range Not Satisfiable"
+            fields = [(b"Content-Range", b"bytes */%d" % entry.length)]
+        head = self._made(status, reason, fields, plan_length(plan), entry.age(now), now, said)
+        if plan and entry.file is not None:
+            self._begin(entry, head, SpanReader(entry.file, plan))
+        else:
+            exchange.deliver(head, planned(plan, entry.body or b""), True)
+            exchange.finish()
+
+    def not_modified(self, entry: Entry, now: float, said: Said) -> None:
+        """Answer that the client has *entry* already."""
+        exchange = self._exchange
+        exchange.cache_status = said[0].decode("ascii")
+        fields = not_modified_fields(entry.headers).plus(
+            (b"Age", b"%d" % entry.age(now)), (b"Cache-Status", said[1]), (b"X-Cache-Status", said[0])
+        )
+        edits = exchange.route.settings.response_headers if exchange.route is not None else ()
+        exchange.deliver(rewrite.response_head(ResponseHead(304, b"Not Modified", fields), edits, now), (), True)
+        exchange.finish()
+
+    def _begin(self, entry: Entry, head: ResponseHead, reader: Reader) -> None:
+        self._entry = entry
+        self._reader = reader
+        self._exchange.deliver(head, (), False)
+        self._pump()
+
+    def _pump(self) -> None:
+        """Write blocks of a stored body until the client is slow, or for a turn of the reactor."""
+        exchange = self._exchange
+        for _ in range(_BLOCKS):
+            if self._paused or self._reader is None or exchange.finished:
+                return
+            try:
+                block = self._reader.read()
+            except DamagedEntry as problem:
+                assert self._entry is not None
+                _log.warn("{entry}: {problem}", entry=self._entry, problem=problem)
+                self._cache.drop(self._entry)
+                exchange.fail(errors.STORED_DAMAGED, str(problem))
+                return
+            if not block:
+                self._reader = None
+                exchange.deliver_end(Headers())
+                return
+            exchange.deliver_body((block,))
+        exchange.site.reactor.callLater(0, self._pump)
+
+    def pause(self) -> None:
+        """The client is slow."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """The client has taken what was written."""
+        self._paused = False
+        if self._reader is not None:
+            self._exchange.site.reactor.callLater(0, self._pump)
+
+    def close(self) -> None:
+        """The exchange is over."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
