@@ -37,8 +37,8 @@ from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.transport.dialer import Dialer
 from twistedproxy.transport.names import Names, system_look_up
 from twistedproxy.transport.poller import EpollPoller
-from twistedproxy.upstream.connector import Connector
 from twistedproxy.upstream.probes import Probe
+from twistedproxy.upstream.proxied import connector_of
 
 
 def make_service(settings: Settings, reactor: Any) -> MultiService:
@@ -60,7 +60,7 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
     for name, pool in settings.pools.items():
         names = Names(look_up, clock, pool.resolve)
         tls = TlsClient(pool) if any(server.tls for server in pool.servers) else None
-        connector = Connector(pool, Dialer(poller, names, reactor).dial, tls, deadlines)
+        connector = connector_of(pool, Dialer(poller, names, reactor).dial, tls, deadlines)
         backends[name] = Backend(Pool(pool, clock), connector)
         if pool.check is not None:
             checks.append(_health(backends[name].pool, Probe(reactor, names.resolve, pool.check, pool), reactor))

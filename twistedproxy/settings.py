@@ -129,6 +129,7 @@ class ServerSettings:
     :ivar address: where it is; for RECORDS the name that is asked for, with port 0
     :ivar server_name: asked for by SNI and expected in the certificate; without, what the pool says
     :ivar tier: among backups the lowest that is available serves
+    :ivar max_connections: exchanges that run on it at a time, at most; 0 for no limit
     :ivar found_by: of a peer that was found: the name that requests to it are for, instead of its address; empty for others
     """
 
@@ -141,6 +142,7 @@ class ServerSettings:
     server_name: str | None = None
     tier: int = 0
     found_by: str = ""
+    max_connections: int = 0
 
     @property
     def name(self) -> str:
@@ -159,6 +161,12 @@ class ServerSettings:
         host = f"[{host}]" if ":" in host else host
         return host if address.port == (443 if self.tls else 80) else f"{host}:{address.port}"
 
+    def tls_name(self, pool: PoolSettings) -> str:
+        """The name that is asked for by SNI, and that the certificate of this server in *pool* must be good for."""
+        if self.server_name or pool.server_name:
+            return str(self.server_name or pool.server_name)
+        return self.found_by or ("localhost" if isinstance(self.address, Unix) else self.address.host)
+
 
 @dataclass(frozen=True)
 class CheckSettings:
@@ -176,13 +184,39 @@ StatusRanges = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
+class QueueSettings:
+    """``queue = LENGTH timeout=DURATION``: so many exchanges wait, at most so long (seconds), for a peer that has room."""
+
+    length: int
+    timeout: float = 5.0
+
+
+@dataclass(frozen=True)
+class BudgetSettings:
+    """``retry_budget = SHARE min=N``: retries and hedges in relation to requests, and so many a second in any case."""
+
+    share: float = 0.2
+    least: int = 10
+
+    @property
+    def is_unlimited(self) -> bool:
+        """There is no budget."""
+        return self.share == NEVER
+
+
+#: ``retry_budget = no``.
+NO_BUDGET: Final = BudgetSettings(NEVER, 0)
+
+
+@dataclass(frozen=True)
 class PoolSettings:
     """Peers that serve the same content, and how one is chosen and watched."""
 
     name: str
     servers: tuple[ServerSettings, ...] = knob(
         "servers",
-        "[https://]HOST:PORT, unix:PATH or srv:NAME, with weight=N, backup, down, addresses=all, server_name=NAME; one a line",
+        "[https://]HOST:PORT, unix:PATH or srv:NAME, "
+        "with weight=N, max_connections=N, backup, down, addresses=all, server_name=NAME; one a line",
         required=True,
     )
     balance: str = knob("choice", "the scheduler", default="round_robin", choices=("round_robin",))
@@ -197,6 +231,35 @@ class PoolSettings:
     fail_timeout: float = knob(
         "duration", "the time in which attempts are counted, and for which a peer is ejected", default=10.0, minimum=0.01
     )
+    max_fail_timeout: float = knob(
+        "duration",
+        "an ejection soon after another lasts twice as long as that one, but never longer than this",
+        default=60.0,
+        minimum=0.01,
+    )
+    fail_statuses: StatusRanges = knob("error_statuses", "answers that count as failed attempts: statuses or ranges", default=())
+    eject_ratio: float | None = knob(
+        "share", "a peer is ejected when more than this share of its attempts within eject_window failed or was slow"
+    )
+    eject_latency: float | None = knob(
+        "duration", "an answer that begins later than this is slow; none is without", minimum=0.001
+    )
+    eject_window: float = knob("duration", "the time in which eject_ratio counts", default=10.0, minimum=0.1)
+    eject_min_requests: int = knob(
+        "integer", "eject_ratio ejects nobody who had fewer attempts within eject_window", default=20, minimum=1
+    )
+    max_ejected: float = knob("share", "of the peers so many are ejected at a time, but one in any case", default=1.0)
+    fail_open: bool = knob("boolean", "when every peer is down, ask those all the same whose checks fail", default=False)
+    queue: QueueSettings | None = knob(
+        "queue",
+        "LENGTH [timeout=DURATION]: exchanges wait when every available peer is at its max_connections; 503 at once without",
+    )
+    retry_budget: BudgetSettings = knob(
+        "budget",
+        "SHARE% [min=N]: retries and hedges in relation to the requests of the last ten seconds, and N a second in any case; no: "
+        "any number",
+        default=BudgetSettings(),
+    )
     keepalive: int = knob("integer", "idle connections kept to each peer", default=64, minimum=0)
     keepalive_timeout: float = knob("duration", "an idle connection to a peer is closed after", default=60.0, minimum=0)
     resolve: float = knob(
@@ -207,6 +270,15 @@ class PoolSettings:
         "authorities", "PEM file of the authorities that https:// peers are checked against; the system's without"
     )
     server_name: str | None = knob("host_name", "name asked for by SNI and expected in the certificate; the peer's host without")
+    client_certificate: CertificateFiles | None = knob(
+        "certificate", "CHAIN.pem [KEY.pem]: our own certificate, for https:// peers that ask for one"
+    )
+    proxy_protocol: str = knob(
+        "choice",
+        "each connection to a peer begins with a PROXY protocol header that tells the client's address",
+        default="no",
+        choices=("no", "v1", "v2"),
+    )
 
 
 @dataclass(frozen=True)
@@ -257,6 +329,22 @@ class RouteKnobs:
         "duration", "a WebSocket on which nothing moves is closed after", default=24 * 3600.0, minimum=0.001
     )
     tries: int = knob("integer", "attempts of one request, the first included", default=3, minimum=1)
+    retry: tuple[str, ...] = knob(
+        "retry_cases",
+        "after what another peer is asked: error (refused or reset), refused, reset, timeout, invalid, or a status of 400 to 599",
+        default=("error", "timeout"),
+    )
+    retry_timeout: float = knob(
+        "duration", "no attempt begins later than this after the request; 0: no limit", default=0.0, minimum=0
+    )
+    retry_unsafe: bool = knob(
+        "boolean", "repeat also what may change something twice, such as a POST that may have reached a peer", default=False
+    )
+    hedge: float | None = knob(
+        "duration",
+        "a GET or HEAD whose answer has not begun by then goes to a second peer as well; the first answer wins",
+        minimum=0.001,
+    )
     cache: str | None = knob("cache_name", "the [cache NAME] that stores this route's answers")
     cache_valid: CacheValid = knob(
         "cache_valid", "STATUS… DURATION a line: freshness of answers that say nothing themselves", default=()

@@ -45,6 +45,7 @@ check = GET /health?a=b
 check_expect = 200-299 304
 check_interval = 250ms
 check_timeout = 100ms
+proxy_protocol = v2
 [cache c]
 directory = cache
 max_size = 1000k

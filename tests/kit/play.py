@@ -43,7 +43,7 @@ from twistedproxy.forward.site import Site
 from twistedproxy.transport.contexts import TlsClient
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.transport.tcp import Connection
-from twistedproxy.upstream.connector import Connector
+from twistedproxy.upstream.proxied import connector_of
 
 #: Turns of the poller for one move of a play; more can only mean that the proxy turns in circles.
 _MOST_TURNS = 20_000
@@ -96,7 +96,8 @@ class Play:
         self.pools = {name: Pool(pool, clock) for name, pool in settings.pools.items()}
         self.caches = {name: Cache(cache, clock, clock) for name, cache in settings.caches.items()}
         backends = {
-            name: Backend(pool, Connector(pool.settings, self._dial, None, self._deadlines)) for name, pool in self.pools.items()
+            name: Backend(pool, connector_of(pool.settings, self._dial, None, self._deadlines))
+            for name, pool in self.pools.items()
         }
         self._connectors = {name: backend.connector for name, backend in backends.items()}
         self.routes = {
@@ -201,17 +202,18 @@ class Play:
         self._parties.append(party)
         return party
 
-    def _dial(self, address: Address, protocol: IProtocol, tls: TlsClient | None) -> Callable[[], None]:
+    def _dial(self, address: Address, protocol: IProtocol, tls: TlsClient | None, preface: bytes = b"") -> Callable[[], None]:
         """As :meth:`twistedproxy.transport.dialer.Dialer.dial`."""
         name = str(address)
         self.calls.append(name)
-        call = _Call(self, name, protocol)
+        call = _Call(self, name, protocol, preface)
         if self._answers.get(name) != "ignores":
             self.clock.callLater(0, call.answer, refused=name in self._answers)
         return call.cancel
 
-    def _accept(self, name: str, protocol: IProtocol) -> None:
+    def _accept(self, name: str, protocol: IProtocol, preface: bytes) -> None:
         theirs, ours = self._connect((name, 0), ("198.51.100.1", 0))
+        ours.send(preface)
         self._unclaimed.append((name, self._enter(f"origin {name}", theirs)))
         Connection(ours, self._poller, protocol).start()  # type: ignore[arg-type]
 
@@ -266,10 +268,11 @@ class Play:
 class _Call:
     """A connection in the making."""
 
-    def __init__(self, play: Play, name: str, protocol: IProtocol) -> None:
+    def __init__(self, play: Play, name: str, protocol: IProtocol, preface: bytes) -> None:
         self._play = play
         self._name = name
         self._protocol = protocol
+        self._preface = preface
         self._over = False
 
     def answer(self, *, refused: bool) -> None:
@@ -280,7 +283,7 @@ class _Call:
             problem = ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
             self._protocol.connectionLost(Failure(problem))
         else:
-            self._play._accept(self._name, self._protocol)
+            self._play._accept(self._name, self._protocol, self._preface)
 
     def cancel(self) -> None:
         self._over = True

@@ -74,8 +74,8 @@ class Caller:
         found: Resolved = [(socket.AF_INET, name) for name in names]
         self._dialer = Dialer(poller, Names(lambda host, port, answered: answered(found), Hands(), 30.0), self.clock)
 
-    def dial(self, tls: TlsClient | None = None) -> Cancel:
-        cancel = self._dialer.dial(NAME, self.peer, tls)
+    def dial(self, tls: TlsClient | None = None, preface: bytes = b"") -> Cancel:
+        cancel = self._dialer.dial(NAME, self.peer, tls, preface)
         assert self.peer.transport is None
         assert not self.peer.losses
         return cancel
@@ -217,3 +217,23 @@ def test_a_call_that_was_given_up_before_the_name_was_known_is_not_made(poller: 
     waiting[0]([(socket.AF_INET, refusing())])
     assert poller.members == 0
     assert not peer.losses
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_preface_comes_first_at_every_address_and_before_tls(
+    poller: Epoll | Plain, doors: contextlib.ExitStack, encrypted: bool
+) -> None:
+    open_door = door(doors)
+    caller = Caller(poller, refusing(), open_door.getsockname())
+    caller.dial(TlsClient(pool(verify=False)) if encrypted else None, preface=b"PROXY UNKNOWN\r\n")
+    for _ in range(100):
+        caller.clock.advance(0)
+        poller.turn(0.01)
+    theirs = doors.enter_context(open_door.accept()[0])
+    data = theirs.recv(65536)
+    assert data.startswith(b"PROXY UNKNOWN\r\n")
+    # Handshakes begin with 22 (RFC 8446, 5.1).
+    assert data[15:16] == (b"\x16" if encrypted else b"")
+    theirs.send(b"no TLS here")
+    caller.until_over()
+    assert bool(caller.peer.losses) is encrypted

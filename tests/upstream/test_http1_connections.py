@@ -36,6 +36,9 @@ class Note:
     def __init__(self) -> None:
         self.heard: list[object] = []
 
+    def ends(self) -> None:
+        raise AssertionError("asked for pools with proxy_protocol only")
+
     def connected(self) -> None:
         self.heard.append("connected")
 
@@ -145,9 +148,9 @@ def test_the_connection_used_last_is_taken_first_and_the_oldest_goes() -> None:
         assert note.heard == ["connected", (200, b"hi", True)]
     assert ends[0][1].ended
     assert scene.peer.idle == [ends[1][0], ends[2][0]]
-    assert scene.connector.take(scene.peer) is ends[2][0]
-    assert scene.connector.take(scene.peer) is ends[1][0]
-    assert scene.connector.take(scene.peer) is None
+    assert scene.connector.take(scene.peer, Note()) is ends[2][0]
+    assert scene.connector.take(scene.peer, Note()) is ends[1][0]
+    assert scene.connector.take(scene.peer, Note()) is None
 
 
 def test_without_keepalive_no_connection_is_kept() -> None:

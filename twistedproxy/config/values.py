@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from twistedproxy.config import files, http, network, scalars
+from twistedproxy.config import failures, files, http, network, scalars
 from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Entry, Section
 from twistedproxy.config.scalars import Context
@@ -41,12 +41,15 @@ KINDS: Final[dict[str, Kind]] = {
     "authorities": Kind("file", files.authorities),
     "authority": Kind("host[:port]", network.authority_text),
     "boolean": Kind("yes or no", scalars.boolean, scalars.write_boolean),
+    "budget": Kind("share and number", failures.budget, failures.write_budget),
     "cache_name": Kind("name of a [cache …]", scalars.line_of_text),
     "cache_valid": Kind("statuses and a duration", http.cache_valid, http.write_cache_valid, Shape.LINES),
+    "certificate": Kind("files", files.certificate, files.write_certificate),
     "certificates": Kind("files", files.certificate, files.write_certificate, Shape.LINES),
     "check": Kind("check", http.check),
     "choice": Kind("choice", scalars.choice),
     "duration": Kind("duration", scalars.duration, scalars.write_duration),
+    "error_statuses": Kind("statuses", failures.error_range, http.write_status_range, Shape.WORDS),
     "globs": Kind("paths with wildcards", files.pattern, shape=Shape.LINES),
     "header_edits": Kind("edits", http.header_edit, http.write_header_edit, Shape.LINES),
     "host_field": Kind("text", network.host_field),
@@ -63,8 +66,11 @@ KINDS: Final[dict[str, Kind]] = {
     "path_prefix": Kind("path", network.path_prefix),
     "pool_name": Kind("name of a [pool …]", scalars.line_of_text),
     "python_name": Kind("Python name", files.python_name),
+    "queue": Kind("length and timeout", failures.queue, failures.write_queue),
     "redirect": Kind("status and template", http.redirect, http.write_redirect),
+    "retry_cases": Kind("cases", failures.retry_case, shape=Shape.WORDS),
     "servers": Kind("servers", network.server, network.write_server, Shape.LINES),
+    "share": Kind("share", scalars.share, scalars.write_share),
     "size": Kind("size", scalars.size, scalars.write_size),
     "statuses": Kind("statuses", http.status_range, http.write_status_range, Shape.WORDS),
     "tls_name": Kind("name of a [tls …]", scalars.line_of_text),

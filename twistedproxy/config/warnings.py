@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from twistedproxy.addresses import Tcp
-from twistedproxy.config import files, shared_caches
+from twistedproxy.config import failures, files, shared_caches
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import write_duration, write_size
@@ -22,7 +22,7 @@ _EXPIRES_SOON: Final = datetime.timedelta(days=14)
 _DOLLAR_NAME: Final = re.compile(r"\$([a-z_]+)")
 _BRACE_NAME: Final = re.compile(r"\{[a-z_.]+\}")
 _ONLY_WITH_CHECK: Final = ("check_interval", "check_timeout", "check_expect", "check_host", "rise", "fall")
-_ONLY_WITH_TLS: Final = ("verify", "ca", "server_name")
+_ONLY_WITH_TLS: Final = ("verify", "ca", "server_name", "client_certificate")
 _ONLY_WITH_POOL: Final = (
     "connect_timeout",
     "send_timeout",
@@ -32,6 +32,10 @@ _ONLY_WITH_POOL: Final = (
     "websocket",
     "websocket_idle_timeout",
     "tries",
+    "retry",
+    "retry_timeout",
+    "retry_unsafe",
+    "hedge",
     "cache_valid",
     "cache_use_stale",
     "cache_heuristic",
@@ -56,6 +60,7 @@ def of(draft: Draft) -> list[Problem]:
         found += _route(each.section, each.value, draft)
     for each in (*draft.built["defaults"], *draft.built["route"]):
         found += _edits(each.section, each.value)
+        found += failures.of_route(each.section, each.value)
     for kind in ("shell", "status"):
         for each in draft.built[kind]:
             found += _private(each)
@@ -135,6 +140,7 @@ def _pool(section: Section, pool: PoolSettings) -> Iterator[Problem]:
                 yield section.problem(key, "has no effect: the check is tcp", "write check = GET /health to look at answers")
     if pool.max_fails == 0 and section.gives("fail_timeout"):
         yield section.problem("fail_timeout", "has no effect: max_fails is 0", "give max_fails a number, or remove the line")
+    yield from failures.of_pool(section, pool)
     if pool.keepalive == 0 and section.gives("keepalive_timeout"):
         yield section.problem("keepalive_timeout", "has no effect: keepalive is 0", "give keepalive a number, or remove the line")
     if all(server.down for server in pool.servers):

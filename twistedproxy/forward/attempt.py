@@ -16,9 +16,11 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from twistedproxy.errors import Reason, ResponseError
+from twistedproxy.forward.ends import ends_of
 from twistedproxy.forward.request_head import request_head
 from twistedproxy.message import IDEMPOTENT, Headers, ResponseHead
 from twistedproxy.wire.framing import Piece
+from twistedproxy.wire.proxy_protocol import Ends
 
 if TYPE_CHECKING:
     from twistedproxy.balance.peer import Peer
@@ -32,7 +34,7 @@ class Attempt:
     """
     One try; a :class:`twistedproxy.upstream.http1.Receiver`.
 
-    :ivar exchange: whose attempt it is; gone when the attempt has ended
+    :ivar exchange: whose attempt it is; gone when the attempt has ended, so that both need no garbage collector
     :ivar peer: on which
     :ivar previous: the attempt of the exchange before this one, or None
     :ivar started: monotonic time
@@ -70,24 +72,34 @@ class Attempt:
 
     # start
 
-    def start(self, connector: Connector, connect_timeout: float, *, fresh: bool) -> None:
-        """Send the request on a connection of *connector*; *fresh*: on none that was kept."""
+    def start(self, connector: Connector) -> None:
+        """Send the request on a kept connection of *connector*, or on a new one."""
         peer = self.peer
-        peer.begin()
-        if not fresh:
-            upstream = connector.take(peer)
-            # What may be repeated may be sent on a connection that the peer closes in this moment.
-            once = self.exchange.head.method not in IDEMPOTENT
-            while upstream is not None and not upstream.transport.is_quiet(and_open=once):
-                # The peer said something: it would be taken for the answer to this request (RFC 9112 §9.2).  Or it closed.
-                upstream.cancel()
-                upstream = connector.take(peer)
-            if upstream is not None:
-                self.connect_time = 0.0
-                self.upstream = upstream
-                self._send(upstream)
-                return
-        self.upstream = connector.connect(peer, self, connect_timeout)
+        upstream = connector.take(peer, self)
+        # What may be repeated may be sent on a connection that the peer closes in this moment.
+        once = self.exchange.head.method not in IDEMPOTENT
+        while upstream is not None and not upstream.transport.is_quiet(and_open=once):
+            # The peer said something: it would be taken for the answer to this request (RFC 9112 §9.2).  Or it closed.
+            upstream.cancel()
+            upstream = connector.take(peer, self)
+        if upstream is None:
+            self.start_afresh(connector)
+        else:
+            peer.begin()
+            self.connect_time = 0.0
+            self.upstream = upstream
+            self._send(upstream)
+
+    def start_afresh(self, connector: Connector) -> None:
+        """Send the request on a new connection, to be made within ``connect_timeout``."""
+        route = self.exchange.route
+        assert route is not None
+        self.peer.begin()
+        self.upstream = connector.connect(self.peer, self, route.settings.connect_timeout)
+
+    def ends(self) -> Ends | None:
+        """Whose connection it is that the request came by; None: our own."""
+        return ends_of(self.exchange)
 
     def connected(self) -> None:
         """The connection stands."""
@@ -105,7 +117,7 @@ class Attempt:
         settings = route.settings
         upstream.read_timeout = settings.read_timeout
         upstream.send_timeout = settings.send_timeout
-        start = request_head(exchange, self.peer.settings.authority)
+        start = request_head(exchange, self.peer)
         self.sent = True
         head = exchange.head
         body = exchange.content
@@ -182,7 +194,7 @@ class Attempt:
             exchange.detail = ""
         if upstream is not None and not exchange.request_complete:
             self._leave(upstream)
-        self._over()
+        del self.exchange
 
     def dismiss(self, now: float) -> None:
         """The peer has answered well, but nobody wants the rest of what it says."""
@@ -200,7 +212,7 @@ class Attempt:
         self.reason = reason
         self.detail = detail
         self.peer.fail(reason, exchange.site.clock.monotonic())
-        self._over()
+        del self.exchange
         exchange.attempt_failed(self, reason, detail)
 
     def cancel(self, reason: Reason) -> None:
@@ -212,16 +224,12 @@ class Attempt:
         self.peer.fail(reason, self.exchange.site.clock.monotonic())
         self._leave(upstream)
         upstream.cancel()
-        self._over()
+        del self.exchange
 
     def _leave(self, upstream: UpstreamConnection) -> None:
         """The client produces nothing more for *upstream*."""
         if upstream.transport is not None:
             upstream.transport.unregisterProducer()
-
-    def _over(self) -> None:
-        # An exchange knows its attempts to the end; that these do not know it lets both go at once.
-        del self.exchange
 
     def __repr__(self) -> str:
         outcome = f" {self.reason}" if self.reason else ""

@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING
 from twistedproxy import errors
 from twistedproxy.answers import replies
 from twistedproxy.errors import Reason, RequestError
-from twistedproxy.forward import retry, rewrite, values
+from twistedproxy.forward import rewrite, values
 from twistedproxy.forward.attempt import Attempt
 from twistedproxy.forward.caching import Caching, serve_again
 from twistedproxy.forward.nobody import Nobody, update_head
 from twistedproxy.forward.request_body import RequestBody
-from twistedproxy.forward.request_head import is_last_recipient
+from twistedproxy.forward.request_head import COUNTED, is_last_recipient
 from twistedproxy.forward.upgrade import Upgrade
 from twistedproxy.message import Field, Headers, RequestHead, ResponseHead
 from twistedproxy.verdicts import ChooseVerdict, RetryVerdict, RouteVerdict, Verdict
@@ -150,7 +150,7 @@ class Exchange:
                 return
             if not self._take(pieces):
                 return
-        if b"max-forwards" in head.headers and is_last_recipient(self):
+        if head.method in COUNTED and is_last_recipient(self):
             self.refuse(errors.MAX_FORWARDS)
             return
         if route.redirect is not None:
@@ -244,12 +244,8 @@ class Exchange:
         if peer.backup:
             self.verdicts.append(ChooseVerdict.BACKUP)
         self._tries_made += 1
-        self._try(peer, now)
-
-    def _try(self, peer: Peer, now: float, *, fresh: bool = False) -> None:
-        assert self.route is not None and self.route.backend is not None
         attempt = self.attempt = Attempt(self, peer, now)
-        attempt.start(self.route.backend.connector, self.route.settings.connect_timeout, fresh=fresh)
+        attempt.start(backend.connector)
 
     def _nobody_left(self, verdict: ChooseVerdict) -> None:
         self.verdicts.append(verdict)
@@ -263,17 +259,19 @@ class Exchange:
         assert self.route is not None
         self.reason = reason
         self.detail = detail
-        verdict = retry.after(
+        verdict = self.route.retries.after(
             reason,
             self.head.method,
             replayable=self.content is None or self.content.replayable,
             answered=self._responded,
             attempts=self._tries_made,
-            tries=self.route.settings.tries,
+            elapsed=self.site.clock.monotonic() - self.started,
         )
         self.verdicts.append(verdict)
         if verdict is RetryVerdict.AGAIN:
-            self._try(attempt.peer, self.site.clock.monotonic(), fresh=True)
+            assert self.route.backend is not None
+            attempt = self.attempt = Attempt(self, attempt.peer, self.site.clock.monotonic())
+            attempt.start_afresh(self.route.backend.connector)
         elif verdict is RetryVerdict.ELSEWHERE:
             self._tried = (*self._tried, attempt.peer)
             self.choose()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from twistedproxy.forward import rewrite
 
 if TYPE_CHECKING:
+    from twistedproxy.balance.peer import Peer
     from twistedproxy.forward.exchange import Exchange
 
 #: Methods whose heads change on the way, because Max-Forwards counts down (RFC 9110 §7.6.2).
@@ -14,14 +15,13 @@ COUNTED: Final = frozenset((b"OPTIONS", b"TRACE"))
 
 
 def is_last_recipient(exchange: Exchange) -> bool:
-    """RFC 9110 §7.6.2: who gets Max-Forwards: 0 answers by himself."""
-    head = exchange.head
-    return head.method in COUNTED and rewrite.is_zero(head.headers.get(b"max-forwards") or b"")
+    """Whether a request of one of the :data:`COUNTED` methods ends here: Max-Forwards: 0 is answered by who gets it."""
+    return rewrite.is_zero(exchange.head.headers.get(b"max-forwards") or b"")
 
 
-def request_head(exchange: Exchange, peer_authority: str) -> bytes:
+def request_head(exchange: Exchange, peer: Peer) -> bytes:
     """
-    The bytes of the head for the peer that is called *peer_authority*, the empty line included.
+    The bytes of the head for *peer*, the empty line included.
 
     A client that repeats its fields on a connection has them rewritten once.
     """
@@ -41,7 +41,7 @@ def request_head(exchange: Exchange, peer_authority: str) -> bytes:
         fields = rewrite.request_fields(
             head,
             settings,
-            peer_host=peer_authority.encode(),
+            peer_host=peer.settings.authority.encode(),
             client=exchange.client,
             address=downstream.address,
             scheme=downstream.scheme,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from twistedproxy.balance.peer import PeerState
+from twistedproxy.forward.retry import RetryPolicy
 from twistedproxy.settings import RouteSettings
 from twistedproxy.templates import Template
 
@@ -56,7 +57,9 @@ class Backend:
     def _changed(self, change: Change) -> None:
         # An ejected peer may be the last one left.
         self.connector.may_keep(change.peer, change.after in (PeerState.UP, PeerState.EJECTED))
-        if change.after is not PeerState.UP:
+        if change.after is PeerState.REMOVED:
+            self.connector.part(change.peer)
+        elif change.after is not PeerState.UP:
             self.connector.close_idle(change.peer)
 
 
@@ -69,13 +72,14 @@ class Route:
     :ivar errors: exchanges that failed, through whoever's fault
     """
 
-    __slots__ = ("backend", "cache", "errors", "name", "redirect", "requests", "settings", "statuses", "strip_prefix")
+    __slots__ = ("backend", "cache", "errors", "name", "redirect", "requests", "retries", "settings", "statuses", "strip_prefix")
 
     def __init__(self, settings: RouteSettings, backend: Backend | None, cache: Cache | None) -> None:
         self.settings = settings
         self.name: str = settings.name
         self.backend = backend
         self.cache = cache
+        self.retries = RetryPolicy(settings)
         self.redirect = Template.parse(settings.redirect.location) if settings.redirect else None
         self.strip_prefix = settings.strip_prefix.encode().rstrip(b"/") if settings.strip_prefix else b""
         self.requests = 0

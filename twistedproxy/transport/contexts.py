@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import socket
+from copy import copy
 from typing import Final
 
 from OpenSSL import SSL, crypto
@@ -122,11 +123,11 @@ class TlsServer:
 
 class TlsClient:
     """
-    How the peers of a pool are spoken to: which authorities are believed, and which name is expected.
+    How the peers of a pool are spoken to: which authorities are believed, which name is expected, and which certificate is shown.
 
     Sessions are kept for each peer, and resumed.
 
-    :raises CertificateProblem: the authorities cannot be read
+    :raises CertificateProblem: the authorities cannot be read, or the certificate cannot be used
     """
 
     def __init__(self, settings: PoolSettings, protocols: tuple[bytes, ...] = HTTP_1) -> None:
@@ -145,7 +146,23 @@ class TlsClient:
             except SSL.Error as error:
                 raise CertificateProblem(f"{settings.ca}: no authorities could be read from it") from error
             context.set_verify(SSL.VERIFY_PEER, _judge)
+        if settings.client_certificate is not None:
+            try:
+                load(settings.client_certificate).install(context)
+            except SSL.Error as error:
+                problem = ", ".join(reasons_of(error))
+                raise CertificateProblem(f"{settings.client_certificate.chain} cannot be used: {problem}") from error
         self._context = context
+        self._named: dict[str, TlsClient] = {}
+
+    def called(self, name: str) -> TlsClient:
+        """The same for peers that are called *name*, whatever their address; what it remembers of a peer is its own."""
+        client = self._named.get(name)
+        if client is None:
+            client = self._named[name] = copy(self)
+            client._server_name = name
+            client._sessions = {}
+        return client
 
     def name_of(self, address: Address) -> str:
         """The name, or the IP address, that the certificate of the peer at *address* must be good for."""
@@ -188,6 +205,14 @@ class TlsClient:
             names = names_of(certificate) if certificate is not None else ()
             shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
             raise TlsProblem(f"certificate is for {shown or 'no name'}, not {name}", unverified=True) from None
+
+    def forget(self, address: Address) -> None:
+        """There is no peer at *address* any more."""
+        self._sessions.pop(address, None)
+        for name, client in list(self._named.items()):
+            client._sessions.pop(address, None)
+            if not client._sessions:
+                del self._named[name]
 
     def distrust(self, connection: SSL.Connection) -> TlsProblem | None:
         """Why the chain of the peer's certificate was not believed in a handshake that failed; None if it was not that."""

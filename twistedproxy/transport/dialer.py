@@ -38,15 +38,15 @@ class Dialer:
         self.reactor = reactor
         self._names = names
 
-    def dial(self, address: Address, protocol: IProtocol, tls: TlsClient | None = None) -> Cancel:
+    def dial(self, address: Address, protocol: IProtocol, tls: TlsClient | None = None, preface: bytes = b"") -> Cancel:
         """
-        Connect *protocol* to *address*, with TLS when *tls* says how.
+        Connect *protocol* to *address*, with TLS when *tls* says how; the connection begins with *preface*, even before TLS.
 
         The protocol hears ``makeConnection`` when the connection stands (with TLS: when the handshake is done), otherwise
         ``connectionLost`` with a Failure that holds an ``OSError``, a ``DNSLookupError`` or a ``TlsProblem``; never before
         this call has returned.  When a name has several addresses and none can be reached, the last one's failure is told.
         """
-        call = _Call(self, address, protocol, tls)
+        call = _Call(self, address, protocol, tls, preface)
         if isinstance(address, Unix):
             call.connect([(socket.AF_UNIX, address.path)])
         else:
@@ -57,9 +57,10 @@ class Dialer:
 class _Call:
     """One connection in the making: attempts at its addresses, of which the first that succeeds is taken."""
 
-    __slots__ = ("_address", "_attempts", "_dialer", "_left", "_over", "_problem", "_protocol", "_timer", "_tls")
+    __slots__ = ("_address", "_attempts", "_dialer", "_left", "_over", "_problem", "_protocol", "_timer", "_tls", "preface")
 
-    def __init__(self, dialer: Dialer, address: Address, protocol: IProtocol, tls: TlsClient | None) -> None:
+    def __init__(self, dialer: Dialer, address: Address, protocol: IProtocol, tls: TlsClient | None, preface: bytes) -> None:
+        self.preface = preface
         self._dialer = dialer
         self._address = address
         self._protocol = protocol

@@ -41,8 +41,25 @@ def has_connected(sock: socket.socket) -> bool:
     return True
 
 
+def introduce(sock: socket.socket, watch: Watch | None) -> None:
+    """
+    Send what a connection that has just been made begins with.
+
+    :raises OSError: it is gone already
+    """
+    # The buffer of a new socket is empty, and has room for far more.
+    if watch is not None and watch.preface and sock.send(watch.preface) != len(watch.preface):
+        raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+
+
 class Watch(Protocol):
-    """Hears how the making of a connection went, before its protocol does."""
+    """
+    Hears how the making of a connection went, before its protocol does.
+
+    :ivar preface: what every connection begins with, before anything else (a TLS handshake, too)
+    """
+
+    preface: bytes
 
     def made(self, connection: Any) -> None:
         """It stands: the protocol hears of that next."""
@@ -93,6 +110,7 @@ class OutgoingConnection(Connection):
         try:
             if not has_connected(self._sock):
                 return
+            introduce(self._sock, self._watch)
         except OSError as problem:
             self.connectionLost(Failure(problem))
             return

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twistedproxy.addresses import Address
 from twistedproxy.transport.contexts import TlsClient, TlsServer
 from twistedproxy.transport.deadlines import Deadlines, Timed
-from twistedproxy.transport.outgoing import Watch, has_connected, start_connecting
+from twistedproxy.transport.outgoing import Watch, has_connected, introduce, start_connecting
 from twistedproxy.transport.poller import Poller, forget
 from twistedproxy.transport.tcp import stream_address
 from twistedproxy.transport.tls import TlsConnection
@@ -233,6 +233,7 @@ class OutgoingTls(_Handshake):
         try:
             if not has_connected(self._sock):
                 return
+            introduce(self._sock, self._watch)
         except OSError as problem:
             self._fail(problem)
             return

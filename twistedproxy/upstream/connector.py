@@ -6,18 +6,19 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from twistedproxy.addresses import Address
-from twistedproxy.settings import PoolSettings
+from twistedproxy.settings import PoolSettings, ServerSettings
 from twistedproxy.transport.contexts import TlsClient
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.upstream.http1 import Receiver, UpstreamConnection
 
 #: As :meth:`twistedproxy.transport.dialer.Dialer.dial`.
-Dial = Callable[[Address, Any, TlsClient | None], Callable[[], None]]
+Dial = Callable[..., Callable[[], None]]
 
 
 class PeerLike(Protocol):
     """What a connection needs of a peer."""
 
+    settings: ServerSettings
     address: Address
     tls: bool
     idle: list[Any]
@@ -27,17 +28,22 @@ class PeerLike(Protocol):
 
 
 class Connector:
-    """Connections to the peers of one pool."""
+    """
+    Connections to the peers of one pool.
+
+    :param tls: how peers are spoken to by TLS; None: that is made when a peer needs it first
+    """
 
     def __init__(self, settings: PoolSettings, dial: Dial, tls: TlsClient | None, deadlines: Deadlines) -> None:
+        self._settings = settings
         self._dial = dial
         self._tls = tls
         self._keepalive = settings.keepalive
         self._idle_timeout = settings.keepalive_timeout
         self.deadlines = deadlines
 
-    def take(self, peer: PeerLike) -> UpstreamConnection | None:
-        """The idle connection to *peer* that was used last, or None."""
+    def take(self, peer: PeerLike, receiver: Receiver) -> UpstreamConnection | None:
+        """The idle connection to *peer* that was used last and that may be *receiver*'s, or None."""
         idle = peer.idle
         if not idle:
             return None
@@ -52,9 +58,16 @@ class Connector:
         *receiver* hears ``connected`` or ``failed``, never before this call has returned.
         """
         connection = UpstreamConnection(self, peer)
-        cancel = self._dial(peer.address, connection, self._tls if peer.tls else None)
+        cancel = self._dial(peer.address, connection, self._tls_towards(peer))
         connection.wait(receiver, cancel, timeout)
         return connection
+
+    def _tls_towards(self, peer: PeerLike) -> TlsClient | None:
+        if not peer.tls:
+            return None
+        if self._tls is None:
+            self._tls = TlsClient(self._settings)
+        return self._tls.called(peer.settings.tls_name(self._settings))
 
     def keep(self, connection: UpstreamConnection) -> None:
         """Put a connection whose exchange ended cleanly among the idle ones; the oldest goes when there are too many."""
@@ -77,6 +90,13 @@ class Connector:
     def may_keep(self, peer: PeerLike, may: bool) -> None:
         """Whether connections to *peer* are kept when their exchange has ended."""
         peer.most_idle = self._keepalive if may else 0
+
+    def part(self, peer: PeerLike) -> None:
+        """*peer* has left the pool."""
+        self.may_keep(peer, False)
+        self.close_idle(peer)
+        if self._tls is not None:
+            self._tls.forget(peer.address)
 
     def close_idle(self, peer: PeerLike) -> None:
         """Close the idle connections to *peer*."""

@@ -35,6 +35,7 @@ from twistedproxy.wire.framing import (
     chunked,
     last_chunk,
 )
+from twistedproxy.wire.proxy_protocol import Ends
 
 if TYPE_CHECKING:
     from twistedproxy.upstream.connector import Connector
@@ -45,6 +46,9 @@ _MAX_INTERIM: Final = 32
 
 class Receiver(Protocol):
     """Who sent a request on a connection, and hears of its answer.  After ``failed``, or an end, it hears nothing more."""
+
+    def ends(self) -> Ends | None:
+        """Whose connection it is that the request came by; None: our own.  Asked for pools with ``proxy_protocol`` only."""
 
     def connected(self) -> None:
         """The connection stands: the request may be sent."""
@@ -75,6 +79,7 @@ class UpstreamConnection(Timed):
 
     :ivar requests: requests sent on it
     :ivar connected_at: monotonic time at which it stood, 0.0 before
+    :ivar preface: what it began with, before the first request
     """
 
     __slots__ = (
@@ -97,6 +102,7 @@ class UpstreamConnection(Timed):
         "connected_at",
         "idle",
         "peer",
+        "preface",
         "read_timeout",
         "receiver",
         "requests",
@@ -112,6 +118,7 @@ class UpstreamConnection(Timed):
         self.receiver: Receiver | None = None
         self.requests = 0
         self.connected_at = 0.0
+        self.preface = b""
         self.idle = False
         self.read_timeout = self.send_timeout = inf
         self._cancel: Any = None

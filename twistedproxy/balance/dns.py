@@ -1,0 +1,130 @@
+"""
+Peers that are found by a name: what DNS says, as servers.
+
+Addresses (``NAME:PORT addresses=all``) are asked of the machine's own resolver, as all names are; SRV records (``srv:NAME``,
+RFC 2782), which that does not know, through twisted.names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, Final, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.names import dns
+from twisted.names.error import DNSNameError, DNSServerError, DomainError
+
+from twistedproxy.addresses import Tcp, Unix
+from twistedproxy.settings import ServerSettings, StandsFor
+from twistedproxy.transport.names import LookUp, Resolved
+
+#: Seconds after which a server that does not answer is asked again, or the next one is.
+TIMEOUTS: Final = (1, 2, 4)
+
+# What may stand in a log line and in a Host field; DNS itself would allow anything.
+_NAME = re.compile(rb"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
+
+
+class NotFound(Exception):
+    """A name could not be resolved; the text says why, in a few words."""
+
+
+class Records(Protocol):
+    """As :class:`twisted.names.client.Resolver`."""
+
+    def lookupService(self, name: str, timeout: Any = None) -> Deferred[Any]:
+        """The SRV records of *name*: answers, authorities and additional records."""
+
+
+class Dns:
+    """
+    Finds the servers that a line of ``servers`` stands for.
+
+    :param look_up: looks up the addresses of a name
+    :param records: makes what looks up SRV records, when it is needed first
+    """
+
+    def __init__(self, look_up: LookUp, records: Callable[[], Records]) -> None:
+        self._look_up = look_up
+        self._make_records = records
+        self._records: Records | None = None
+
+    def find(self, line: ServerSettings) -> Deferred[list[ServerSettings]]:
+        """What *line* stands for at the moment; fails with :class:`NotFound`."""
+        if line.stands_for is StandsFor.RECORDS:
+            return self._find_records(line)
+        return self._find_addresses(line)
+
+    def _find_addresses(self, line: ServerSettings) -> Deferred[list[ServerSettings]]:
+        address = line.address
+        assert not isinstance(address, Unix)
+        answered: Deferred[Resolved] = Deferred()
+        self._look_up(address.host, address.port, answered.callback)
+
+        def servers(resolved: Resolved) -> list[ServerSettings]:
+            if not resolved:
+                raise NotFound(f"{address.host} could not be resolved")
+            hosts = sorted({name[0] for _, name in resolved}, key=lambda host: (":" in host, host))
+            return [
+                replace(line, address=Tcp(host, address.port), stands_for=StandsFor.PEER, found_by=address.host) for host in hosts
+            ]
+
+        return answered.addCallback(servers)
+
+    def _find_records(self, line: ServerSettings) -> Deferred[list[ServerSettings]]:
+        address = line.address
+        assert not isinstance(address, Unix)
+        if self._records is None:
+            self._records = self._make_records()
+
+        def servers(found: Any) -> list[ServerSettings]:
+            answers, _, _ = found
+            payloads = [record.payload for record in answers if record.type == dns.SRV]
+            if not payloads:
+                raise NotFound(f"{address.host} has no SRV records")
+            return servers_of(payloads, line)
+
+        def failed(failure: Any) -> list[ServerSettings]:
+            if failure.check(NotFound):
+                return failure.raiseException()  # type: ignore[no-any-return]
+            raise NotFound(f"{address.host}: {_in_few_words(failure)}") from None
+
+        return self._records.lookupService(address.host, TIMEOUTS).addCallback(servers).addErrback(failed)
+
+
+def servers_of(records: Iterable[Any], line: ServerSettings) -> list[ServerSettings]:
+    """
+    The servers that SRV *records* name (RFC 2782), with the options of *line*.
+
+    The lowest priority serves, the others are backups, tier by tier.  Weight 0, "hardly ever", counts as 1, since our 0 is
+    never.  A single record with the target "." says that there is no such service: no server.  Records that say nothing usable
+    are passed over.
+    """
+    usable = [record for record in records if record.port and _NAME.fullmatch(bytes(record.target.name))]
+    tiers = {priority: number for number, priority in enumerate(sorted({record.priority for record in usable}))}
+    servers: dict[str, ServerSettings] = {}
+    for record in sorted(usable, key=lambda record: (record.priority, bytes(record.target.name).lower(), record.port)):
+        tier = tiers[record.priority]
+        server = replace(
+            line,
+            address=Tcp(bytes(record.target.name).decode("ascii").lower(), record.port),
+            weight=max(1, record.weight),
+            backup=line.backup or tier > 0,
+            tier=tier,
+            stands_for=StandsFor.PEER,
+        )
+        servers.setdefault(server.name, server)
+    return list(servers.values())
+
+
+def _in_few_words(failure: Any) -> str:
+    problem = failure.value
+    if isinstance(problem, DNSNameError):
+        return "there is no such name"
+    if isinstance(problem, DNSServerError):
+        return "the name server failed"
+    if isinstance(problem, DomainError):
+        return "the name server refuses to answer"
+    return "no name server answers"

@@ -1,0 +1,233 @@
+"""
+Membership: who belongs to a pool, as names and the shell have it, while the proxy runs.
+
+Names by which peers are found are asked for again each ``resolve``, all the time and behind everybody's back.  What a name says
+is taken as a whole: peers that it names no more leave, new ones come.  A name that cannot be resolved changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twistedproxy.balance.peer import Peer
+from twistedproxy.balance.pool import PeerExists, Pool, UnknownPeer
+from twistedproxy.settings import ServerSettings, StandsFor
+from twistedproxy.spelling import choose_from
+
+#: Finds what a line of ``servers`` stands for; the Deferred fails with an exception whose text is a reason for people.
+Find = Callable[[ServerSettings], Deferred[list[ServerSettings]]]
+
+#: Seconds after which a name of which nothing is known yet is asked for again.
+RETRY: Final = 1.0
+
+SITE: Final = "site.ini"
+SHELL: Final = "shell"
+
+
+class FoundByName(ValueError):
+    """A peer cannot be removed, since the name by which it was found would bring it back."""
+
+
+class Name:
+    """
+    A name by which peers are found.
+
+    :ivar line: what site.ini, or the operator, says of it
+    :ivar origin: which of the two: SITE or SHELL
+    :ivar found: what it stood for when it was resolved last; None before that
+    :ivar problem: why it could not be resolved since; empty when it could
+    """
+
+    def __init__(self, line: ServerSettings, origin: str) -> None:
+        self.line = line
+        self.origin = origin
+        self.found: list[ServerSettings] | None = None
+        self.problem = ""
+
+    def __repr__(self) -> str:
+        peers = "not resolved yet" if self.found is None else f"{len(self.found)} peers"
+        return f"<Name {self.line.name} {peers}{f', {self.problem}' if self.problem else ''}>"
+
+
+class Membership(Service):
+    """
+    Who belongs to one pool; names are followed from startService to stopService.
+
+    :ivar names: those by which peers are found, by what they are called
+    :ivar on_change: called when somebody was added or removed by the operator, or a name was found to stand for others
+    """
+
+    log = Logger()
+
+    def __init__(self, pool: Pool, find: Find, reactor: IReactorTime) -> None:
+        self.pool = pool
+        self.names: dict[str, Name] = {}
+        self.on_change: list[Callable[[], None]] = []
+        self._find = find
+        self._reactor = reactor
+        self._loops: dict[Name, LoopingCall] = {}
+        self._asked: dict[Name, Deferred[None]] = {}
+        self._again: dict[Name, IDelayedCall] = {}
+        self._peers: dict[str, Peer] = {}
+        for server in pool.settings.servers:
+            if server.stands_for is not StandsFor.PEER:
+                self.names[server.name] = Name(server, SITE)
+
+    def startService(self) -> None:
+        """Ask for every name now, and from now on."""
+        Service.startService(self)
+        for name in self.names.values():
+            self._follow(name)
+
+    def stopService(self) -> None:
+        """Follow no name any more; who belongs to the pool stays."""
+        Service.stopService(self)
+        for name in list(self._loops):
+            self._leave(name)
+
+    # What the operator wants.
+
+    def add(self, server: ServerSettings, origin: str = SHELL) -> None:
+        """
+        A peer, or a name by which peers are found, belongs to the pool from now on.
+
+        :raises PeerExists: it does already
+        """
+        if server.stands_for is StandsFor.PEER:
+            self.pool.add(server, origin)
+        elif server.name in self.names:
+            raise PeerExists(f"pool {self.pool.name} follows {server.name} already")
+        else:
+            name = self.names[server.name] = Name(server, origin)
+            self.log.info("pool {pool}: {name} is followed, from {origin}", pool=self.pool.name, name=server.name, origin=origin)
+            if self.running:
+                self._follow(name)
+        self._changed()
+
+    def remove(self, called: str, why: str) -> list[Peer]:
+        """
+        A peer, or a name with all the peers that it stands for, belongs to the pool no more; returns the peers that leave.
+
+        :raises UnknownPeer: the pool has none of that name
+        :raises FoundByName: it is a peer that a name stands for
+        """
+        name = self.names.pop(called, None)
+        if name is not None:
+            self._leave(name)
+            self.log.info("pool {pool}: {name} is followed no more: {why}", pool=self.pool.name, name=called, why=why)
+            gone = self._settle()
+        elif called in self._peers:
+            origin = self._peers[called].origin
+            raise FoundByName(f"{called} is found by {origin} and would come back: drain it, or remove {origin}")
+        else:
+            remedy = choose_from(called, (*(peer.name for peer in self.pool.peers), *self.names))
+            if all(peer.name != called for peer in self.pool.peers):
+                raise UnknownPeer(f"pool {self.pool.name} has no peer {called!r}; {remedy}")
+            gone = [self.pool.remove(called, why)]
+        self._changed()
+        return gone
+
+    def recall(self, called: str, found: Iterable[ServerSettings]) -> None:
+        """What a name stood for before the process started: better than nothing until it is resolved."""
+        name = self.names.get(called)
+        if name is not None and name.found is None:
+            name.found = list(found)
+            self._settle()
+
+    # What names say.
+
+    def _follow(self, name: Name) -> None:
+        loop = self._loops[name] = LoopingCall(self._ask, name)
+        loop.clock = self._reactor
+        loop.start(self.pool.settings.resolve)
+
+    def _leave(self, name: Name) -> None:
+        loop = self._loops.pop(name, None)
+        if loop is not None and loop.running:
+            loop.stop()
+        again = self._again.pop(name, None)
+        if again is not None:
+            again.cancel()
+        asked = self._asked.get(name)
+        if asked is not None:
+            asked.cancel()
+
+    def _ask(self, name: Name) -> Deferred[None] | None:
+        """Resolve *name*, unless that is still under way."""
+        if name in self._asked:
+            return None
+        asked = maybeDeferred(self._find, name.line)
+
+        def answered(found: list[ServerSettings] | Failure) -> None:
+            self._asked.pop(name, None)
+            if name not in self._loops:
+                return
+            if isinstance(found, Failure):
+                self._failed(name, found)
+            else:
+                self._found(name, found)
+
+        ended = asked.addBoth(answered)
+        if not ended.called:
+            self._asked[name] = ended
+        return ended
+
+    def _found(self, name: Name, found: list[ServerSettings]) -> None:
+        if name.problem:
+            self.log.info("pool {pool}: {name} is resolved again", pool=self.pool.name, name=name.line.name)
+            name.problem = ""
+        if found != name.found:
+            name.found = found
+            self._settle()
+            self._changed()
+
+    def _failed(self, name: Name, failure: Failure) -> None:
+        if not name.problem:
+            remedy = "; its last known peers stay" if name.found else ""
+            self.log.warn(
+                "pool {pool}: {name}: {problem}{remedy}",
+                pool=self.pool.name,
+                name=name.line.name,
+                problem=failure.getErrorMessage(),
+                remedy=remedy,
+            )
+        name.problem = failure.getErrorMessage()
+        if not name.found and name not in self._again and self.pool.settings.resolve > RETRY:
+            self._again[name] = self._reactor.callLater(RETRY, self._ask_again, name)
+
+    def _ask_again(self, name: Name) -> None:
+        del self._again[name]
+        self._ask(name)
+
+    def _settle(self) -> list[Peer]:
+        """Let the pool have the peers that names stand for, besides those with a line of their own; returns who leaves."""
+        wanted: dict[str, tuple[ServerSettings, str]] = {}
+        for name in self.names.values():
+            for server in name.found or ():
+                wanted.setdefault(server.name, (server, name.line.name))
+        for called, (server, origin) in wanted.items():
+            known = self._peers.get(called)
+            if known is None:
+                try:
+                    self._peers[called] = self.pool.add(server, origin)
+                except PeerExists:
+                    continue  # it has a line of its own
+            elif (known.settings, known.origin) != (server, origin):
+                self.pool.revise(known, server, origin)
+        gone = [peer for called, peer in self._peers.items() if called not in wanted]
+        for peer in gone:
+            del self._peers[peer.name]
+            self.pool.remove(peer.name, f"{peer.origin} stands for it no more")
+        return gone
+
+    def _changed(self) -> None:
+        for observer in self.on_change:
+            observer()
