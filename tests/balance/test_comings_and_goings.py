@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from twisted.internet.defer import Deferred, succeed
 
-from tests.balance.pools import letter, log_lines, nick, picks, pool_of, server, weighted
+from tests.balance.pools import HandClock, letter, log_lines, nick, picks, pool_of, server, states, weighted
 from twistedproxy import errors
-from twistedproxy.balance.peer import PeerState
+from twistedproxy.balance.health import Health
+from twistedproxy.balance.peer import Peer, PeerState
 from twistedproxy.balance.pool import PeerExists, UnknownPeer
+from twistedproxy.settings import CheckSettings
 from twistedproxy.verdicts import ChooseVerdict
 
 
@@ -65,8 +68,36 @@ def test_the_last_peer_that_is_left_is_not_ejected() -> None:
     b = nick(pool, "b")
     b.begin()
     b.fail(errors.PEER_RESET, 1.0)
-    assert b.state is PeerState.UP
+    assert states(pool) == "b up"
     pool.add(server("c"), "shell")
     b.begin()
     b.fail(errors.PEER_RESET, 2.0)
-    assert b.state is PeerState.EJECTED
+    assert states(pool) == "b ejected, c up"
+
+
+def test_checks_begin_and_end_with_a_peer() -> None:
+    clock = HandClock()
+    pool = pool_of(server("a"), clock=clock, check=CheckSettings("tcp"), check_interval=5.0, rise=1, fall=1)
+    asked: list[str] = []
+    hanging: Deferred[None] = Deferred()
+
+    def probe(peer: Peer) -> Deferred[None]:
+        asked.append(letter(peer))
+        return hanging if letter(peer) == "c" else succeed(None)
+
+    health = Health(pool, probe, clock)
+    pool.add(server("b"), "shell")
+    health.startService()
+    assert asked == ["a", "b"]
+    pool.add(server("c"), "shell")
+    assert asked == ["a", "b", "c"]
+    c = pool.remove("c:80", "")
+    assert not c.last_checks
+    clock.pump([1.0] * 20)
+    assert set(asked[3:]) == {"a", "b"}
+    pool.remove("a:80", "")
+    del asked[:]
+    clock.pump([1.0] * 20)
+    assert set(asked) == {"b"}
+    health.stopService()
+    assert not clock.getDelayedCalls()

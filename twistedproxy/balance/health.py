@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
-from twistedproxy.balance.peer import CheckResult, Peer, PeerState
+from twistedproxy.balance.peer import Change, CheckResult, Peer, PeerState
 from twistedproxy.balance.pool import Pool
 
 #: Asks one peer; the Deferred fails with an exception whose text is a reason for people (``connection refused``).
@@ -41,8 +41,10 @@ class Health(Service):
         self._probe = probe
         self._reactor = reactor
         self._running: dict[Peer, Deferred[None]] = {}
-        self._waiting: list[IDelayedCall] = []
-        self._loops: list[LoopingCall] = []
+        self._waiting: dict[Peer, IDelayedCall] = {}
+        self._loops: dict[Peer, LoopingCall] = {}
+        pool.on_join.append(self._joined)
+        pool.on_change.append(self._changed)
 
     def startService(self) -> None:
         """Check every peer now, and from now on."""
@@ -52,25 +54,40 @@ class Health(Service):
         step = interval / max(1, len(peers))
         first = step * crc32(self.pool.name.encode()) / 2**32
         for number, peer in enumerate(peers):
-            self._check(peer)
-            loop = LoopingCall(self._check, peer)
-            loop.clock = self._reactor
-            self._loops.append(loop)
-            self._waiting.append(self._reactor.callLater(first + step * number, loop.start, interval))
+            self._begin(peer, first + step * number)
+
+    def _begin(self, peer: Peer, delay: float) -> None:
+        """Check *peer* now, and regularly after *delay* seconds."""
+        self._check(peer)
+        loop = self._loops[peer] = LoopingCall(self._check, peer)
+        loop.clock = self._reactor
+        self._waiting[peer] = self._reactor.callLater(delay, loop.start, self.pool.settings.check_interval)
+
+    def _end(self, peer: Peer) -> None:
+        """Check *peer* no more; a check that runs is cancelled and counts for nothing."""
+        call = self._waiting.pop(peer)
+        if call.active():
+            call.cancel()
+        loop = self._loops.pop(peer)
+        if loop.running:
+            loop.stop()
+        if peer in self._running:
+            self._running[peer].cancel()
+
+    def _joined(self, peer: Peer) -> None:
+        if self.running:
+            # Its turn is anywhere between those of the others.
+            self._begin(peer, self.pool.settings.check_interval * crc32(peer.name.encode()) / 2**32)
+
+    def _changed(self, change: Change) -> None:
+        if change.after is PeerState.REMOVED and change.peer in self._loops:
+            self._end(change.peer)
 
     def stopService(self) -> None:
         """Check no more; checks that run are cancelled and count for nothing."""
         Service.stopService(self)
-        for call in self._waiting:
-            if call.active():
-                call.cancel()
-        for loop in self._loops:
-            if loop.running:
-                loop.stop()
-        self._waiting.clear()
-        self._loops.clear()
-        for check in list(self._running.values()):
-            check.cancel()
+        for peer in list(self._loops):
+            self._end(peer)
 
     def _check(self, peer: Peer) -> Deferred[None] | None:
         """One check of *peer*, unless one is still running."""
@@ -87,7 +104,7 @@ class Health(Service):
 
         def ended(result: Failure | None) -> None:
             del self._running[peer]
-            if not self.running or peer.state is PeerState.MAINTENANCE:
+            if not self.running or peer.state in (PeerState.MAINTENANCE, PeerState.REMOVED):
                 return
             duration = self._reactor.seconds() - began
             if isinstance(result, Failure):
