@@ -107,6 +107,9 @@ MAX_FORWARDS = _reason("max_forwards", 405, _D, "Max-Forwards has come to 0 here
 NO_ROUTE = _reason("no_route", 404, _D, "no route matches this host and path")
 BAD_UPGRADE = _reason("bad_upgrade", 400, _D, "the WebSocket handshake is malformed (RFC 6455 §4.2.1)")
 BAD_WEBSOCKET_VERSION = _reason("bad_websocket_version", 426, _D, "only WebSocket version 13 is spoken here (RFC 6455 §4.2.2)")
+ORIGIN_REFUSED = _reason("origin_refused", 403, _D, "pages of this origin may open no WebSocket here (RFC 6455 §4.2.2)")
+TOO_MANY_OF_CLIENT = _reason("too_many_of_client", 429, _D, "the client has websocket_max_per_client WebSockets already")
+TOO_MANY_WEBSOCKETS = _reason("too_many_websockets", 503, _O, "the route has websocket_max WebSockets already")
 
 # What may go wrong on the way to a peer.
 CONNECT_REFUSED_BY_PEER = _reason("refused", 502, _U, "the peer refused the connection", untouched=True)
@@ -135,9 +138,14 @@ RESPONSE_CUT = _reason("response_cut", 502, _U, "the peer closed the connection 
 UNASKED_UPGRADE = _reason("unasked_upgrade", 502, _U, "the peer switched protocols though nobody had asked (RFC 9110 §7.8)")
 BAD_UPGRADE_ANSWER = _reason("bad_upgrade_answer", 502, _U, "the peer's WebSocket handshake is malformed (RFC 6455 §4.1)")
 NO_PEER = _reason("no_peer", 503, _U, "no peer of the pool is available")
+ALL_FULL = _reason("all_full", 503, _U, "every available peer has as many exchanges as its max_connections")
+QUEUE_FULL = _reason("queue_full", 503, _U, "every available peer is full, and so is the pool's queue")
+QUEUE_TIMEOUT = _reason("queue_timeout", 503, _U, "no peer had room within the time of the pool's queue")
+FAILED_STATUS = _reason("failed_status", 502, _U, "the peer answered with a status that counts as a failure (fail_statuses)")
 
 # What is ours.
 ONLY_IF_CACHED = _reason("only_if_cached", 504, _D, "only-if-cached, and nothing is stored that would do (RFC 9111 §5.2.1.7)")
 STORED_DAMAGED = _reason("stored_damaged", 500, _O, "a stored body turned out to be damaged while it was sent")
 INTERNAL = _reason("internal", 500, _O, "the proxy failed; the log has a traceback")
+HEDGED_OUT = _reason("hedged_out", 0, _O, "another peer's answer began first")
 STOPPING = _reason("stopping", 503, _O, "the proxy is stopping")

@@ -324,9 +324,59 @@ class RouteKnobs:
     max_body: int = knob("size", "bytes of a request body; 0: no limit", default=10 * 1024**2, minimum=0)
     host: str = knob("host_field", "Host for the peer: preserve, upstream (the peer's address), or a literal", default="preserve")
     forwarded: bool = knob("boolean", "set X-Forwarded-For, -Host, -Proto, -Port and X-Real-IP", default=True)
-    websocket: str = knob("choice", "what becomes of WebSocket handshakes", default="tunnel", choices=("tunnel", "no"))
+    websocket: str = knob(
+        "choice",
+        "what becomes of WebSocket handshakes: bytes joined, messages relayed, or passed on as any request",
+        default="tunnel",
+        choices=("tunnel", "messages", "no"),
+    )
     websocket_idle_timeout: float = knob(
-        "duration", "a WebSocket on which nothing moves is closed after", default=24 * 3600.0, minimum=0.001
+        "duration", "a WebSocket on which nothing moves is closed after; pings are nothing", default=24 * 3600.0, minimum=0.001
+    )
+    websocket_half_close_timeout: float = knob(
+        "duration",
+        "a tunnel with one direction ended is closed when nothing moves in the other one for",
+        default=60.0,
+        minimum=0.001,
+    )
+    websocket_origins: tuple[str, ...] = knob(
+        "origins",
+        "pages that may open WebSockets: SCHEME://HOST[:PORT], *.HOST in it, same, null; any without; programs send no Origin",
+        default=(),
+    )
+    websocket_max: int = knob("integer", "WebSockets of this route at a time; 0: no limit", default=0, minimum=0)
+    websocket_max_per_client: int = knob(
+        "integer", "WebSockets of this route at a time from one client; 0: no limit", default=0, minimum=0
+    )
+    websocket_max_message: int = knob(
+        "size", "bytes of a message, uncompressed; larger ones end the WebSocket with 1009; 0: no limit", default=16 * 1024**2, minimum=0
+    )
+    websocket_message_rate: float | None = knob(
+        "rate", "messages of a client, for instance 10r/s or 600r/m; any number without"
+    )
+    websocket_message_burst: int = knob(
+        "integer", "so many messages may come at once before websocket_message_rate counts", default=20, minimum=1
+    )
+    websocket_message_delay: bool = knob(
+        "boolean", "messages beyond the rate wait; no: the WebSocket ends with 1008", default=True
+    )
+    websocket_ping_interval: float = knob(
+        "duration", "client and peer are pinged when they were silent for; 0: never", default=30.0, minimum=0
+    )
+    websocket_ping_timeout: float = knob(
+        "duration", "a side that does not answer to a ping in any way is cut after", default=20.0, minimum=0.001
+    )
+    websocket_close_timeout: float = knob(
+        "duration", "a side that was sent Close must answer within", default=10.0, minimum=0.001
+    )
+    websocket_compress: str = knob(
+        "choice",
+        "where permessage-deflate is spoken when the other side can",
+        default="client",
+        choices=("client", "peer", "both", "no"),
+    )
+    websocket_context_takeover: bool = knob(
+        "boolean", "compression remembers earlier messages: smaller messages, more memory", default=True
     )
     tries: int = knob("integer", "attempts of one request, the first included", default=3, minimum=1)
     retry: tuple[str, ...] = knob(

@@ -32,6 +32,10 @@ class ChooseVerdict(Verdict):
     ALL_DOWN = "no peer is available: each is down, draining, in maintenance or of weight 0"
     ALL_TRIED = "every available peer was tried"
     EMPTY = "the pool has no peer"
+    ALL_FULL = "every available peer has as many exchanges as its max_connections"
+    QUEUED = "every available peer is full: it waits in the pool's queue"
+    QUEUE_FULL = "every available peer is full, and so is the pool's queue"
+    QUEUE_TIMEOUT = "no peer had room for it within the time of the pool's queue"
 
 
 class RetryVerdict(Verdict):
@@ -42,3 +46,9 @@ class RetryVerdict(Verdict):
     GIVE_UP_SENT = "bytes of a request that must not be repeated were already sent"
     GIVE_UP_ANSWERED = "a part of the answer already went to the client"
     GIVE_UP_TRIES = "no try is left"
+    GIVE_UP_TIME = "retry_timeout is over"
+    GIVE_UP_UNLISTED = "the route's retry does not name what happened"
+    GIVE_UP_BUDGET = "the pool's retry_budget is spent"
+    GIVE_UP_ALONE = "no other peer can be asked: the answer stands"
+    ANSWERED_BADLY = "the answer has a status that the route's retry names: try another peer"
+    HEDGED = "no answer has begun within hedge: a second peer is asked as well"

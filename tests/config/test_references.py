@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tests.config.sites import SMALL, errors, loaded
+from twistedproxy.config.sections import rows
+from twistedproxy.settings import PoolSettings
 
 
 def test_a_name_that_leads_nowhere_is_told_the_nearest() -> None:
@@ -131,12 +133,9 @@ def test_keys_are_checked() -> None:
     assert errors(text) == [
         "9 [defaults] pool: is not a key of this section; it belongs in [route …]",
         "10 [defaults] read_timout: is not a key of this section; did you mean read_timeout?",
-        "11 [pool b]: servers is missing; add servers = … "
-        "([https://]HOST:PORT, unix:PATH or srv:NAME, "
-        "with weight=N, backup, down, addresses=all, server_name=NAME; one a line)",
+        f"11 [pool b]: servers is missing; add servers = … ({rows(PoolSettings)['servers']['doc']})",
         "12 [pool b] server_nam: is not a key of this section; did you mean server_name?",
-        "13 [pool b] zzz: is not a key of [pool]; known: balance, ca, check, check_expect, check_host, check_interval, "
-        "check_timeout, fail_timeout, fall, keepalive, keepalive_timeout, max_fails, resolve, rise, server_name, servers, verify",
+        f"13 [pool b] zzz: is not a key of [pool]; known: {', '.join(sorted(rows(PoolSettings)))}",
         "14 [pool b] header_timeout: is not a key of this section; it belongs in [listen …]",
     ]
 
@@ -144,8 +143,7 @@ def test_keys_are_checked() -> None:
 def test_nothing_behind_the_sign_is_a_value_only_where_there_can_be_none() -> None:
     text = SMALL + "[pool b]\nservers =\nbalance =\ncheck =\ncheck_expect =\n"
     assert errors(text) == [
-        "9 [pool b] servers: is empty; write [https://]HOST:PORT, unix:PATH or srv:NAME, "
-        "with weight=N, backup, down, addresses=all, server_name=NAME; one a line",
+        f"9 [pool b] servers: is empty; write {rows(PoolSettings)['servers']['doc']}",
         "10 [pool b] balance: is empty; leave the line out for the default, round_robin",
         "12 [pool b] check_expect: is empty; leave the line out for the default, 200-399",
     ]

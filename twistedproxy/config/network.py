@@ -155,13 +155,14 @@ def server(text: str, at: Context) -> ServerSettings:
     """
     ``[https://]HOST:PORT``, ``unix:PATH`` or ``[https://]srv:NAME``, and its options.
 
-    These are ``weight=N``, ``backup``, ``down``, ``addresses=all`` and ``server_name=NAME``.
+    These are ``weight=N``, ``max_connections=N``, ``backup``, ``down``, ``addresses=all`` and ``server_name=NAME``.
     """
     where, *options = text.split()
     plain = where.removeprefix("https://")
     stands_for = StandsFor.RECORDS if plain.startswith("srv:") else StandsFor.PEER
     tls, address = (plain != where, _records(plain)) if plain.startswith("srv:") else _peer_address(where, at)
     weight = 1
+    max_connections = 0
     server_name = None
     flags: set[str] = set()
     for option in options:
@@ -175,6 +176,10 @@ def server(text: str, at: Context) -> ServerSettings:
                 raise BadValue(f"weight={value} is out of bounds", f"write 1 to {MAX_WEIGHT}, or down for a server without work")
             if stands_for is StandsFor.RECORDS:
                 raise BadValue("the weights of these peers come from their SRV records", "remove weight")
+        elif name == "max_connections" and equals:
+            max_connections = whole_number(value, "a number of connections")
+            if not max_connections:
+                raise BadValue("max_connections=0 lets nothing through", "write a number, or down for a server without work")
         elif name == "addresses" and equals:
             _check_addresses(value, address)
             stands_for = StandsFor.ADDRESSES if value == "all" else StandsFor.PEER
@@ -183,9 +188,18 @@ def server(text: str, at: Context) -> ServerSettings:
                 raise BadValue("server_name has no effect without TLS", f"write https://{where}")
             server_name = host_name(value, at)
         elif option not in ("backup", "down"):
-            known = ("weight=N", "backup", "down", "addresses=all", "server_name=NAME")
+            known = ("weight=N", "max_connections=N", "backup", "down", "addresses=all", "server_name=NAME")
             raise BadValue(f"{option!r} is not an option of a server", choose_from(option, known))
-    return ServerSettings(address, tls, weight, "backup" in flags, "down" in flags, stands_for, server_name)
+    return ServerSettings(
+        address,
+        tls,
+        weight,
+        "backup" in flags,
+        "down" in flags,
+        stands_for,
+        server_name,
+        max_connections=max_connections,
+    )
 
 
 def _records(text: str) -> Tcp:
@@ -239,6 +253,8 @@ def write_server(value: ServerSettings) -> str:
     words = [("https://" if value.tls else "") + value.name]
     if value.weight != 1:
         words.append(f"weight={value.weight}")
+    if value.max_connections:
+        words.append(f"max_connections={value.max_connections}")
     if value.stands_for is StandsFor.ADDRESSES:
         words.append("addresses=all")
     if value.server_name is not None:

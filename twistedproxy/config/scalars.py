@@ -27,6 +27,7 @@ class Context:
 _DIGITS = re.compile(r"[0-9]{1,15}")
 _DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
 _SIZE = re.compile(r"([0-9]{1,15})([kmg]?)")
+_SHARE = re.compile(r"([0-9]{1,3})%")
 _MILLISECONDS: Final = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 _BYTES: Final = {"g": 1024**3, "m": 1024**2, "k": 1024, "": 1}
 _WORDS_FOR_YES: Final = frozenset(("true", "on", "1", "y", "enable", "enabled"))
@@ -82,6 +83,23 @@ def write_size(number: float) -> str:
         return "0"
     unit = next(unit for unit, worth in _BYTES.items() if whole % worth == 0)
     return f"{whole // _BYTES[unit]}{unit}"
+
+
+def share(text: str, at: Context) -> float:
+    """``50%`` as 0.5, from 1 to 100."""
+    found = _SHARE.fullmatch(text)
+    if found is None:
+        remedy = f"write {text}%" if _DIGITS.fullmatch(text) else "write for instance 50%"
+        raise BadValue(f"{text!r} is not a share", remedy)
+    percents = int(found[1])
+    if not 1 <= percents <= 100:
+        raise BadValue(f"{text} is not a share", "write 1% to 100%")
+    return percents / 100
+
+
+def write_share(value: float) -> str:
+    """As :func:`share` reads it."""
+    return f"{round(100 * value)}%"
 
 
 def _bounded(value: float, at: Context, write: Any) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from twistedproxy.config import failures, files, http, network, scalars
+from twistedproxy.config import failures, files, http, network, scalars, websockets
 from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Entry, Section
 from twistedproxy.config.scalars import Context
@@ -62,11 +62,13 @@ KINDS: Final[dict[str, Kind]] = {
     "log_file": Kind("path", files.log_file),
     "log_format": Kind("format", http.log_format),
     "networks": Kind("networks", network.network, shape=Shape.WORDS),
+    "origins": Kind("origins", websockets.origin, shape=Shape.WORDS),
     "path": Kind("path", files.path),
     "path_prefix": Kind("path", network.path_prefix),
     "pool_name": Kind("name of a [pool …]", scalars.line_of_text),
     "python_name": Kind("Python name", files.python_name),
     "queue": Kind("length and timeout", failures.queue, failures.write_queue),
+    "rate": Kind("rate", websockets.rate, websockets.write_rate),
     "redirect": Kind("status and template", http.redirect, http.write_redirect),
     "retry_cases": Kind("cases", failures.retry_case, shape=Shape.WORDS),
     "servers": Kind("servers", network.server, network.write_server, Shape.LINES),
