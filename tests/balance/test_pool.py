@@ -152,9 +152,9 @@ def test_a_peer_back_from_an_ejection_is_on_trial_until_an_attempt_succeeds() ->
     assert a.state is PeerState.UP
     fail(a, 11.0)
     assert a.state is PeerState.EJECTED
-    picks(pool, 1, now=21.0)
-    succeed(a, 22.0)
-    fail(a, 23.0)
+    picks(pool, 1, now=31.0)
+    succeed(a, 32.0)
+    fail(a, 33.0)
     assert a.state is PeerState.UP
 
 
@@ -252,7 +252,7 @@ def test_transitions_are_logged_with_their_reason_and_told_to_observers() -> Non
         "the peer refused the connection; for 10 s",
         "info: pool app: peer a:80 is up: the time of its ejection is over",
         "warn: pool app: peer a:80 is ejected: back from an ejection it failed again: "
-        "the peer did not answer within read_timeout; for 10 s",
+        "the peer did not answer within read_timeout; for 20 s",
         "info: pool app: peer b:80 is draining: the operator drains it",
         "info: pool app: peer b:80 is in maintenance: the operator took it out",
         "info: pool app: peer b:80 is up: the operator restored it",

@@ -130,8 +130,8 @@ class Circuit:
 
     def slow(self, now: float, seconds: float) -> str:
         """An answer was slow: it began after so many *seconds*, or had not by then.  Returns as :meth:`failed`."""
-        if self.window is not None:
-            self.window.add(now, bad=True)
+        assert self.window is not None
+        self.window.add(now, bad=True)
         if self.on_trial:
             return f"back from an ejection it was slow again: {seconds:.1f} s"
         return self._share(f"the last took {seconds:.1f} s")

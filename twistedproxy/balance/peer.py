@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+from twistedproxy.balance.circuit import Circuit
 from twistedproxy.errors import KEPT_CLOSED, Reason, Whose
 from twistedproxy.settings import NEVER, PoolSettings, ServerSettings
 
@@ -88,6 +89,7 @@ class Peer:
     :ivar in_flight: attempts that have begun and not ended
     :ivar attempts: attempts begun, ever
     :ivar failures: attempts that failed through the peer's fault, ever
+    :ivar ejections: how often it was ejected, ever
     :ivar last_failure: the reason of the last of them
     :ivar bytes_sent: bytes that went to the peer, counted by those who send them
     :ivar bytes_received: bytes that came from the peer, counted likewise
@@ -95,35 +97,43 @@ class Peer:
     :ivar last_checks: the last results of active checks, oldest first
     :ivar idle: kept-alive connections that wait for work; they belong to :mod:`twistedproxy.upstream`
     :ivar most_idle: so many of them are kept; it belongs there, too
+    :ivar circuit: judges it by its attempts
+    :ivar attentive: something is done with the outcome of its attempts beside counting them
     :ivar on_change: called after each change of :attr:`state`; the pool sets it
+    :ivar on_room: called when an attempt has ended; the pool sets it if somebody may wait for that
+    :ivar on_trial_over: called when it is on trial no longer and stays; the pool sets it
+    :ivar may_eject: asked before an ejection, with its reason; the pool sets it
     """
 
     __slots__ = (
-        "_fail_timeout",
-        "_failed",
         "_fall",
-        "_held_against",
-        "_max_fails",
-        "_on_trial",
+        "_is_last_resort",
         "_passes_checks",
         "_rise",
         "_streak",
+        "_trial_from",
         "_will",
         "address",
         "alone",
         "attempts",
+        "attentive",
         "backup",
         "bytes_received",
         "bytes_sent",
+        "circuit",
         "ejected_until",
+        "ejections",
         "failures",
         "idle",
         "in_flight",
         "last_checks",
         "last_failure",
+        "may_eject",
         "most_idle",
         "name",
         "on_change",
+        "on_room",
+        "on_trial_over",
         "origin",
         "settings",
         "since",
@@ -152,6 +162,7 @@ class Peer:
         self.in_flight = 0
         self.attempts = 0
         self.failures = 0
+        self.ejections = 0
         self.last_failure: Reason | None = None
         self.bytes_sent = 0
         self.bytes_received = 0
@@ -159,23 +170,35 @@ class Peer:
         self.last_checks: deque[CheckResult] = deque(maxlen=CHECKS_KEPT)
         self.idle: list[Any] = []
         self.most_idle = pool.keepalive
+        self.circuit = Circuit(pool)
+        self.attentive = self.circuit.window is not None
         self.on_change: Callable[[Change], None] | None = None
+        self.on_room: Callable[[], None] | None = None
+        self.on_trial_over: Callable[[], None] | None = None
+        self.may_eject: Callable[[Peer, str], bool] | None = None
         self._will = PeerState.MAINTENANCE if settings.down else PeerState.UP
         self._rise = pool.rise
         self._fall = pool.fall
         self._passes_checks = True
         self._streak = 0
-        self._max_fails = pool.max_fails
-        self._fail_timeout = pool.fail_timeout
-        self._failed: deque[float] = deque(maxlen=self._max_fails)
-        self._on_trial = False
-        #: There is something for a success to forgive.
-        self._held_against = False
+        self._is_last_resort = False
+        #: Attempts that had begun when the present trial was open to the next one.
+        self._trial_from = 0
 
     @property
     def available(self) -> bool:
         """Whether new exchanges may go here."""
         return self.state is PeerState.UP and self.weight > 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many exchanges run here as may."""
+        return 0 < self.settings.max_connections <= self.in_flight
+
+    @property
+    def is_being_tried(self) -> bool:
+        """Whether it is on trial, and the outcome of an attempt is awaited before the next one."""
+        return self.circuit.on_trial and self.attempts != self._trial_from
 
     # What attempts report.
 
@@ -184,59 +207,92 @@ class Peer:
         self.in_flight += 1
         self.attempts += 1
 
-    def succeed(self, now: float) -> None:
-        """An attempt has ended well at *now* (monotonic): earlier failures are forgiven."""
+    def answered(self) -> None:
+        """The answer to an attempt begins, and is none that counts as a failure; called if :attr:`attentive`."""
+        # However long the rest takes, a WebSocket's for instance: who is on trial may be asked once more.
+        self._trial_from = self.attempts
+
+    def succeed(self, now: float, header_time: float = 0.0) -> None:
+        """An attempt has ended well at *now* (monotonic), its answer began after *header_time*: earlier failures are forgiven."""
         self.in_flight -= 1
-        if self._held_against:
-            self._forgive()
+        if self.attentive:
+            self._succeeded(now, header_time)
 
-    def _forgive(self) -> None:
-        self._held_against = False
-        self._on_trial = False
-        self._failed.clear()
-        if self.ejected_until < NEVER:
-            self.ejected_until = NEVER
-            self._settle("tried all the same, it served a request")
+    def _succeeded(self, now: float, header_time: float) -> None:
+        circuit = self.circuit
+        if self.state is PeerState.EJECTED:
+            if self._is_last_resort:
+                circuit.reprieve()
+                self.ejected_until = NEVER
+                self._settle("tried all the same, it served a request")
+        else:
+            on_trial = circuit.on_trial
+            why = circuit.succeeded(now, header_time)
+            if why and self._is_judged:
+                self._eject(why, now)
+            elif on_trial and not circuit.on_trial and self.on_trial_over is not None:
+                self.on_trial_over()
+        self._ended()
 
-    def fail(self, reason: Reason, now: float) -> None:
+    def fail(self, reason: Reason, now: float, waited: float = 0.0) -> None:
         """
-        An attempt has ended badly at *now* (monotonic).
+        An attempt has ended badly at *now* (monotonic), after having *waited* in vain for an answer to begin.
 
-        ``max_fails`` failures within ``fail_timeout`` eject the peer for ``fail_timeout``; when it is back, and until an
-        attempt succeeds, one failure does.  What was not the peer's fault is not held against it; neither is that it closed
-        a kept-alive connection, which it may do at any time (RFC 9112 §9.5).
+        What follows, :class:`twistedproxy.balance.circuit.Circuit` says.  What was not the peer's fault is not held against it;
+        neither is that it closed a kept-alive connection, which it may do at any time (RFC 9112 §9.5).
         """
         self.in_flight -= 1
-        if reason.whose is not Whose.UPSTREAM or reason is KEPT_CLOSED:
-            return
-        self.failures += 1
-        self.last_failure = reason
+        circuit = self.circuit
+        why = ""
+        if reason.whose is Whose.UPSTREAM and reason is not KEPT_CLOSED:
+            self.failures += 1
+            self.last_failure = reason
+            if self._is_judged:
+                why = circuit.failed(reason, now)
+        elif self._is_judged and circuit.is_slow(waited):
+            why = circuit.slow(now, waited)
+        else:
+            self._trial_from = self.attempts
+        if why:
+            self._eject(why, now)
+        self._ended()
+
+    @property
+    def _is_judged(self) -> bool:
         # With nobody to take its place, to eject a peer would only turn slow answers into no answers.
-        if not self._max_fails or self.alone or self.state is not PeerState.UP:
-            return
-        failed = self._failed
-        failed.append(now)
-        self._held_against = True
-        if self._on_trial:
-            self._eject(now, f"back from an ejection it failed again: {reason.text}")
-        elif len(failed) == self._max_fails and now - failed[0] < self._fail_timeout:
-            self._eject(now, f"{counted(len(failed), 'attempt')} failed within {self._fail_timeout:g} s, the last: {reason.text}")
+        return self.state is PeerState.UP and not self.alone
 
-    def _eject(self, now: float, why: str) -> None:
-        self._failed.clear()
-        self._held_against = False
-        self.ejected_until = now + self._fail_timeout
-        self._settle(f"{why}; for {self._fail_timeout:g} s")
+    def _ended(self) -> None:
+        """An attempt has ended, and its outcome is settled."""
+        self._heed()
+        if self.on_room is not None:
+            self.on_room()
+
+    def _heed(self) -> None:
+        circuit = self.circuit
+        self.attentive = circuit.window is not None or circuit.holds_something or self._is_last_resort or self.on_room is not None
+
+    def _eject(self, why: str, now: float) -> None:
+        if self.may_eject is not None and not self.may_eject(self, why):
+            self.circuit.reprieve()
+            self._trial_from = self.attempts
+            return
+        seconds = self.circuit.eject(now)
+        self.ejections += 1
+        self.ejected_until = now + seconds
+        self._settle(f"{why}; for {seconds:g} s")
 
     def end_ejection(self) -> None:
         """The time of an ejection is over: the peer gets exchanges again, on trial."""
         self.ejected_until = NEVER
-        self._on_trial = self._held_against = True
+        self.circuit.on_trial = True
+        self._trial_from = self.attempts
         self._settle("the time of its ejection is over")
 
     def become_last_resort(self) -> None:
         """Nobody else is left: attempts come in spite of the ejection, and one that succeeds ends it."""
-        self._held_against = True
+        self._is_last_resort = True
+        self._heed()
 
     # What active checks report.
 
@@ -273,6 +329,7 @@ class Peer:
         self._will = will
         if will is PeerState.UP:
             self.ejected_until = NEVER
+            self.circuit.on_trial = False
         self._settle(why)
 
     @property
@@ -305,6 +362,8 @@ class Peer:
         else:
             after = PeerState.UP
         if after is not before:
+            self._is_last_resort = False
+            self._heed()
             self.state = after
             self.why = why
             if self.on_change is not None:

@@ -9,10 +9,13 @@ needs no timer.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from twisted.logger import Logger
 
+from twistedproxy.balance.budget import RetryBudget
 from twistedproxy.balance.peer import Change, Peer, PeerState
+from twistedproxy.balance.queue import Queue
 from twistedproxy.balance.schedulers import SCHEDULERS
 from twistedproxy.clock import Clock
 from twistedproxy.settings import NEVER, PoolSettings, ServerSettings, StandsFor
@@ -40,6 +43,10 @@ class Pool:
 
     :ivar settings: what site.ini says
     :ivar peers: those of site.ini in its order, then those that came later; a new list whenever one comes or goes
+    :ivar queue: who waits for a peer that has room; None when nobody may
+    :ivar retries: attempts after the first, ever; *hedges*: attempts beside another, ever
+    :ivar retries_refused: of either, so many were too many for the budget
+    :ivar ejections_refused: peers that were not ejected because others were
     :ivar on_change: called, in order, after each change of a peer's state
     :ivar on_will: called, in order, with each peer of which the operator has said something
     :ivar on_join: called, in order, with each peer that comes; that one has left is a change of its state, to REMOVED
@@ -59,6 +66,14 @@ class Pool:
         self._primaries = SCHEDULERS[settings.balance]()
         self._backups = SCHEDULERS[settings.balance]()
         self._pick = self._primaries.pick
+        self._pick_other = self._another
+        self.queue = Queue(settings.queue.length) if settings.queue is not None else None
+        self.retries = self.hedges = self.retries_refused = self.ejections_refused = 0
+        budget = settings.retry_budget
+        self._budget = None if budget.is_unlimited else RetryBudget(budget, clock.monotonic())
+        #: Peers that may have to be passed over: with a limit, or on trial.
+        self._limited: list[Peer] = []
+        self._cap_told = False
         self._next_change = _AT_ONCE
         #: Only ejected peers are left, and tried.
         self._last_resort = False
@@ -69,11 +84,22 @@ class Pool:
     def _adopt(self, peer: Peer) -> None:
         peer.since = self.clock.wall()
         peer.on_change = self._peer_changed
+        peer.on_trial_over = self._changed
+        peer.may_eject = self._may_eject
+        if self.queue is not None:
+            peer.on_room = self.queue.tell
+            peer.attentive = True
 
     def _count(self) -> None:
         for peer in self.peers:
             peer.alone = len(self.peers) == 1
+        self._changed()
+
+    def _changed(self) -> None:
+        """What :meth:`refresh` has found holds no longer; there may be room for those who wait."""
         self._next_change = _AT_ONCE
+        if self.queue is not None:
+            self.queue.tell()
 
     def choose(self, tried: Sequence[Peer], now: float) -> Peer | None:
         """
@@ -81,18 +107,35 @@ class Pool:
 
         *tried* are the peers that this exchange has tried in vain, *now* is monotonic.  Backups (``peer.backup`` tells) are
         taken when no primary peer is left, and ejected peers when nobody else is: attempts that failed a while ago are no
-        reason to answer with an error now.  None when there is nobody: :meth:`verdict_when_none` says why.
+        reason to answer with an error now.  A peer that is full is passed over, and so is one whose trial runs, unless nobody
+        else is left.  None when there is nobody: :meth:`verdict_when_none` says why.
         """
         if now >= self._next_change:
             self.refresh(now)
         if not tried:
             return self._pick()
+        return self._pick_other(tried)
+
+    def _another(self, tried: Sequence[Peer]) -> Peer | None:
         return self._primaries.pick_other(tried) or self._backups.pick_other(tried)
+
+    def _pick_open(self, pick: Callable[[], Peer | None]) -> Peer | None:
+        """As *pick*, but no peer that takes nothing more."""
+        peer = pick()
+        return self._another_open(()) if peer is None or peer.is_full or peer.is_being_tried else peer
+
+    def _another_open(self, tried: Sequence[Peer]) -> Peer | None:
+        full = [peer for peer in self._limited if peer.is_full]
+        closed = full + [peer for peer in self._limited if peer.is_being_tried]
+        peer = self._another((*tried, *closed))
+        return self._another((*tried, *full)) if peer is None and len(closed) > len(full) else peer
 
     def verdict_when_none(self, tried: Sequence[Peer], now: float) -> ChooseVerdict:
         """Why :meth:`choose` with the same arguments has just returned None."""
         if not self.peers:
             return ChooseVerdict.EMPTY
+        if any(peer.is_full and peer not in tried for peer in self._limited):
+            return ChooseVerdict.ALL_FULL
         if self._last_resort or any(peer.available for peer in self.peers):
             return ChooseVerdict.ALL_TRIED
         return ChooseVerdict.ALL_DOWN
@@ -117,6 +160,11 @@ class Pool:
         first = min((peer.tier for peer in backups), default=0)
         self._backups.update([peer for peer in backups if peer.tier == first])
         self._pick = self._primaries.pick if primaries else self._backups.pick
+        self._pick_other = self._another
+        self._limited = [peer for peer in candidates if peer.settings.max_connections or peer.circuit.on_trial]
+        if self._limited:
+            self._pick = partial(self._pick_open, self._pick)
+            self._pick_other = self._another_open
         self._next_change = min((peer.ejected_until for peer in self.peers), default=NEVER)
 
     def _ejected(self) -> list[Peer]:
@@ -126,7 +174,46 @@ class Pool:
             peer.become_last_resort()
         if ejected and not self._last_resort:
             self.log.warn("pool {pool}: only ejected peers are left; they are tried all the same", pool=self.name)
-        return ejected
+        if ejected or not self.settings.fail_open:
+            return ejected
+        down = [peer for peer in self.peers if peer.state is PeerState.DOWN and peer.weight]
+        if down and not self._last_resort:
+            self.log.warn("pool {pool}: every peer is down; they are tried all the same (fail_open)", pool=self.name)
+        return down
+
+    @property
+    def next_change(self) -> float:
+        """Monotonic time at which the choice may be another by itself; NEVER when it will not."""
+        return self._next_change
+
+    def affords_retry(self, now: float) -> bool:
+        """Whether the budget has one more retry or hedge, at *now* (monotonic); if so it is spent."""
+        if self._budget is None:
+            return True
+        requests = sum(peer.attempts for peer in self.peers) - self.retries - self.hedges
+        if self._budget.spend(now, requests):
+            return True
+        self.retries_refused += 1
+        return False
+
+    def _may_eject(self, peer: Peer, why: str) -> bool:
+        """Whether *peer* may be ejected in spite of those that are: ``max_ejected``."""
+        peers = self.peers
+        ejected = sum(other.state is PeerState.EJECTED for other in peers)
+        if ejected < max(1, int(len(peers) * self.settings.max_ejected + 1e-9)):
+            return True
+        self.ejections_refused += 1
+        if not self._cap_told:
+            self._cap_told = True
+            self.log.warn(
+                "pool {pool}: peer {peer} is not ejected, as {ejected} of {peers} are (max_ejected): {why}",
+                pool=self.name,
+                peer=peer.name,
+                ejected=ejected,
+                peers=len(peers),
+                why=why,
+            )
+        return False
 
     def peer(self, name: str) -> Peer:
         """The peer called *name*; raises :class:`UnknownPeer`."""
@@ -171,7 +258,7 @@ class Pool:
         peer.backup, peer.tier = server.backup, server.tier
         if peer.weight == before.weight:
             self.set_weight(peer.name, server.weight)
-        self._next_change = _AT_ONCE
+        self._changed()
 
     @property
     def leaving(self) -> list[Peer]:
@@ -225,7 +312,7 @@ class Pool:
                 before=peer.weight,
             )
             peer.weight = weight
-            self._next_change = _AT_ONCE
+            self._changed()
             self._tell(self.on_will, peer)
         return peer
 
@@ -235,7 +322,8 @@ class Pool:
                 observer(peer)
 
     def _peer_changed(self, change: Change) -> None:
-        self._next_change = _AT_ONCE
+        self._changed()
+        self._cap_told = False
         change.peer.since = self.clock.wall()
         tell = self.log.warn if change.after in (PeerState.DOWN, PeerState.EJECTED) else self.log.info
         tell(
