@@ -43,8 +43,8 @@ def test_a_share_of_failures_ejects_though_successes_lie_between() -> None:
     a = nick(pool, "a")
     with log_lines() as lines:
         for now in (1.0, 2.0, 3.0):
-            fail(a, now)
             succeed(a, now)
+            fail(a, now)
         assert a.state is PeerState.UP
         fail(a, 4.0)
     assert lines == [
