@@ -4,6 +4,7 @@ The composition root: settings become every object of the proxy, wired here and 
     poller, deadlines, names, dialer      how bytes, time and names come in
     apps                                  services of others that run in this process
     pools, connectors, checks             who serves
+    memberships, drains, memory           who comes and goes, and what is known of them after a restart
     caches                                what is stored
     routes, site                          what becomes of a request
     listeners                             where clients come in
@@ -12,6 +13,8 @@ The composition root: settings become every object of the proxy, wired here and 
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from typing import Any
 
 from twisted.application.service import IService, MultiService
@@ -22,11 +25,17 @@ from twistedproxy.admin.access_log import AccessLog
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.manhole import make_shell_service
 from twistedproxy.admin.status_site import make_status_service
+from twistedproxy.balance.dns import Dns, records_of
+from twistedproxy.balance.drains import Drains
 from twistedproxy.balance.health import Health
+from twistedproxy.balance.membership import Membership
+from twistedproxy.balance.memory import Memory, StateFile
 from twistedproxy.balance.peer import Peer
 from twistedproxy.balance.pool import Pool
 from twistedproxy.cache.cache import Cache
 from twistedproxy.clock import SystemClock
+from twistedproxy.config import network
+from twistedproxy.config.scalars import Context
 from twistedproxy.downstream.listener import Listener
 from twistedproxy.forward.routes import Backend, Route, RouteTable
 from twistedproxy.forward.site import Site
@@ -55,16 +64,22 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
     state_dir = settings.site.state_dir
     apps = [IService(namedAny(app.run.replace(":", "."))(reactor, state_dir)) for app in settings.apps]
 
+    dns = Dns(look_up, partial(records_of, settings.site.nameservers, reactor))
     backends: dict[str, Backend] = {}
+    memberships: dict[str, Membership] = {}
     checks: list[Health] = []
     for name, pool in settings.pools.items():
         names = Names(look_up, clock, pool.resolve)
         tls = TlsClient(pool) if any(server.tls for server in pool.servers) else None
         connector = connector_of(pool, Dialer(poller, names, reactor).dial, tls, deadlines)
         backends[name] = Backend(Pool(pool, clock), connector)
+        memberships[name] = Membership(backends[name].pool, dns.find, names.known, reactor)
         if pool.check is not None:
             checks.append(_health(backends[name].pool, Probe(reactor, names.resolve, pool.check, pool), reactor))
     pools = {name: backend.pool for name, backend in backends.items()}
+    drains = [Drains(pool, reactor) for pool in pools.values()]
+    lines = partial(network.server, at=Context("/", {})), network.write_server
+    memory = Memory(StateFile(os.path.join(state_dir, "pools.json")), memberships, lines, clock, reactor)
     caches = {name: Cache(cache, clock, reactor) for name, cache in settings.caches.items()}
 
     routes = RouteTable(
@@ -75,7 +90,7 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
     tls_servers = {name: TlsServer(tls, state_dir, clock) for name, tls in settings.tls.items()}
     listeners = [Listener(door, site, poller, tls_servers[door.tls] if door.tls else None) for door in settings.listen]
 
-    live = Live(settings, pools, caches, routes, listeners, clock, clock.wall())
+    live = Live(settings, pools, caches, routes, listeners, clock, clock.wall(), memberships)
     logs = [AccessLog(log, reactor) for log in settings.logs]
     site.finished += [log.exchange_finished for log in logs]
     lookouts: list[IService] = []
@@ -86,7 +101,8 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
 
     stores = [Storing(cache) for cache in caches.values()]
     doors = Doors(listeners, site, settings.site.stop_timeout, reactor)
-    return Proxy([Polling(poller), *apps, *checks, *stores, *logs, Rotation(logs, reactor), *lookouts, doors])
+    pooling = [memory, *memberships.values(), *drains, *checks]
+    return Proxy([Polling(poller), *apps, *pooling, *stores, *logs, Rotation(logs, reactor), *lookouts, doors])
 
 
 def _health(pool: Pool, probe: Probe, reactor: Any) -> Health:

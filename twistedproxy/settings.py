@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
-from twistedproxy.addresses import Address, Unix
+from twistedproxy.addresses import Address, Tcp, Unix
 
 #: A timeout or an interval that never comes.
 NEVER: Final = float("inf")
@@ -51,7 +51,14 @@ class SiteSettings:
     """The program as a whole."""
 
     include: tuple[str, ...] = knob("globs", "more files to read; relative to this one", default=())
-    state_dir: str = knob("path", "where keys and certificates that the proxy makes are kept", default="var")
+    state_dir: str = knob(
+        "path", "where keys and certificates that the proxy makes, and the state of pools, are kept", default="var"
+    )
+    nameservers: tuple[Tcp, ...] = knob(
+        "nameservers",
+        "IPv4 addresses of DNS servers that SRV records are asked of; those of /etc/resolv.conf without",
+        default=(),
+    )
     stop_timeout: float = knob(
         "duration", "when the proxy stops, running exchanges have this long to finish", default=10.0, minimum=0
     )
@@ -410,6 +417,40 @@ class RouteKnobs:
         "where neither the answer nor cache_valid says how long: fresh for a tenth of the time since Last-Modified, at most 24h",
         default=False,
     )
+    cache_key: str | None = knob(
+        "cache_key", "a template: requests for which it comes out alike share what is stored; the URI without"
+    )
+    cache_methods: tuple[str, ...] = knob(
+        "cache_choices",
+        "requests that are for the cache; with POST, its answer is stored for GET where it says that it is what GET would bring",
+        default=("GET", "HEAD"),
+        choices=("GET", "HEAD", "POST"),
+    )
+    cache_ignore: tuple[str, ...] = knob(
+        "cache_choices",
+        "fields of answers that have no say in what is stored; dangerous. set-cookie is taken out of what is stored",
+        default=(),
+        choices=("cache-control", "cdn-cache-control", "expires", "set-cookie", "vary"),
+    )
+    cache_bypass: tuple[str, ...] = knob(
+        "conditions",
+        "templates: where one is neither empty, - nor 0, a peer is asked whatever is stored; its answer may be stored",
+        default=(),
+    )
+    cache_skip: tuple[str, ...] = knob("conditions", "likewise: what a peer answers is not stored", default=())
+    cache_min_uses: int = knob("integer", "an answer is stored when it was asked for so many times", default=1, minimum=1)
+    cache_background_update: bool = knob(
+        "boolean",
+        "what is served stale is brought up to date behind; no: by the first request that finds it stale, which waits",
+        default=True,
+    )
+    cache_lock: bool = knob(
+        "boolean", "of requests that want the same, one goes to a peer, and its answer serves the others", default=True
+    )
+    cache_lock_timeout: float = knob(
+        "duration", "a request that waits for another one's answer goes to a peer itself after", default=5.0, minimum=0.001
+    )
+    cache_status_key: bool = knob("boolean", "Cache-Status says by what key the answer was looked for", default=False)
     request_headers: tuple[HeaderEdit, ...] = knob(
         "header_edits", "set NAME VALUE, add NAME VALUE, remove NAME; for the peer", default=()
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
@@ -13,6 +15,7 @@ from zope.interface import implementer
 from twistedproxy.addresses import Tcp
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.verbs import Verbs
+from twistedproxy.balance.membership import Membership
 from twistedproxy.balance.pool import Pool
 from twistedproxy.cache.responses import Counts, Stats, Summary
 from twistedproxy.forward.routes import Route, RouteTable
@@ -26,6 +29,7 @@ from twistedproxy.settings import (
     ServerSettings,
     Settings,
     SiteSettings,
+    StandsFor,
 )
 
 START = 1_800_000_000.0
@@ -138,7 +142,19 @@ def live_site(clock: HandClock | None = None) -> Live:
         listeners=[StillListener(listener, connections)],  # type: ignore[list-item]
         clock=clock,
         started=START - 3 * 3600,
+        memberships={name: Membership(pool, _found, _known, clock) for name, pool in pools.items()},
     )
+
+
+def _found(line: ServerSettings) -> Deferred[list[ServerSettings]]:
+    """Every name stands for two peers."""
+    hosts = ("10.0.0.1", "10.0.0.2")
+    return succeed([replace(line, address=Tcp(host, 80), stands_for=StandsFor.PEER, found_by="found") for host in hosts])
+
+
+def _known(host: str, port: int) -> list[str]:
+    """The addresses of app4, which alone was looked up."""
+    return ["10.1.1.1", "fd00::1"] if host == "app4" else []
 
 
 def names(live: Live, width: int | None = None) -> dict[str, Any]:

@@ -67,6 +67,9 @@ def test_status_json_says_everything() -> None:
     assert state["pools"]["app"]["available"] == 2
     assert state["pools"]["app"]["peers"][0] == {
         "name": "app1:3000",
+        "origin": "site.ini",
+        "addresses": [],
+        "until": None,
         "state": "up",
         "available": True,
         "why": "",

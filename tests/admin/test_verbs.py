@@ -179,7 +179,9 @@ def test_a_mistyped_name_is_answered_with_the_nearest(pool: object, peer: object
 
 
 def test_a_missing_argument_is_said_in_one_line() -> None:
-    with pytest.raises(VerbError, match=r"^drain\(pool, peer\): missing a required argument: 'peer'$"):
+    with pytest.raises(
+        VerbError, match=r"^drain\(pool, peer, minutes=None, seconds=None\): missing a required argument: 'peer'$"
+    ):
         names(live_site())["drain"]("app")
 
 
@@ -196,13 +198,20 @@ def test_help_lists_every_verb_and_explains_one() -> None:
         "drain",
         "restore",
         "set_weight",
+        "add_peer",
+        "remove_peer",
         "purge",
         "kill",
     ):
         assert f"\n{name}(" in listed
     assert repr(verbs["help"](verbs["drain"])) == repr(verbs["help"]("drain"))
-    assert repr(verbs["help"]("drain")).startswith("drain(pool, peer): give a peer no new requests; those that run finish\n\n")
-    assert repr(verbs["drain"]) == "drain(pool, peer): give a peer no new requests; those that run finish"
+    assert repr(verbs["help"]("drain")).startswith(
+        "drain(pool, peer, minutes=None, seconds=None): give a peer no new requests; those that run finish\n\n"
+    )
+    assert (
+        repr(verbs["drain"])
+        == "drain(pool, peer, minutes=None, seconds=None): give a peer no new requests; those that run finish"
+    )
     with pytest.raises(VerbError, match="did you mean 'drain'"):
         verbs["help"]("drian")
 
@@ -215,4 +224,4 @@ def test_every_table_fits_the_terminal(width: int) -> None:
 
 
 def test_the_proxy_itself_says_where_to_look_on() -> None:
-    assert repr(names(live_site())["live"]) == "<Live: settings, pools, caches, routes, listeners, clock, started>"
+    assert repr(names(live_site())["live"]) == "<Live: settings, pools, caches, routes, listeners, clock, started, memberships>"

@@ -15,6 +15,7 @@ from twistedproxy.settings import Settings
 EVERYTHING = """\
 [site]
 state_dir = state
+nameservers = 192.0.2.53 192.0.2.54:5353
 [defaults]
 max_body = 0
 tries = 7

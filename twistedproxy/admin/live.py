@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
+from twistedproxy.balance.membership import Membership
 from twistedproxy.balance.pool import Pool
 from twistedproxy.cache.cache import Cache
 from twistedproxy.clock import Clock
@@ -20,6 +21,7 @@ class Live:
 
     :ivar settings: the site as it was read from its file
     :ivar pools: by name, in the file's order
+    :ivar memberships: who belongs to the pools, by the pools' names
     :ivar caches: by name, in the file's order
     :ivar routes: in order of precedence
     :ivar listeners: in the file's order
@@ -34,7 +36,8 @@ class Live:
     listeners: Sequence[Listener]
     clock: Clock
     started: float
+    memberships: dict[str, Membership] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        names = ", ".join(field.name for field in fields(self))
+        names = ", ".join(each.name for each in fields(self))
         return f"<Live: {names}>"

@@ -8,11 +8,13 @@ from typing import Any
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.process import usage
 from twistedproxy.admin.views import destination
+from twistedproxy.balance.membership import Membership, Name
 from twistedproxy.balance.peer import Peer
 from twistedproxy.balance.pool import Pool
 from twistedproxy.cache.cache import Cache
 from twistedproxy.downstream.listener import Listener
 from twistedproxy.forward.routes import Route
+from twistedproxy.settings import NEVER
 from twistedproxy.version import VERSION
 
 
@@ -42,7 +44,7 @@ def snapshot(live: Live) -> dict[str, Any]:
         },
         "listeners": [_listener(listener) for listener in live.listeners],
         "routes": [_route(route) for route in routes],
-        "pools": {name: _pool(pool) for name, pool in live.pools.items()},
+        "pools": {name: _pool(pool, live.memberships.get(name)) for name, pool in live.pools.items()},
         "caches": {name: _cache(cache) for name, cache in live.caches.items()},
     }
 
@@ -72,19 +74,32 @@ def _route(route: Route) -> dict[str, Any]:
     }
 
 
-def _pool(pool: Pool) -> dict[str, Any]:
+def _pool(pool: Pool, membership: Membership | None) -> dict[str, Any]:
     return {
         "balance": pool.settings.balance,
         "check": str(pool.settings.check) if pool.settings.check is not None else None,
         "available": sum(peer.available for peer in pool.peers),
-        "peers": [_peer(peer) for peer in pool.peers],
+        "names": [_name(name) for name in membership.names.values()] if membership is not None else [],
+        "peers": [_peer(peer, membership) for peer in (*pool.peers, *pool.leaving)],
     }
 
 
-def _peer(peer: Peer) -> dict[str, Any]:
+def _name(name: Name) -> dict[str, Any]:
+    return {
+        "name": name.line.name,
+        "origin": name.origin,
+        "peers": None if name.found is None else len(name.found),
+        "problem": name.problem or None,
+    }
+
+
+def _peer(peer: Peer, membership: Membership | None) -> dict[str, Any]:
     return {
         "name": peer.name,
+        "origin": peer.origin,
+        "addresses": list(membership.addresses(peer)) if membership is not None else [],
         "state": str(peer.state),
+        "until": round(peer.will_ends, 3) if peer.will_ends < NEVER else None,
         "available": peer.available,
         "why": peer.why,
         "since": round(peer.since, 3),

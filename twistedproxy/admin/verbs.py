@@ -15,17 +15,22 @@ from twisted.logger import Logger
 
 from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.admin.live import Live
-from twistedproxy.admin.tables import Column, printable, table
+from twistedproxy.admin.tables import Column, duration, printable, table
 from twistedproxy.admin.verb import Listing, Said, Verb, known
 from twistedproxy.admin.views import Views, client_of
+from twistedproxy.balance.membership import FoundByName, Membership
 from twistedproxy.balance.peer import Peer, counted
-from twistedproxy.balance.pool import Pool
+from twistedproxy.balance.pool import PeerExists, Pool
 from twistedproxy.cache.cache import Cache
 from twistedproxy.cache.key import key_of_url
 from twistedproxy.cache.responses import Summary
+from twistedproxy.config import network
+from twistedproxy.config.problems import BadValue
+from twistedproxy.config.scalars import Context
 from twistedproxy.downstream.http1 import DownstreamConnection
 from twistedproxy.downstream.listener import Listener
 from twistedproxy.forward.routes import Route
+from twistedproxy.settings import ServerSettings, StandsFor
 
 #: URLs of a cache that Tab offers.
 _OFFERED: Final = 50
@@ -52,6 +57,8 @@ class Verbs:
             Verb(self.drain, pool_and_peer),
             Verb(self.restore, pool_and_peer),
             Verb(self.set_weight, pool_and_peer),
+            Verb(self.add_peer, (self._pool_names,)),
+            Verb(self.remove_peer, (self._pool_names, self._member_names)),
             Verb(self.purge, (self._entry_urls,)),
             Verb(self.kill, (self._no_names, self._listener_names)),
             Verb(self.help, (self._verb_names,)),
@@ -108,17 +115,23 @@ class Verbs:
 
     # What changes.
 
-    def drain(self, pool: str, peer: str) -> Said:
+    def drain(self, pool: str, peer: str, minutes: float | None = None, seconds: float | None = None) -> Said:
         """
         give a peer no new requests; those that run finish
 
-        WebSockets through the peer stay open.  restore(pool, peer) takes it back.
+        drain(pool, peer, minutes=10) ends by itself, restore(pool, peer) at once; a restart does not end it.  WebSockets through
+        the peer stay open.  The log tells when the last exchange is gone.
         """
         found = self._peer(pool, peer)
-        self._pool(pool).drain(found.name)
-        self._changed(f"drain({pool!r}, {found.name!r})")
+        lasts = _lasts(minutes, seconds)
+        self._pool(pool).drain(found.name, lasts)
+        limit = "" if lasts is None else f", seconds={lasts:g}"
+        self._changed(f"drain({pool!r}, {found.name!r}{limit})")
         running = f"{counted(found.in_flight, 'attempt')} still running" if found.in_flight else "nothing runs there"
-        return Said(f"{found.name} is {found.state}, {running}; restore({pool!r}, {found.name!r}) takes it back")
+        takes_back = f"restore({pool!r}, {found.name!r}) takes it back"
+        if lasts is not None:
+            takes_back = f"it comes back in {duration(lasts)}, or by restore({pool!r}, {found.name!r})"
+        return Said(f"{found.name} is {found.state}, {running}; {takes_back}")
 
     def restore(self, pool: str, peer: str) -> Said:
         """
@@ -136,7 +149,7 @@ class Verbs:
         """
         change a peer's share of its pool's requests
 
-        0 gives it no new requests.  The weight of site.ini is back after a restart.
+        0 gives it no new requests.  It is kept over restarts, until site.ini says another weight than now.
         """
         found = self._peer(pool, peer)
         if not isinstance(weight, int) or isinstance(weight, bool) or weight < 0:
@@ -147,6 +160,43 @@ class Verbs:
         total = sum(other.weight for other in self._pool(pool).peers if other.available and other.backup is found.backup)
         share = f", {100 * weight / total:.0f}% of the requests" if found.available and total else ""
         return Said(f"{found.name} has weight {weight}{share}; before: {before}")
+
+    def add_peer(self, pool: str, server: str) -> Said:
+        """
+        let a peer into a pool; the server is written as in site.ini
+
+        add_peer('app', 'app4.internal:3000 weight=2 backup').  Names by which peers are found are followed:
+        'NAME:PORT addresses=all', 'srv:_http._tcp.NAME'.  It is kept over restarts, until remove_peer(pool, peer).
+        """
+        membership = self._membership(pool)
+        line = _server(server)
+        try:
+            membership.add(line)
+        except PeerExists as problem:
+            raise VerbError(str(problem)) from None
+        self._changed(f"add_peer({pool!r}, {server!r})")
+        if line.stands_for is not StandsFor.PEER:
+            return Said(f"{line.name} is followed from now on; peers({pool!r}) shows who was found")
+        return Said(f"{line.name} is {self._pool(pool).peer(line.name).state}; remove_peer({pool!r}, {line.name!r}) takes it out")
+
+    def remove_peer(self, pool: str, peer: str) -> Said:
+        """
+        take a peer out of a pool; what runs on it finishes
+
+        Also a name by which peers are found, with all of them.  It is kept over restarts: a peer of site.ini stays away until
+        add_peer, or until its line has gone from the file.
+        """
+        membership = self._membership(pool)
+        called = known(f"peer of pool {pool!r}", peer, self._member_names((pool,)))
+        try:
+            gone = membership.remove(called, "the operator removed it")
+        except FoundByName as problem:
+            raise VerbError(str(problem)) from None
+        self._changed(f"remove_peer({pool!r}, {called!r})")
+        running = sum(each.in_flight for each in gone)
+        left = f"{counted(running, 'attempt')} still running" if running else "nothing runs there"
+        peers = "" if [each.name for each in gone] == [called] else f" with {counted(len(gone), 'peer')}"
+        return Said(f"{called} is removed{peers}, {left}")
 
     def purge(self, url: str) -> Said:
         """
@@ -203,6 +253,9 @@ class Verbs:
     def _pool(self, name: str) -> Pool:
         return self.live.pools[known("pool", name, self.live.pools)]
 
+    def _membership(self, name: str) -> Membership:
+        return self.live.memberships[known("pool", name, self.live.memberships)]
+
     def _peer(self, pool: str, name: str) -> Peer:
         peers = {peer.name: peer for peer in self._pool(pool).peers}
         return peers[known(f"peer of pool {pool!r}", name, peers)]
@@ -213,6 +266,10 @@ class Verbs:
     def _peer_names(self, given: Sequence[str]) -> Iterable[str]:
         pool = self.live.pools.get(given[0])
         return [] if pool is None else [peer.name for peer in pool.peers]
+
+    def _member_names(self, given: Sequence[str]) -> Iterable[str]:
+        membership = self.live.memberships.get(given[0])
+        return [] if membership is None else [*(peer.name for peer in membership.pool.peers), *membership.names]
 
     def _cache_names(self, given: Sequence[str]) -> Iterable[str]:
         return self.live.caches
@@ -233,3 +290,28 @@ class Verbs:
 
     def _changed(self, what: str) -> None:
         self.log.info("shell: {who}: {what}", who=self.who, what=printable(what))
+
+
+def _lasts(minutes: object, seconds: object) -> float | None:
+    """Seconds from two arguments of a verb; None when neither was given."""
+    if minutes is None and seconds is None:
+        return None
+    given = [0.0 if each is None else each for each in (minutes, seconds)]
+    if not all(isinstance(each, int | float) and not isinstance(each, bool) and 0 <= each < 1e9 for each in given):
+        raise VerbError(f"minutes and seconds are numbers, not {', '.join(repr(each) for each in given if each != 0.0)}")
+    lasts = float(60 * given[0] + given[1])  # type: ignore[operator]
+    if not lasts:
+        raise VerbError("a drain of no time is none; leave the time out for one without end")
+    return lasts
+
+
+def _server(text: object) -> ServerSettings:
+    """A line of ``servers``; what is wrong with it is said as of site.ini."""
+    if not isinstance(text, str) or not text.strip():
+        raise VerbError("a server is written as in site.ini, for instance 'app4.internal:3000 weight=2'")
+    if text.startswith("unix:") and not text.startswith("unix:/"):
+        raise VerbError(f"{text!r} begins in no directory here; write unix:/…")
+    try:
+        return network.server(text, Context("/", {}))
+    except BadValue as bad:
+        raise VerbError(str(bad)) from None

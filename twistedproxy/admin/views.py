@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from twistedproxy.addresses import Tcp
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.tables import Column, count, duration, percent, size
 from twistedproxy.admin.verb import Listing
+from twistedproxy.balance.membership import SITE, Membership
 from twistedproxy.balance.peer import Peer
 from twistedproxy.balance.pool import Pool
 from twistedproxy.cache.cache import Cache
@@ -17,6 +18,7 @@ from twistedproxy.cache.responses import Summary
 from twistedproxy.downstream.http1 import DownstreamConnection
 from twistedproxy.downstream.listener import Listener
 from twistedproxy.forward.routes import Route
+from twistedproxy.settings import NEVER
 
 #: Entries of a cache that are listed; it may hold millions.
 MOST_ENTRIES: Final = 100
@@ -33,9 +35,11 @@ class Views:
         """A row for each pool."""
         for pool in self.live.pools.values():
             pool.refresh(self.live.clock.monotonic())
+        several = any(membership.names for membership in self.live.memberships.values())
         columns = (
             Column("POOL"),
             Column("PEERS"),
+            *([Column("FOUND BY", drop=4)] if several else []),
             Column("BALANCE", drop=3),
             Column("CHECK", drop=2),
             Column("RUNNING", right=True),
@@ -50,6 +54,7 @@ class Views:
             return [
                 pool.name,
                 f"{available} of {len(peers)} up",
+                *([_names(self.live.memberships[pool.name])] if several else []),
                 pool.settings.balance,
                 str(pool.settings.check or "-"),
                 count(sum(peer.in_flight for peer in peers)),
@@ -63,13 +68,17 @@ class Views:
     def peers(self, pools: Iterable[Pool]) -> Listing[Peer]:
         """A row for each peer of *pools*."""
         pools = list(pools)
-        owners = {peer: pool for pool in pools for peer in pool.peers}
+        owners = {peer: pool for pool in pools for peer in (*pool.peers, *pool.leaving)}
         for pool in pools:
             pool.refresh(self.live.clock.monotonic())
+        strangers = any(peer.origin != SITE for peer in owners)
+        named = any(self._addresses(pool, peer) for peer, pool in owners.items())
         several = [Column("POOL")] if len(pools) > 1 else []
         columns = (
             *several,
             Column("PEER"),
+            *([Column("FROM", drop=6)] if strangers else []),
+            *([Column("ADDRESSES", drop=7)] if named else []),
             Column("STATE"),
             Column("WEIGHT", right=True),
             Column("RUNNING", right=True),
@@ -91,7 +100,9 @@ class Views:
             return [
                 *([owners[peer].name] if several else []),
                 peer.name,
-                f"{peer.state}{', backup' if peer.backup else ''}",
+                *([peer.origin] if strangers else []),
+                *([" ".join(self._addresses(owners[peer], peer)) or "-"] if named else []),
+                f"{peer.state}{_left(peer, now)}{', backup' if peer.backup else ''}",
                 str(peer.weight),
                 count(peer.in_flight),
                 count(peer.attempts),
@@ -104,6 +115,10 @@ class Views:
             ]
 
         return Listing(((peer.name, peer) for peer in owners), columns, row, self.width, empty="no peers")
+
+    def _addresses(self, pool: Pool, peer: Peer) -> Sequence[str]:
+        membership = self.live.memberships.get(pool.name)
+        return membership.addresses(peer) if membership is not None else ()
 
     def routes(self) -> Listing[Route]:
         """A row for each route, in order of precedence."""
@@ -241,6 +256,16 @@ class Views:
 
         shown = itertools.islice(cache.entries(), MOST_ENTRIES)
         return Listing(((entry.url, entry) for entry in shown), columns, row, self.width, empty="no entries")
+
+
+def _left(peer: Peer, now: float) -> str:
+    """For how long the operator's will holds, if it ends by itself."""
+    return f" for {duration(max(0.0, peer.will_ends - now))}" if peer.will_ends < NEVER else ""
+
+
+def _names(membership: Membership) -> str:
+    """The names by which the peers of a pool are found, and what is wrong with them."""
+    return ", ".join(f"{called} ({name.problem})" if name.problem else called for called, name in membership.names.items()) or "-"
 
 
 def destination(route: Route) -> str:

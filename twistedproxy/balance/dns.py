@@ -8,12 +8,12 @@ RFC 2782), which that does not know, through twisted.names.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from twisted.internet.defer import Deferred
-from twisted.names import dns
+from twisted.names import client, dns
 from twisted.names.error import DNSNameError, DNSServerError, DomainError
 
 from twistedproxy.addresses import Tcp, Unix
@@ -36,6 +36,12 @@ class Records(Protocol):
 
     def lookupService(self, name: str, timeout: Any = None) -> Deferred[Any]:
         """The SRV records of *name*: answers, authorities and additional records."""
+
+
+def records_of(nameservers: Sequence[Tcp], reactor: Any) -> Records:
+    """What asks *nameservers*, or those of /etc/resolv.conf when there are none."""
+    servers = [(server.host, server.port) for server in nameservers]
+    return cast(Records, client.Resolver(None if servers else "/etc/resolv.conf", servers, TIMEOUTS, reactor))
 
 
 class Dns:

@@ -7,7 +7,7 @@ is taken as a whole: peers that it names no more leave, new ones come.  A name t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from twisted.application.service import Service
@@ -17,6 +17,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twistedproxy.addresses import Unix
 from twistedproxy.balance.peer import Peer
 from twistedproxy.balance.pool import PeerExists, Pool, UnknownPeer
 from twistedproxy.settings import ServerSettings, StandsFor
@@ -24,6 +25,8 @@ from twistedproxy.spelling import choose_from
 
 #: Finds what a line of ``servers`` stands for; the Deferred fails with an exception whose text is a reason for people.
 Find = Callable[[ServerSettings], Deferred[list[ServerSettings]]]
+#: The addresses that are known of a host and port, without asking anybody.
+Known = Callable[[str, int], Sequence[str]]
 
 #: Seconds after which a name of which nothing is known yet is asked for again.
 RETRY: Final = 1.0
@@ -67,8 +70,9 @@ class Membership(Service):
 
     log = Logger()
 
-    def __init__(self, pool: Pool, find: Find, reactor: IReactorTime) -> None:
+    def __init__(self, pool: Pool, find: Find, known: Known, reactor: IReactorTime) -> None:
         self.pool = pool
+        self._known = known
         self.names: dict[str, Name] = {}
         self.on_change: list[Callable[[], None]] = []
         self._find = find
@@ -134,6 +138,11 @@ class Membership(Service):
             gone = [self.pool.remove(called, why)]
         self._changed()
         return gone
+
+    def addresses(self, peer: Peer) -> Sequence[str]:
+        """The addresses at which *peer* is, if it has a name that was looked up already."""
+        address = peer.address
+        return () if isinstance(address, Unix) else self._known(address.host, address.port)
 
     def recall(self, called: str, found: Iterable[ServerSettings]) -> None:
         """What a name stood for before the process started: better than nothing until it is resolved."""

@@ -135,6 +135,21 @@ def listen_address(text: str, at: Context) -> Address:
     raise BadValue(f"{text!r} is not an address to listen on", "write tcp:PORT, tcp:HOST:PORT or unix:PATH")
 
 
+def nameserver(text: str, at: Context) -> Tcp:
+    """``ADDRESS[:PORT]`` of a DNS server; IPv4, which is what twisted.names asks by."""
+    name, number = authority(text)
+    try:
+        ipaddress.IPv4Address(name)
+    except ValueError:
+        raise BadValue(f"{text!r} is not the IPv4 address of a server", "write for instance 192.0.2.53") from None
+    return Tcp(name, 53 if number is None else number)
+
+
+def write_nameserver(address: Tcp) -> str:
+    """As :func:`nameserver` reads it."""
+    return address.host if address.port == 53 else str(address)
+
+
 def _interface(text: str) -> str:
     """The address of an interface; names are not taken, since what they mean may change."""
     try:

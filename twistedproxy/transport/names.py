@@ -70,6 +70,11 @@ class Names:
         else:
             answered([])
 
+    def known(self, host: str, port: int) -> list[str]:
+        """The addresses of *host* that were found last; none for a literal address, and for a name that nobody asked for yet."""
+        known = self._known.get((host, port))
+        return sorted(name[0] for _, name in known.addresses) if known is not None else []
+
     def _learnt(self, host: str, port: int, addresses: Resolved) -> None:
         known = self._known[host, port]
         known.asked = False
