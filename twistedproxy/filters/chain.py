@@ -1,0 +1,69 @@
+"""Filters: what changes an answer on its way to the client, behind the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from twistedproxy.message import RequestHead, ResponseHead
+from twistedproxy.wire.framing import Piece
+
+
+class BodyFilter(Protocol):
+    """Changes one body as it passes."""
+
+    def feed(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
+        """What is to go on of what has come; it may keep some, of bounded size."""
+
+    def finish(self) -> Sequence[Piece]:
+        """The body has ended: what was kept."""
+
+    def close(self) -> None:
+        """The exchange is over, perhaps in the middle of the body."""
+
+
+class Filter(Protocol):
+    """Changes the answers of a route."""
+
+    def begin(self, request: RequestHead, head: ResponseHead) -> tuple[ResponseHead, BodyFilter | None]:
+        """The head as it goes on, with the framing of the body as it will be; None: the body passes as it is."""
+
+
+class Chain:
+    """The filters of one answer, in order."""
+
+    __slots__ = ("_links",)
+
+    def __init__(self) -> None:
+        self._links: list[BodyFilter] = []
+
+    def begin(self, filters: Sequence[Filter], request: RequestHead, head: ResponseHead) -> ResponseHead:
+        """Take the head through all *filters*; those that want the body, too, are kept."""
+        for each in filters:
+            head, link = each.begin(request, head)
+            if link is not None:
+                self._links.append(link)
+        return head
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the body passes as it is."""
+        return not self._links
+
+    def feed(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
+        """What is to go on of what has come."""
+        for link in self._links:
+            pieces = link.feed(pieces)
+        return pieces
+
+    def finish(self) -> Sequence[Piece]:
+        """What the filters had kept."""
+        rest: Sequence[Piece] = ()
+        for link in self._links:
+            rest = (*(link.feed(rest) if rest else ()), *link.finish())
+        return rest
+
+    def close(self) -> None:
+        """The exchange is over."""
+        for link in self._links:
+            link.close()
