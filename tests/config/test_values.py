@@ -376,3 +376,11 @@ def test_log_formats() -> None:
     assert "did you mean combined?" in refusal("log_format", "combind")
     assert "write combined, json" in refusal("log_format", "hello world")
     assert "did you mean {status}?" in refusal("log_format", "{statsu}")
+
+
+def test_name_servers() -> None:
+    for text, address in (("192.0.2.53", Tcp("192.0.2.53", 53)), ("192.0.2.53:5353", Tcp("192.0.2.53", 5353))):
+        assert network.nameserver(text, HERE) == address
+        assert network.write_nameserver(address) == text
+    for text in ("ns.example.com", "[::1]:53"):
+        assert "is not the IPv4 address of a server" in refusal("nameservers", text)

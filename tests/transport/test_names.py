@@ -128,3 +128,13 @@ def test_a_name_that_cannot_be_a_name_is_unknown() -> None:
     look_up = system_look_up(lambda ask: ask(), lambda answered, found: answered(found))
     look_up("x" * 300 + ".example", 80, answers.append)
     assert answers == [[]]
+
+
+def test_what_is_known_is_told_without_asking(names: Names, resolver: Resolver) -> None:
+    assert names.known("app.example", 80) == []
+    assert not resolver.questions
+    asked(names)
+    assert names.known("app.example", 80) == []
+    resolver.answer(TWO + ONE)
+    assert names.known("app.example", 80) == ["192.0.2.1", "192.0.2.2"]
+    assert names.known("192.0.2.9", 80) == []

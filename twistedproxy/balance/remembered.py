@@ -153,7 +153,7 @@ def _peer(value: Any, passed: float) -> RememberedPeer:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < NEVER:
         raise TypeError(f"{value!r} is not a number from 0")
     return value
 
