@@ -13,8 +13,8 @@ def spent(budget: RetryBudget, now: float, requests: int, wanted: int = 1000) ->
 
 def test_a_share_of_the_requests_that_came_and_a_few_in_any_case() -> None:
     assert spent(RetryBudget(BudgetSettings(0.2, 0), 100.0), 105.0, 100) == 20
-    assert spent(RetryBudget(BudgetSettings(0.2, 3), 100.0), 105.0, 0) == 15
-    assert spent(RetryBudget(BudgetSettings(0.2, 3), 100.0), 105.0, 100) == 35
+    assert spent(RetryBudget(BudgetSettings(0.2, 3), 100.0), 105.0, 0) == 30
+    assert spent(RetryBudget(BudgetSettings(0.2, 3), 100.0), 105.0, 100) == 50
 
 
 def test_without_requests_and_a_floor_there_is_none() -> None:

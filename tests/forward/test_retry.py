@@ -9,7 +9,7 @@ import pytest
 from twistedproxy import errors
 from twistedproxy.errors import REASONS, Reason, Whose
 from twistedproxy.forward.retry import WORDS, RetryPolicy
-from twistedproxy.settings import NEVER, RouteKnobs
+from twistedproxy.settings import RouteKnobs
 from twistedproxy.verdicts import RetryVerdict
 
 UNTOUCHED = [reason for reason in REASONS.values() if reason.untouched]
@@ -103,4 +103,5 @@ def test_only_what_is_safe_is_hedged_within_the_same_bounds(method: bytes, attem
     policy = RetryPolicy(RouteKnobs(hedge=0.2, retry_timeout=5.0))
     assert policy.hedge == 0.2
     assert policy.may_hedge(method, attempts, elapsed) is may
-    assert RetryPolicy(RouteKnobs()).hedge == NEVER
+    assert RetryPolicy(RouteKnobs()).hedge is None
+    assert RetryPolicy(RouteKnobs(hedge=0.2, tries=1)).hedge is None

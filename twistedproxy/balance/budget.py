@@ -23,7 +23,7 @@ class RetryBudget:
     def __init__(self, settings: BudgetSettings, now: float) -> None:
         self._share = settings.share
         self._least = settings.least
-        self._credit = 0.0
+        self._credit = settings.least * WINDOW
         self._asked = now
         self._seen = 0
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from twistedproxy.errors import Reason, ResponseError
+from twistedproxy.errors import FAILED_STATUS, Reason, ResponseError
 from twistedproxy.forward.ends import ends_of
+from twistedproxy.forward.further import instead_of_answer
 from twistedproxy.forward.request_head import request_head
 from twistedproxy.message import IDEMPOTENT, Headers, ResponseHead
 from twistedproxy.wire.framing import Piece
@@ -152,9 +153,25 @@ class Attempt:
 
     def response(self, head: ResponseHead, pieces: Sequence[Piece], ended: bool) -> None:
         """The final answer begins; *ended*: that is all of it."""
-        now = self.exchange.site.clock.monotonic()
+        exchange = self.exchange
+        now = exchange.site.clock.monotonic()
         self.header_time = now - self.started
-        self.exchange.response(self, head, pieces, ended, now)
+        if head.status >= 400 and self._answered_badly(head.status, now):
+            return
+        if exchange.hedge is not None:
+            exchange.hedge.won(self)
+        if self.peer.attentive and self.reason is None:
+            self.peer.answered()
+        exchange.response(self, head, pieces, ended, now)
+
+    def _answered_badly(self, status: int, now: float) -> bool:
+        """An answer of 400 or above begins: whether another peer is asked instead of passing it on."""
+        if status in self.peer.circuit.fail_statuses:
+            self.reason = FAILED_STATUS
+            self.detail = str(status)
+        exchange = self.exchange
+        assert exchange.route is not None
+        return status in exchange.route.retries.statuses and instead_of_answer(exchange, self, now)
 
     def body(self, pieces: Sequence[Piece]) -> None:
         """More of the answer's body."""
@@ -171,6 +188,8 @@ class Attempt:
         exchange = self.exchange
         upstream = self.upstream
         upgrade = exchange.upgrade
+        if self.peer.attentive:
+            self.peer.answered()
         assert upstream is not None and upgrade is not None
         self.header_time = self.upgrade_time = exchange.site.clock.monotonic() - self.started
         try:
@@ -186,7 +205,10 @@ class Attempt:
         """The peer's answer is complete, or as much of it as anybody wants."""
         upstream, self.upstream = self.upstream, None
         exchange = self.exchange
-        self.peer.succeed(now)
+        if self.reason is None:
+            self.peer.succeed(now, self.header_time or 0.0)
+        else:
+            self.peer.fail(self.reason, now)
         self.response_time = now - self.started
         if exchange.reason is not None:
             # Of an earlier attempt, which this one made good.
@@ -197,7 +219,7 @@ class Attempt:
         del self.exchange
 
     def dismiss(self, now: float) -> None:
-        """The peer has answered well, but nobody wants the rest of what it says."""
+        """The peer has answered, but nobody wants the rest of what it says."""
         upstream = self.upstream
         self.succeeded(now)
         if upstream is not None and upstream.receiver is self:
@@ -221,7 +243,8 @@ class Attempt:
         if upstream is None:
             return
         self.reason = reason
-        self.peer.fail(reason, self.exchange.site.clock.monotonic())
+        now = self.exchange.site.clock.monotonic()
+        self.peer.fail(reason, now, now - self.started if self.header_time is None else 0.0)
         self._leave(upstream)
         upstream.cancel()
         del self.exchange

@@ -3,13 +3,15 @@ An exchange: one request with its answer, from the moment its head is understood
 
 The phases, in order; each is a method, and what comes next is a call:
 
-    begin      route -> redirect, or a backend; the announced size of the body; a WebSocket's handshake
+    begin      route; the announced size of the body
+    guard      the route's guards, in order: the first refusal answers, and one that has to ask somebody else calls back
+    proceed    the route's own answer, or a backend; a WebSocket's handshake
     lookup     cache -> an entry is served or validated, or the request goes on        (:mod:`twistedproxy.forward.caching`)
     choose     pool -> peer, or 503
     connect    an idle connection, or a new one within connect_timeout                 (:mod:`twistedproxy.forward.attempt`)
     send       heads rewritten, body pumped with back-pressure                         (likewise)
     receive    1xx passed on; 101 joins a tunnel; failure -> retry, or an answer
-    deliver    head rewritten, body pumped with back-pressure, and into the cache's fill
+    deliver    head rewritten, filters, body pumped with back-pressure, and into the cache's fill
     finish     on every path, once: counters, log
 
 ``request_…`` is called from downstream, ``response…`` and ``attempt_failed`` by the attempt that runs.
@@ -18,20 +20,24 @@ The phases, in order; each is a method, and what comes next is a call:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twistedproxy import errors
 from twistedproxy.answers import replies
+from twistedproxy.answers.answer import Source
 from twistedproxy.errors import Reason, RequestError
-from twistedproxy.forward import rewrite, values
+from twistedproxy.filters.chain import Chain
+from twistedproxy.forward import further, rewrite, values
 from twistedproxy.forward.attempt import Attempt
 from twistedproxy.forward.caching import Caching, serve_again
+from twistedproxy.forward.hedge import Hedge, may_be_hedged
 from twistedproxy.forward.nobody import Nobody, update_head
 from twistedproxy.forward.request_body import RequestBody
 from twistedproxy.forward.request_head import COUNTED, is_last_recipient
 from twistedproxy.forward.upgrade import Upgrade
+from twistedproxy.forward.waiting import Place, wait
 from twistedproxy.message import Field, Headers, RequestHead, ResponseHead
-from twistedproxy.verdicts import ChooseVerdict, RetryVerdict, RouteVerdict, Verdict
+from twistedproxy.verdicts import ChooseVerdict, RouteVerdict, Verdict
 from twistedproxy.websocket.handshake import VERSION_REFUSED_FIELDS
 from twistedproxy.wire.framing import Piece
 
@@ -41,6 +47,8 @@ if TYPE_CHECKING:
     from twistedproxy.cache.responses import Lookup
     from twistedproxy.forward.routes import Affinity, Route
     from twistedproxy.forward.site import Downstream, Site
+
+_NOBODY: Final = {ChooseVerdict.QUEUE_FULL: errors.QUEUE_FULL, ChooseVerdict.QUEUE_TIMEOUT: errors.QUEUE_TIMEOUT}
 
 
 class Exchange:
@@ -55,7 +63,14 @@ class Exchange:
     :ivar request_complete: the whole request has come
     :ivar upgrade: the WebSocket's handshake, None for other requests
     :ivar caching: what the cache has to do with it; None for nothing
+    :ivar answered: the client's final answer has begun
+    :ivar tried: peers that were tried in vain
+    :ivar tries_made: attempts that count against ``tries``
+    :ivar place: in the queue of its pool, as long as it waits there
+    :ivar hedge: of its attempt, as long as no answer has begun
     :ivar affinity: what binds clients to peers, once it had a say
+    :ivar source: where the answer's body comes from when no peer sends it
+    :ivar chain: what changes the answer's body on its way
     :ivar status: of the final answer; 499 when the client left before one began, 0 before that
     :ivar bytes_sent: of bodies, to the client; *bytes_received*: from it; in a tunnel: bytes of either direction
     :ivar request_time: seconds from the request's head to the end, once finished
@@ -82,6 +97,8 @@ class Exchange:
     upgrade: Upgrade | None = None
     caching: Caching | None = None
     affinity: Affinity | None = None
+    source: Source | None = None
+    chain: Chain | None = None
     status: int = 0
     bytes_sent: int = 0
     bytes_received: int = 0
@@ -91,9 +108,11 @@ class Exchange:
     detail: str = ""
     finished: bool = False
     request_complete: bool = False
-    _responded: bool = False
-    _tried: tuple[Peer, ...] = ()
-    _tries_made: int = 0
+    answered: bool = False
+    tried: tuple[Peer, ...] = ()
+    tries_made: int = 0
+    place: Place | None = None
+    hedge: Hedge | None = None
 
     def __init__(self, site: Site, downstream: Downstream, head: RequestHead) -> None:
         site.exchanges = self.number = site.exchanges + 1
@@ -150,14 +169,38 @@ class Exchange:
                 return
             if not self._take(pieces):
                 return
+        if route.guards:
+            self.guard(0)
+        else:
+            self.proceed()
+
+    # guard
+
+    def guard(self, passed: int) -> None:
+        """Ask the route's guards, of which the first *passed* have let the request in."""
+        assert self.route is not None
+        guards = self.route.guards
+        while passed < len(guards):
+            passed += 1
+            if not guards[passed - 1].admit(self, passed):
+                return
+        self.proceed()
+
+    # proceed, lookup
+
+    def proceed(self) -> None:
+        """The request is let in: answer it, here or by a peer."""
+        route = self.route
+        assert route is not None
+        head = self.head
+        fields = head.fields
         if head.method in COUNTED and is_last_recipient(self):
             self.refuse(errors.MAX_FORWARDS)
             return
-        if route.redirect is not None:
-            location = route.redirect.render(lambda name: values.value_of(self, name))
-            self._reply(*replies.redirect(settings.redirect.status, location.encode("latin-1")))
+        if route.answer is not None:
+            route.answer.answer(self)
             return
-        if fields.upgrade and b"websocket" in fields.upgrade and settings.websocket != "no":
+        if fields.upgrade and b"websocket" in fields.upgrade and route.settings.websocket != "no":
             try:
                 self.upgrade = Upgrade(self)
             except RequestError as error:
@@ -192,7 +235,7 @@ class Exchange:
         if content is None:
             content = self.content = RequestBody()
         attempt = self.attempt
-        sent = attempt is not None and attempt.sent
+        sent = attempt is not None and attempt.sent and self.place is None
         content.add(pieces, sent)
         self.bytes_received = content.size
         limit = self.route.settings.max_body if self.route else 0
@@ -215,13 +258,18 @@ class Exchange:
         """The client is gone, or stalled: the peer's work is cancelled."""
         if self.finished:
             return
-        self._give_up_attempt(reason)
+        if self.caching is None or not self.caching.outlives_client():
+            self._give_up_attempt(reason)
         self.reason = reason
-        if not self._responded:
+        if not self.answered:
             self.status = 499
         self.finish()
 
     def _give_up_attempt(self, reason: Reason) -> None:
+        if self.place is not None:
+            self.place.leave()
+        if self.hedge is not None:
+            self.hedge.cancel(reason)
         if self.attempt is not None:
             self.attempt.cancel(reason)
 
@@ -230,53 +278,69 @@ class Exchange:
     def choose(self) -> None:
         """Try a peer of the route's pool."""
         assert self.route is not None and self.route.backend is not None
+        pool = self.route.backend.pool
+        if pool.queue is not None and pool.queue.is_before:
+            wait(self, pool, pool.queue)
+        else:
+            now = self.site.clock.monotonic()
+            self.go_on(self.pick(self.tried, now), now)
+
+    def pick(self, tried: Sequence[Peer], now: float) -> Peer | None:
+        """The peer for the next attempt, none of *tried*; None when there is none, or none that has room."""
+        assert self.route is not None and self.route.backend is not None
         backend = self.route.backend
-        now = self.site.clock.monotonic()
         affinity = backend.affinity
         if affinity is None:
-            peer = backend.pool.choose(self._tried, now)
-        else:
-            self.affinity = affinity
-            peer = affinity.choose(self, self._tried, now)
+            return backend.pool.choose(tried, now)
+        self.affinity = affinity
+        peer = affinity.choose(self, tried, now)
+        return peer if peer is None or not peer.is_full else backend.pool.choose(tried, now)
+
+    def go_on(self, peer: Peer | None, now: float) -> None:
+        """Try *peer*; None: wait until there is one, or fail."""
+        assert self.route is not None and self.route.backend is not None
         if peer is None:
-            self._nobody_left(backend.pool.verdict_when_none(self._tried, now))
+            pool = self.route.backend.pool
+            verdict = pool.verdict_when_none(self.tried, now)
+            if verdict is ChooseVerdict.ALL_FULL and pool.queue is not None:
+                wait(self, pool, pool.queue)
+            else:
+                self.nobody_left(verdict)
             return
+        self.begin_attempt(peer, now)
+        seconds = self.route.retries.hedge
+        if seconds is not None and self.hedge is None and may_be_hedged(self):
+            self.hedge = Hedge(self, seconds)
+
+    def begin_attempt(self, peer: Peer, now: float) -> None:
+        """Send the request to *peer*."""
+        assert self.route is not None and self.route.backend is not None
         if peer.backup:
             self.verdicts.append(ChooseVerdict.BACKUP)
-        self._tries_made += 1
+        self.tries_made += 1
         attempt = self.attempt = Attempt(self, peer, now)
-        attempt.start(backend.connector)
+        attempt.start(self.route.backend.connector)
 
-    def _nobody_left(self, verdict: ChooseVerdict) -> None:
+    def begin_afresh(self, peer: Peer, now: float) -> None:
+        """Send the request to *peer* once more, on a new connection."""
+        assert self.route is not None and self.route.backend is not None
+        attempt = self.attempt = Attempt(self, peer, now)
+        attempt.start_afresh(self.route.backend.connector)
+
+    def nobody_left(self, verdict: ChooseVerdict) -> None:
+        """There is no peer for it, because of *verdict*."""
         self.verdicts.append(verdict)
-        if self.reason is not None:
+        reason = _NOBODY.get(verdict)
+        if reason is not None:
+            self.fail(reason)
+        elif self.reason is not None:
             self.fail(self.reason, self.detail)
         else:
-            self.fail(errors.NO_PEER, str(verdict))
+            self.fail(errors.ALL_FULL if verdict is ChooseVerdict.ALL_FULL else errors.NO_PEER, str(verdict))
 
     def attempt_failed(self, attempt: Attempt, reason: Reason, detail: str) -> None:
         """*attempt* is over: again, elsewhere, or not at all."""
-        assert self.route is not None
-        self.reason = reason
-        self.detail = detail
-        verdict = self.route.retries.after(
-            reason,
-            self.head.method,
-            replayable=self.content is None or self.content.replayable,
-            answered=self._responded,
-            attempts=self._tries_made,
-            elapsed=self.site.clock.monotonic() - self.started,
-        )
-        self.verdicts.append(verdict)
-        if verdict is RetryVerdict.AGAIN:
-            assert self.route.backend is not None
-            attempt = self.attempt = Attempt(self, attempt.peer, self.site.clock.monotonic())
-            attempt.start_afresh(self.route.backend.connector)
-        elif verdict is RetryVerdict.ELSEWHERE:
-            self._tried = (*self._tried, attempt.peer)
-            self.choose()
-        else:
-            self.fail(reason, detail)
+        further.after_failure(self, attempt, reason, detail)
 
     def update_behind(self, cache: Cache, lookup: Lookup, nobody: Nobody) -> None:
         """Ask a peer for the same anew, for the cache alone: an exchange of its own, with *nobody* as its client."""
@@ -284,14 +348,31 @@ class Exchange:
         update.client, update.client_port, update.scheme = self.client, self.client_port, self.scheme
         update.route = self.route
         update.request_complete = True
-        update.caching = Caching.of_update(update, cache, lookup)
+        update.caching = Caching(update, cache, lookup)
         update.choose()
+
+    def go_on_behind(self, nobody: Nobody) -> Exchange:
+        """The client has gone, but others wait for the answer: the exchange that goes on in place of this one, for *nobody*."""
+        heir = Exchange(self.site, nobody, self.head)
+        heir.client, heir.client_port, heir.scheme = self.client, self.client_port, self.scheme
+        heir.started, heir.started_wall = self.started, self.started_wall
+        heir.route = self.route
+        heir.request_complete = True
+        heir.verdicts = list(self.verdicts)
+        heir.status, heir.cache_status = self.status, self.cache_status
+        heir.answered, heir.tried, heir.tries_made = self.answered, self.tried, self.tries_made
+        heir.take_over(self)
+        heir.caching, self.caching = self.caching, None
+        heir.attempt = self.attempt
+        if heir.attempt is not None:
+            heir.attempt.exchange = heir
+        return heir
 
     # receive
 
     def interim(self, head: ResponseHead) -> None:
         """A peer sent a 1xx answer: nothing for clients of HTTP/1.0, who do not know of such (RFC 9110 §15.2)."""
-        if self.head.version >= 11:
+        if self.head.version >= 11 and (self.hedge is None or self.hedge.other is None):
             self.downstream.interim(rewrite.interim_head(head))
 
     def response(self, attempt: Attempt, head: ResponseHead, pieces: Sequence[Piece], ended: bool, now: float) -> None:
@@ -315,31 +396,40 @@ class Exchange:
 
     def response_body(self, pieces: Sequence[Piece]) -> None:
         """More of the peer's answer."""
-        if self.caching is not None:
-            self.caching.body(pieces)
+        if self.caching is not None and self.caching.body(pieces):
+            return
         self.deliver_body(pieces)
 
     def response_ended(self, trailers: Headers) -> None:
         """The peer's answer is complete, and its attempt over."""
-        if self.caching is not None:
-            self.caching.ended()
+        if self.caching is not None and self.caching.ended():
+            return
         self.deliver_end(trailers)
 
     # deliver
 
     def began_to_answer(self, status: int) -> None:
         """The client gets its final answer from now on: no other attempt follows."""
-        self._responded = True
+        self.answered = True
         self.status = status
 
     def deliver(self, head: ResponseHead, pieces: Sequence[Piece], ended: bool) -> None:
         """Begin the final answer; more of it comes by :meth:`deliver_body` unless *ended*."""
-        self._responded = True
+        self.answered = True
         self.status = head.status
-        for piece in pieces:
-            self.bytes_sent += len(piece)
         if self.affinity is not None:
             head = self.affinity.mark(self, head)
+        route = self.route
+        if route is not None and route.filters:
+            chain = Chain()
+            head = chain.begin(route.filters, self.head, head)
+            if not chain.is_empty:
+                self.chain = chain
+                pieces = chain.feed(pieces)
+                if ended:
+                    pieces = (*pieces, *chain.finish())
+        for piece in pieces:
+            self.bytes_sent += len(piece)
         downstream = self.downstream
         downstream.respond(head, pieces, ended)
         if not ended and not self.finished:
@@ -347,29 +437,39 @@ class Exchange:
 
     def deliver_body(self, pieces: Sequence[Piece]) -> None:
         """Send more of the answer's body to the client."""
+        if self.chain is not None:
+            pieces = self.chain.feed(pieces)
         for piece in pieces:
             self.bytes_sent += len(piece)
         self.downstream.body(pieces)
 
     def deliver_end(self, trailers: Headers) -> None:
         """The answer is complete."""
+        if self.chain is not None:
+            rest, chain, self.chain = self.chain.finish(), self.chain, None
+            self.deliver_body(rest)
+            chain.close()
         self.downstream.transport.unregisterProducer()
         self.downstream.end(trailers)
         self.finish()
 
     def pauseProducing(self) -> None:
         """The client takes the answer too slowly: the peer is held back."""
+        if self.caching is not None and self.caching.pause():
+            return
         if self.attempt is not None and self.attempt.upstream is not None:
             self.attempt.upstream.transport.pauseProducing()
-        elif self.caching is not None:
-            self.caching.pause()
+        elif self.source is not None:
+            self.source.pause()
 
     def resumeProducing(self) -> None:
         """The client has taken all that was sent."""
+        if self.caching is not None and self.caching.resume():
+            return
         if self.attempt is not None and self.attempt.upstream is not None:
             self.attempt.upstream.resume()
-        elif self.caching is not None:
-            self.caching.resume()
+        elif self.source is not None:
+            self.source.resume()
 
     def stopProducing(self) -> None:
         """The client is gone: :meth:`request_lost` follows."""
@@ -384,23 +484,37 @@ class Exchange:
         """The exchange cannot succeed: say so as well as can still be done."""
         self.reason = reason
         self.detail = detail
-        if self.caching is not None and self.caching.failed(reason, answered=self._responded):
+        if self.caching is not None and self.caching.failed(reason, answered=self.answered):
             return
-        if self._responded:
+        if self.answered:
             self.downstream.transport.unregisterProducer()
             self.downstream.cut()
             self.finish()
             return
-        self._reply(*replies.error(reason), VERSION_REFUSED_FIELDS if reason is errors.BAD_WEBSOCKET_VERSION else ())
+        self.reply(*replies.error(reason), VERSION_REFUSED_FIELDS if reason is errors.BAD_WEBSOCKET_VERSION else ())
 
-    def _reply(self, head: ResponseHead, body: bytes, more: tuple[Field, ...] = ()) -> None:
-        """Answer; *more* fields are of this hop."""
+    def value(self, name: str) -> str:
+        """The value of a template's *name*; see :func:`twistedproxy.forward.values.value_of`."""
+        return values.value_of(self, name)
+
+    def reply(self, head: ResponseHead, body: bytes, more: tuple[Field, ...] = ()) -> None:
+        """Answer, and finish; *more* fields are of this hop."""
         edits = self.route.settings.response_headers if self.route else ()
         head = rewrite.response_head(head, edits, self.site.clock.wall())
         if more:
             head = ResponseHead(head.status, head.reason, head.headers.plus(*more), length=head.length)
         self.deliver(head, () if self.head.method == b"HEAD" else (body,), True)
         self.finish()
+
+    def take_over(self, other: Exchange) -> None:
+        """What still goes on for *other* goes on for this one."""
+        self.place, other.place = other.place, None
+        self.hedge, other.hedge = other.hedge, None
+        for each in (self.place, self.hedge):
+            if each is not None:
+                each.exchange = self
+        if self.hedge is not None and self.hedge.other is not None:
+            self.hedge.other.exchange = self
 
     # finish
 
@@ -409,6 +523,8 @@ class Exchange:
         if self.finished:
             return
         self.finished = True
+        if self.hedge is not None:
+            self.hedge.stop()
         site = self.site
         self.request_time = site.clock.monotonic() - self.started
         route = self.route
@@ -421,7 +537,14 @@ class Exchange:
                 observer(self)
         if self.caching is not None:
             self.caching.closed()
+        if self.source is not None:
+            self.source.closed()
+            self.source = None
+        if self.chain is not None:
+            self.chain.close()
+            self.chain = None
         if self.upgrade is not None:
+            self.upgrade.closed()
             self.upgrade = None
         for observer in site.finished:
             observer(self)

@@ -56,7 +56,7 @@ class RetryPolicy:
 
     :ivar statuses: answers after which another peer is asked, if there is one
     :ivar timeout: seconds from the beginning of an exchange after which no attempt begins
-    :ivar hedge: seconds after which a second peer is asked if the first has not begun to answer; NEVER for no such thing
+    :ivar hedge: seconds after which a second peer is asked if the first has not begun to answer; None for no such thing
     """
 
     __slots__ = ("_reasons", "_tries", "_unsafe", "hedge", "statuses", "timeout")
@@ -67,7 +67,7 @@ class RetryPolicy:
         self._tries = knobs.tries
         self._unsafe = knobs.retry_unsafe
         self.timeout = knobs.retry_timeout or NEVER
-        self.hedge = knobs.hedge or NEVER
+        self.hedge = knobs.hedge if knobs.tries > 1 else None
 
     def after(
         self, reason: Reason | None, method: bytes, *, replayable: bool, answered: bool, attempts: int, elapsed: float
