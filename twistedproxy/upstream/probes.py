@@ -14,7 +14,7 @@ from collections.abc import Callable
 from socket import AF_INET6
 from typing import Any, Final, cast
 
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 from service_identity.exceptions import VerificationError
 from treq.client import HTTPClient
 from twisted.internet import error as net
@@ -22,6 +22,7 @@ from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.interfaces import (
+    IAddress,
     IOpenSSLClientConnectionCreator,
     IProtocol,
     IProtocolFactory,
@@ -39,8 +40,10 @@ from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResp
 from zope.interface import implementer
 
 from twistedproxy.addresses import Address, Tcp, Unix
-from twistedproxy.settings import CheckSettings, PoolSettings, ServerSettings, StatusRanges
+from twistedproxy.settings import CertificateFiles, CheckSettings, PoolSettings, ServerSettings, StatusRanges
+from twistedproxy.transport.certificates import load
 from twistedproxy.transport.names import Answered, Resolved
+from twistedproxy.wire.proxy_protocol import ENCODERS
 
 #: Bytes of an answer's body that are read, so that the peer can end it in peace.
 BODY_READ: Final = 64 * 1024
@@ -71,8 +74,8 @@ class Probe:
     The check of one pool (``check = …``), to be sent to any of its servers.
 
     ``probe(server)`` returns a Deferred that fires with None when the server passes, and fails with :class:`ProbeFailed`
-    otherwise.  Making a probe reads the file that ``ca`` names: OSError when it cannot be read, ValueError when there is no
-    certificate in it.
+    otherwise.  Making a probe reads the files that ``ca`` and ``client_certificate`` name: OSError when the first cannot be read,
+    ValueError when there is no certificate in it, CertificateProblem when the second cannot be used.
 
     *reactor* connects, and *resolve* looks up names, as :meth:`twistedproxy.transport.names.Names.resolve` does: what is
     checked are the addresses that requests go to.
@@ -84,13 +87,16 @@ class Probe:
         self._check = check
         self._settings = settings
         self._trust = trustRootFromCertificates(read_certificates(settings.ca)) if settings.ca else platformTrust()
+        self._shown = _shown(settings.client_certificate) if settings.client_certificate else {}
+        # Nobody's client asks: the connection is our own.
+        self._preface = ENCODERS[settings.proxy_protocol](None) if settings.proxy_protocol != "no" else b""
         self._tls: dict[str, IOpenSSLClientConnectionCreator] = {}
 
     def __call__(self, server: ServerSettings) -> Deferred[None]:
         return Deferred.fromCoroutine(self._judge(server))
 
     async def _judge(self, server: ServerSettings) -> None:
-        connection = _OneConnection(self._endpoint(server.address))
+        connection = _OneConnection(self._endpoint(server.address), self._preface)
         try:
             if self._check.kind == "tcp":
                 await connection.connect(Factory.forProtocol(Protocol))
@@ -107,7 +113,7 @@ class Probe:
     async def _ask(self, server: ServerSettings, connection: _OneConnection) -> None:
         """Send the request, and wait for the answer and for its body (or BODY_READ of it)."""
         if server.tls:
-            connection.secure(self._tls_towards(server.address), self._reactor)
+            connection.secure(self._tls_towards(server), self._reactor)
         url = f"{'https' if server.tls else 'http'}://peer{self._check.target}"
         client = HTTPClient(_Verbatim(Agent.usingEndpointFactory(self._reactor, connection), url))
         host = self._settings.check_host or server.authority
@@ -128,11 +134,14 @@ class Probe:
             return UNIXClientEndpoint(self._reactor, address.path)
         return _ByName(self._reactor, self._resolve, address)
 
-    def _tls_towards(self, address: Address) -> IOpenSSLClientConnectionCreator:
-        name = self._settings.server_name or ("localhost" if isinstance(address, Unix) else address.host)
+    def _tls_towards(self, server: ServerSettings) -> IOpenSSLClientConnectionCreator:
+        name = server.tls_name(self._settings)
         tls = self._tls.get(name)
         if tls is None:
-            tls = optionsForClientTLS(name, trustRoot=self._trust) if self._settings.verify else _Unverified(name)
+            if self._settings.verify:
+                tls = optionsForClientTLS(name, trustRoot=self._trust, extraCertificateOptions=self._shown)
+            else:
+                tls = _Unverified(name, self._shown)
             self._tls[name] = tls
         return tls
 
@@ -149,6 +158,17 @@ def read_certificates(path: str) -> list[Certificate]:
     if not blocks:
         raise ValueError(f"{path} holds no certificate")
     return [Certificate.loadPEM(block) for block in blocks]
+
+
+def _shown(files: CertificateFiles) -> dict[str, Any]:
+    """Our own certificate, for peers that ask for one: options of CertificateOptions."""
+    certified = load(files)
+    certificate, *issuers = (crypto.X509.from_cryptography(each) for each in certified.chain)
+    return {
+        "certificate": certificate,
+        "extraCertChain": issuers,
+        "privateKey": crypto.PKey.from_cryptography_key(certified.key),
+    }
 
 
 def in_few_words(error: BaseException) -> str:
@@ -209,8 +229,9 @@ class _ByName:
 class _OneConnection:
     """The one connection of one check: an Agent's way to the peer, whatever the URL says, and the way to end it."""
 
-    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
+    def __init__(self, endpoint: IStreamClientEndpoint, preface: bytes) -> None:
         self._endpoint = endpoint
+        self._preface = preface
         self._secured: Callable[[IProtocolFactory], IProtocolFactory] | None = None
         self._transport: Any = None
 
@@ -231,7 +252,7 @@ class _OneConnection:
             return cast(IProtocol, inner)
 
         factory = protocolFactory if self._secured is None else self._secured(protocolFactory)
-        return self._endpoint.connect(factory).addCallback(connected)
+        return self._endpoint.connect(_Prefaced(factory, self._preface)).addCallback(connected)
 
     def lose(self) -> None:
         """Close it, once all is sent and the peer agrees."""
@@ -241,6 +262,28 @@ class _OneConnection:
         """Close it now, whoever disagrees; nothing happens when it never stood or is closed."""
         if self._transport is not None:
             self._transport.abortConnection()
+
+
+class _Prefaced(Factory):
+    """Makes the protocols of another factory; what is sent first on their connections is a preface."""
+
+    noisy = False
+
+    def __init__(self, factory: IProtocolFactory, preface: bytes) -> None:
+        self._factory = factory
+        self._preface = preface
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        protocol: Any = self._factory.buildProtocol(addr)
+        make_connection = protocol.makeConnection
+
+        def made(transport: Any) -> None:
+            transport.write(self._preface)
+            make_connection(transport)
+
+        if self._preface:
+            protocol.makeConnection = made
+        return protocol
 
 
 @implementer(IAgent)
@@ -261,9 +304,9 @@ class _Verbatim:
 class _Unverified:
     """TLS with a peer whose certificate nobody looks at (``verify = no``)."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, shown: dict[str, Any]) -> None:
         self._name = name
-        self._context = CertificateOptions(verify=False).getContext()
+        self._context = CertificateOptions(verify=False, **shown).getContext()
 
     def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
         connection = SSL.Connection(self._context, None)
