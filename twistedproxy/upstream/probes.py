@@ -270,7 +270,7 @@ class _Prefaced(Factory):
     noisy = False
 
     def __init__(self, factory: IProtocolFactory, preface: bytes) -> None:
-        self._factory = factory
+        self._factory: Any = factory
         self._preface = preface
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
