@@ -145,6 +145,7 @@ FAILED_STATUS = _reason("failed_status", 502, _U, "the peer answered with a stat
 
 # What is ours.
 ONLY_IF_CACHED = _reason("only_if_cached", 504, _D, "only-if-cached, and nothing is stored that would do (RFC 9111 §5.2.1.7)")
+SHARED_CUT = _reason("shared_cut", 502, _U, "the answer to another request, which this one shared, has ended early (RFC 9112 §8)")
 STORED_DAMAGED = _reason("stored_damaged", 500, _O, "a stored body turned out to be damaged while it was sent")
 INTERNAL = _reason("internal", 500, _O, "the proxy failed; the log has a traceback")
 HEDGED_OUT = _reason("hedged_out", 0, _O, "another peer's answer began first")

@@ -15,6 +15,7 @@ from twistedproxy.cache.entry import Entry
 from twistedproxy.cache.fill import Fill
 from twistedproxy.cache.outcomes import Outcome, StoreVerdict
 from twistedproxy.cache.responses import Lookup
+from twistedproxy.cache.rules import Rules
 from twistedproxy.message import Headers, RequestFields, RequestHead, ResponseHead
 from twistedproxy.settings import CacheSettings, CacheValid
 
@@ -107,11 +108,12 @@ class Stage:
         asked = asked or request()
         status = more.pop("status", 200)
         valid: CacheValid = more.pop("cache_valid", ())  # type: ignore[assignment]
+        rules: Rules = more.pop("rules", Rules(valid))  # type: ignore[assignment]
         assert not more
         assert isinstance(status, int)
         now = self.clock.wall()
         lookup = self.cache.lookup(asked, b"http", now)
-        admitted = self.cache.admit(lookup, asked, response(fields, status=status, length=len(body)), now, now, valid)
+        admitted = self.cache.admit(lookup, asked, response(fields, status=status, length=len(body)), now, now, rules)
         if not isinstance(admitted, Fill):
             return admitted
         for start in range(0, len(body), 100_000):

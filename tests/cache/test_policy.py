@@ -9,6 +9,7 @@ from twistedproxy.cache.directives import cache_control
 from twistedproxy.cache.freshness import assigned_lifetime, current_age, explicit_lifetime, initial_age
 from twistedproxy.cache.outcomes import LookupVerdict, StoreVerdict
 from twistedproxy.cache.policy import NO_WISHES, Terms, Wishes, has_validator, may_store, may_use, request_wishes, stored_fields
+from twistedproxy.cache.rules import Rules
 from twistedproxy.message import RequestHead
 from twistedproxy.settings import CacheValid
 
@@ -130,13 +131,13 @@ REFUSED = [
 
 @pytest.mark.parametrize(("answered", "asked", "status", "verdict"), [*STORED, *REFUSED])
 def test_section_3_storing(answered: str, asked: str, status: int, verdict: Terms | StoreVerdict) -> None:
-    assert may_store(request(asked), response(answered, status=status), START, START, VALID) == verdict
+    assert may_store(request(asked), response(answered, status=status), START, START, Rules(VALID)) == verdict
 
 
 def test_section_3_only_answers_to_get_are_stored() -> None:
     for method in ("HEAD", "POST", "OPTIONS", "get"):
         asked = request(method=method)
-        assert may_store(asked, response("Cache-Control: max-age=60"), START, START, ()) is StoreVerdict.METHOD
+        assert may_store(asked, response("Cache-Control: max-age=60"), START, START) is StoreVerdict.METHOD
 
 
 def test_section_3_1_fields_of_the_connection_and_private_ones_are_not_stored() -> None:
@@ -259,16 +260,16 @@ def test_a_validator_is_one_etag_or_one_date(text: str, has: bool) -> None:
     ],
 )
 def test_section_4_2_2_freshness_is_guessed_where_the_site_asks_for_it(text: str, status: int, terms: object) -> None:
-    assert may_store(request(), response(text, status=status), START, START, (), heuristic=True) == terms
+    assert may_store(request(), response(text, status=status), START, START, Rules(heuristic=True)) == terms
 
 
 def test_a_guess_does_not_share_what_was_asked_with_a_cookie() -> None:
     answer = f"Last-Modified: {date(-1000)}"
-    assert may_store(request("Cookie: a=b"), response(answer), START, START, (), heuristic=True) is StoreVerdict.COOKIE
+    assert may_store(request("Cookie: a=b"), response(answer), START, START, Rules(heuristic=True)) is StoreVerdict.COOKIE
     answer += "\nVary: Cookie"
-    assert may_store(request("Cookie: a=b"), response(answer), START, START, (), heuristic=True) == Terms(0, 100)
+    assert may_store(request("Cookie: a=b"), response(answer), START, START, Rules(heuristic=True)) == Terms(0, 100)
 
 
 def test_cache_valid_goes_before_a_guess() -> None:
     answer = response(f"Last-Modified: {date(-1000)}")
-    assert may_store(request(), answer, START, START, VALID, heuristic=True) == Terms(0, 600)
+    assert may_store(request(), answer, START, START, Rules(VALID, heuristic=True)) == Terms(0, 600)

@@ -15,7 +15,7 @@ ETAG = 'ETag: "1"'
 
 
 def decided(text: str, asked: str = "", *, status: int = 200) -> Terms | StoreVerdict:
-    return may_store(request(asked), response(text, status=status), START, START, ())
+    return may_store(request(asked), response(text, status=status), START, START)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 
 from twistedproxy.cache.dates import format_date
 from twistedproxy.cache.entry import Entry, Facts
+from twistedproxy.cache.fetches import Fetches
 from twistedproxy.cache.fill import Fill
 from twistedproxy.cache.key import Values, key_of_url, primary_key, selecting_values, vary_names
 from twistedproxy.cache.memory import Memory
@@ -32,6 +33,7 @@ from twistedproxy.cache.policy import (
     storing_terms,
 )
 from twistedproxy.cache.responses import Counts, Lookup, Stats, Summary, summary
+from twistedproxy.cache.rules import NO_RULES, Rules
 from twistedproxy.cache.serial import Stored
 from twistedproxy.cache.shelf import Shelf
 from twistedproxy.cache.store import Store, Troubles
@@ -39,10 +41,13 @@ from twistedproxy.cache.upkeep import Upkeep
 from twistedproxy.cache.validation import client_has, freshened_fields, head_update, invalidated_keys, speaks_of
 from twistedproxy.clock import Clock
 from twistedproxy.message import Headers, RequestHead, ResponseHead
-from twistedproxy.settings import CacheSettings, CacheValid
+from twistedproxy.settings import CacheSettings
 
 #: Removals that are remembered; an exchange that is older than all of them stores nothing.
 _REMEMBERED: Final = 4096
+
+#: Keys of which is remembered how often they were asked for, while that is too seldom to store anything.
+_COUNTED: Final = 4096
 
 _log = Logger()
 
@@ -53,6 +58,7 @@ class Cache:
 
     :ivar settings: of the ``[cache NAME]`` section
     :ivar counts: since the start
+    :ivar fetches: requests on their way to a peer, whose answers others wait for
     """
 
     def __init__(self, settings: CacheSettings, clock: Clock, reactor: IReactorTime) -> None:
@@ -65,6 +71,8 @@ class Cache:
         self._shelf = Shelf(self._memory, self._store, self._upkeep, clock)
         self._filling = 0
         self._updating: set[tuple[bytes, Values]] = set()
+        self.fetches = Fetches(reactor)
+        self._uses: OrderedDict[bytes, int] = OrderedDict()
         # Removals are numbered; per key, the number of the last one.  Those below the floor are forgotten.
         self._removals = 0
         self._removed: OrderedDict[bytes, int] = OrderedDict()
@@ -85,7 +93,7 @@ class Cache:
         """
         What is stored for *request*, and whether it may be used (RFC 9111 §4).
 
-        :param scheme: ``http`` or ``https``, as the client came
+        :param scheme: ``http`` or ``https``, as the client came; what *request* has in ``cached`` for it goes before
         :param now: seconds since 1970
         """
         asked = request.cached
@@ -94,7 +102,11 @@ class Cache:
         _, key, wishes = asked
         if wishes.passes is not None:
             self.counts.passed += 1
-            return Lookup(key, wishes.passes, Outcome.PASS)
+            # What is brought for a POST is not older than what that request itself removes.
+            return Lookup(key, wishes.passes, Outcome.PASS, None, self._removals + 1)
+        if wishes.bypasses:
+            self.counts.passed += 1
+            return Lookup(key, LookupVerdict.BYPASS, Outcome.FETCH, None, self._removals)
         entry = self._shelf.find(key, request.headers, now)
         if isinstance(entry, LookupVerdict):
             if wishes.ranged and not wishes.only_if_cached:
@@ -127,7 +139,8 @@ class Cache:
             self.counts.hits += 1
             outcome = Outcome.PART if wishes.ranged and entry.status == 200 else Outcome.SERVE
             # RFC 9110 §13.2.2: If-None-Match and If-Modified-Since go before Range.
-            return Lookup(entry.key, verdict, Outcome.NOT_MODIFIED if self.client_has(request, entry) else outcome, entry)
+            outcome = Outcome.NOT_MODIFIED if self.client_has(request, entry) else outcome
+            return Lookup(entry.key, verdict, outcome, entry, self._removals)
         if wishes.ranged and not wishes.only_if_cached:
             return self._pass_range(entry.key)
         self.counts.stale += 1
@@ -189,9 +202,7 @@ class Cache:
         response: ResponseHead,
         request_time: float,
         response_time: float,
-        cache_valid: CacheValid = (),
-        *,
-        heuristic: bool = False,
+        rules: Rules = NO_RULES,
     ) -> Fill | StoreVerdict:
         """
         Whether the final *response* of a peer is stored (RFC 9111 §3).
@@ -199,24 +210,25 @@ class Cache:
         :param response: as the peer sent it; not the 304 that answers our own conditions, which is for :meth:`freshen`
         :param request_time: when the request was sent, seconds since 1970
         :param response_time: when the response's head came, seconds since 1970
-        :param cache_valid: lifetimes that the route assigns to responses that say nothing themselves
-        :param heuristic: the route lets the time since the last modification tell where nothing else does
+        :param rules: what the route says of storing
         :return: a fill that wants the body, or why nothing is stored
         """
-        if lookup.outcome is Outcome.PASS:
+        if lookup.outcome is Outcome.PASS and not (rules.post and lookup.verdict is LookupVerdict.METHOD):
             return StoreVerdict.PASSED
         if request.method == b"HEAD":
-            return self._learn_from_head(lookup, request, response, request_time, response_time, cache_valid, heuristic)
-        terms = may_store(request, response, request_time, response_time, cache_valid, heuristic=heuristic)
+            return self._learn_from_head(lookup, request, response, request_time, response_time, rules)
+        terms = may_store(request, response, request_time, response_time, rules, lookup.key)
         if isinstance(terms, Terms) and response.length > self.settings.max_entry:
             terms = StoreVerdict.TOO_LARGE
+        if isinstance(terms, Terms) and rules.min_uses > 1 and lookup.entry is None and self._used(lookup.key) < rules.min_uses:
+            terms = StoreVerdict.FEW_USES
         if isinstance(terms, StoreVerdict):
-            if lookup.entry is not None and _replaces(response.status):
+            if lookup.entry is not None and terms is not StoreVerdict.SKIPPED and _replaces(response.status):
                 # The peer has said something newer, which nobody else may see; the old response is no answer any more.
                 self.drop(lookup.entry)
             return terms
         facts = _facts(
-            lookup.key, request, response.status, response.reason, response.headers, request_time, response_time, terms
+            lookup.key, request, response.status, response.reason, response.headers, request_time, response_time, terms, rules
         )
         self._filling += 1
         fill = Fill(facts, response.length, self.settings.max_entry, self._store, partial(self._ended, lookup))
@@ -229,8 +241,7 @@ class Cache:
         response: ResponseHead,
         request_time: float,
         response_time: float,
-        cache_valid: CacheValid,
-        heuristic: bool,
+        rules: Rules,
     ) -> StoreVerdict:
         entry = lookup.entry
         if entry is None or response.status != 200 or entry.status != 200:
@@ -239,8 +250,15 @@ class Cache:
         if verdict is StoreVerdict.OUTDATED:
             self.drop(entry)
         else:
-            self._renew(lookup, entry, request, response, request_time, response_time, cache_valid, heuristic)
+            self._renew(lookup, entry, request, response, request_time, response_time, rules)
         return verdict
+
+    def _used(self, key: bytes) -> int:
+        """How often something that is not stored yet was asked for, this time included."""
+        uses = self._uses[key] = self._uses.pop(key, 0) + 1
+        if len(self._uses) > _COUNTED:
+            self._uses.popitem(last=False)
+        return uses
 
     def freshen(
         self,
@@ -249,9 +267,7 @@ class Cache:
         response: ResponseHead,
         request_time: float,
         response_time: float,
-        cache_valid: CacheValid = (),
-        *,
-        heuristic: bool = False,
+        rules: Rules = NO_RULES,
     ) -> Entry | StoreVerdict:
         """
         What follows from a 304 that answers our own conditions (RFC 9111 §4.3.4).
@@ -267,7 +283,7 @@ class Cache:
             self.drop(entry)
             return StoreVerdict.MISMATCH
         self.counts.freshened += 1
-        return self._renew(lookup, entry, request, response, request_time, response_time, cache_valid, heuristic)
+        return self._renew(lookup, entry, request, response, request_time, response_time, rules)
 
     def _renew(
         self,
@@ -277,17 +293,14 @@ class Cache:
         response: ResponseHead,
         request_time: float,
         response_time: float,
-        cache_valid: CacheValid,
-        heuristic: bool,
+        rules: Rules,
     ) -> Entry:
         fields = freshened_fields(entry.headers, response.headers)
-        terms = storing_terms(
-            request.headers, entry.status, fields, request_time, response_time, cache_valid, heuristic=heuristic
-        )
+        terms = storing_terms(request.headers, entry.status, fields, request_time, response_time, rules)
         refusal = None if isinstance(terms, Terms) else terms
         if isinstance(terms, StoreVerdict):
             terms = Terms(0.0, 0.0, no_cache=True)
-        facts = _facts(entry.key, request, entry.status, entry.reason, fields, request_time, response_time, terms)
+        facts = _facts(entry.key, request, entry.status, entry.reason, fields, request_time, response_time, terms, rules)
         if refusal is None and not self._is_removed(lookup):
             return self._shelf.keep(facts, entry.body, entry.file)[0]
         if refusal is not None and refusal not in _ABOUT_THIS_CLIENT:
@@ -373,7 +386,9 @@ class Cache:
 _USABLE: Final = frozenset((LookupVerdict.FRESH, LookupVerdict.STALE_ACCEPTED, LookupVerdict.UPDATING))
 
 #: Refusals that concern the client that asked, not the stored response itself.
-_ABOUT_THIS_CLIENT: Final = frozenset((StoreVerdict.AUTHORIZATION, StoreVerdict.COOKIE, StoreVerdict.SET_COOKIE))
+_ABOUT_THIS_CLIENT: Final = frozenset(
+    (StoreVerdict.AUTHORIZATION, StoreVerdict.COOKIE, StoreVerdict.SET_COOKIE, StoreVerdict.SKIPPED)
+)
 
 
 def _replaces(status: int) -> bool:
@@ -390,11 +405,12 @@ def _facts(
     request_time: float,
     response_time: float,
     terms: Terms,
+    rules: Rules,
 ) -> Facts:
-    headers = stored_fields(answered)
+    headers = rules.storable(stored_fields(answered))
     if b"date" not in headers:
         # RFC 9110 §6.6.1: a recipient with a clock records the time of arrival.
         headers = headers.plus((b"Date", format_date(response_time)))
-    names = vary_names(answered)
+    names = vary_names(rules.heard(answered))
     values = selecting_values(names, request.headers)
     return Facts(key, names, values, status, reason, headers, request_time, response_time, terms)

@@ -7,7 +7,7 @@ import stat
 import zlib
 from typing import Final
 
-from twistedproxy.cache.entry import BodyFile, DamagedEntry, Outside
+from twistedproxy.cache.entry import BLOCK, BodyFile, DamagedEntry, Outside
 
 _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
 _WRITE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -84,6 +84,10 @@ class Spare:
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
 
+    def read(self, size: int, offset: int) -> bytes:
+        """At most *size* bytes of what has been written, from *offset* on; raises OSError when they cannot be read."""
+        return os.pread(self._descriptor, size, offset)
+
     def place(self, path: str) -> None:
         """Gives the file its name, in place of what is there; raises OSError when that cannot be."""
         # ext4 writes a file to the platter at once when it is renamed over another one; between the two calls is a miss.
@@ -125,6 +129,20 @@ class SpareBody:
         self.spare.write(block)
         self._sums.append(zlib.crc32(block))
         self.length += len(block)
+
+    def block(self, number: int) -> bytes:
+        """
+        Block *number* of what has been written, checked, before the body is finished.
+
+        :raises DamagedEntry: when it cannot be read or its checksum is wrong
+        """
+        try:
+            data = self.spare.read(BLOCK, number * BLOCK)
+        except OSError as error:
+            raise DamagedEntry(f"block {number} cannot be read: {error}") from error
+        if zlib.crc32(data) != self._sums[number]:
+            raise DamagedEntry(f"block {number} is damaged")
+        return data
 
     def finish(self) -> BodyFile:
         """The complete body, open for reading; it still has to be placed."""

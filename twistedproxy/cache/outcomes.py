@@ -62,6 +62,10 @@ class LookupVerdict(Verdict):
     REQUEST_RANGE = "the request asks for a part, and nothing fresh is stored (RFC 9110 §14.2)", b"bypass"
     REQUEST_PRECONDITION = "If-Match and If-Unmodified-Since are for the origin (RFC 9111 §4.3.2)", b"bypass"
     TARGET = "the target is not a path", b"bypass"
+    COLLAPSED = "the answer to another request, for which this one has waited, serves it too (RFC 9111 §4)", b""
+    NOT_SHARED = "the answer to the request that this one waited for is not for others", b"miss"
+    LOCK_TIMEOUT = "the request has waited for another one's answer for cache_lock_timeout", b"miss"
+    BYPASS = "the route's cache_bypass holds: a peer is asked, and its answer may be stored", b"bypass"
 
 
 class StoreVerdict(Verdict):
@@ -87,6 +91,9 @@ class StoreVerdict(Verdict):
     SILENT = "the response says nothing of caching, and no cache_valid covers its status (RFC 9111 §3)"
     NEVER_FRESH = "the response is stale at once and has no validator"
     TOO_LARGE = "the body is larger than max_entry"
+    SKIPPED = "the route's cache_skip holds"
+    FEW_USES = "it was not asked for often enough yet (cache_min_uses)"
+    POST = "an answer to POST is stored only with a freshness of its own and a Content-Location that is its URI (RFC 9110 §9.3.3)"
 
     MISMATCH = "the 304 is about another representation than the stored one (RFC 9111 §4.3.4)"
     CUT = "the body is incomplete (RFC 9111 §3.3)"

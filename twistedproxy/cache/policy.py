@@ -12,11 +12,11 @@ from typing import Final
 from twistedproxy.cache.dates import parse_date
 from twistedproxy.cache.directives import FOREVER, Directives, cache_control, pragma_no_cache
 from twistedproxy.cache.freshness import assigned_lifetime, current_age, explicit_lifetime, guessed_lifetime, initial_age
-from twistedproxy.cache.key import vary_names
+from twistedproxy.cache.key import key_of_reference, vary_names
 from twistedproxy.cache.outcomes import LookupVerdict, StoreVerdict
+from twistedproxy.cache.rules import NO_RULES, Rules
 from twistedproxy.cache.targeted import response_control, withheld_fields
 from twistedproxy.message import Headers, RequestHead, ResponseHead
-from twistedproxy.settings import CacheValid
 
 #: Request fields that have a say in the use of a stored response; a request without any is answered by the shortest way.
 TELLING_FIELDS: Final = frozenset(
@@ -95,6 +95,7 @@ class Wishes:
     :ivar max_stale: seconds of staleness that are accepted
     :ivar only_if_cached: nothing may be asked of a peer
     :ivar ranged: parts are asked for
+    :ivar bypasses: the site wants a peer to be asked whatever is stored
     """
 
     passes: LookupVerdict | None = None
@@ -104,6 +105,7 @@ class Wishes:
     max_stale: int = 0
     only_if_cached: bool = False
     ranged: bool = False
+    bypasses: bool = False
 
 
 #: The wishes of a request that has none of TELLING_FIELDS.
@@ -192,27 +194,37 @@ def may_store(
     response: ResponseHead,
     request_time: float,
     response_time: float,
-    cache_valid: CacheValid,
-    *,
-    heuristic: bool = False,
+    rules: Rules = NO_RULES,
+    key: bytes = b"",
 ) -> Terms | StoreVerdict:
     """
-    Whether a response to GET may be stored in a shared cache, and on what terms (RFC 9111 §3).
+    Whether a response to GET, or to POST where *rules* allow it, may be stored by a shared cache, and on what terms (§3).
 
     :param request_time: when the request was sent, seconds since 1970
     :param response_time: when the response's head came, seconds since 1970
-    :param cache_valid: lifetimes that the site assigns to responses that say nothing themselves
-    :param heuristic: where that assigns none, the time since the last modification may tell (§4.2.2)
+    :param rules: what the site says
+    :param key: of the request, which a response to POST has to name
     """
-    if request.method != b"GET":
+    if request.method == b"POST" and rules.post:
+        if not _answers_get(response, response_time, rules, key):
+            return StoreVerdict.POST
+    elif request.method != b"GET":
         return StoreVerdict.METHOD
     if response.status == 206:
         return StoreVerdict.STATUS_PARTIAL
     if response.status == 304:
         return StoreVerdict.STATUS_NOT_MODIFIED
-    return storing_terms(
-        request.headers, response.status, response.headers, request_time, response_time, cache_valid, heuristic=heuristic
-    )
+    return storing_terms(request.headers, response.status, response.headers, request_time, response_time, rules)
+
+
+def _answers_get(response: ResponseHead, response_time: float, rules: Rules, key: bytes) -> bool:
+    """Whether a response to POST says that it is what a GET would bring, and for how long (RFC 9110 §9.3.3)."""
+    located = response.headers.get_all(b"content-location")
+    if response.status != 200 or len(located) != 1 or key_of_reference(key, located[0]) != key:
+        return False
+    heard = rules.heard(response.headers)
+    said, targeted = response_control(heard)
+    return explicit_lifetime(heard, said, response_time, expires=not targeted) is not None
 
 
 def storing_terms(
@@ -221,11 +233,12 @@ def storing_terms(
     answered: Headers,
     request_time: float,
     response_time: float,
-    cache_valid: CacheValid,
-    *,
-    heuristic: bool = False,
+    rules: Rules = NO_RULES,
 ) -> Terms | StoreVerdict:
     """The part of :func:`may_store` that a response freshened by a 304 has to pass again; *asked* and *answered* are fields."""
+    if rules.skips:
+        return StoreVerdict.SKIPPED
+    answered = rules.heard(answered)
     said, targeted = response_control(answered)
     refusal = _forbidden(asked, status, answered, said)
     if refusal is not None:
@@ -238,8 +251,8 @@ def storing_terms(
         # §4.2.2: where the response says nothing, only the site decides.  Pragma has no meaning in responses (§5.4), but an
         # old origin that sends it means to say something.
         if targeted or not pragma_no_cache(answered):
-            lifetime = assigned_lifetime(status, cache_valid)
-            if lifetime is None and heuristic and (b"public" in said or status in HEURISTICALLY_CACHEABLE):
+            lifetime = assigned_lifetime(status, rules.valid)
+            if lifetime is None and rules.heuristic and (b"public" in said or status in HEURISTICALLY_CACHEABLE):
                 lifetime = guessed_lifetime(answered, response_time)
         if lifetime is None and silent:
             return StoreVerdict.SILENT

@@ -89,21 +89,22 @@ def partial_fields(entry: Entry, spans: tuple[Span, ...]) -> tuple[list[Field], 
     :return: the fields, without Content-Length, and what the body is made of: several parts are multipart/byteranges (§14.6)
     """
     if len(spans) == 1:
-        return [*entry.headers.items, (b"Content-Range", _content_range(spans[0], entry.length))], spans
+        return [*entry.headers.items, (b"Content-Range", content_range(spans[0], entry.length))], spans
     seed = b"%b %a %d" % (entry.key, entry.facts.response_time, entry.length)
     boundary = hashlib.blake2b(seed, digest_size=16, key=_CHANCE).hexdigest().encode("ascii")
     kind = entry.headers.get(b"content-type")
     about = b"" if kind is None else b"Content-Type: %b\r\n" % kind
     plan: list[bytes | Span] = []
     for span in spans:
-        start = b"\r\n--%b\r\n%bContent-Range: %b\r\n\r\n" % (boundary, about, _content_range(span, entry.length))
+        start = b"\r\n--%b\r\n%bContent-Range: %b\r\n\r\n" % (boundary, about, content_range(span, entry.length))
         plan += (start, span)
     plan.append(b"\r\n--%b--\r\n" % boundary)
     fields = list(entry.headers.without({b"content-type"}).items)
     return [*fields, (b"Content-Type", b"multipart/byteranges; boundary=" + boundary)], plan
 
 
-def _content_range(span: Span, length: int) -> bytes:
+def content_range(span: Span, length: int) -> bytes:
+    """The value of Content-Range for *span* of *length* bytes (RFC 9110 §14.4)."""
     return b"bytes %d-%d/%d" % (span[0], span[1] - 1, length)
 
 

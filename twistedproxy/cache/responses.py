@@ -35,6 +35,12 @@ class Lookup:
         """The same request when its stored response has proved useless: it is to be fetched."""
         return Lookup(self.key, LookupVerdict.NOTHING_STORED, Outcome.FETCH, None, self.removals)
 
+    def expired(self) -> Lookup:
+        """The same request when its stale response is not served before it was validated."""
+        assert self.entry is not None
+        outcome = Outcome.REVALIDATE if self.entry.validates else Outcome.FETCH
+        return Lookup(self.key, LookupVerdict.EXPIRED, outcome, self.entry, self.removals)
+
     def __repr__(self) -> str:
         return f"<{self.outcome.name}: {self.verdict}>"
 
@@ -50,6 +56,7 @@ class Counts:
     :ivar passed: requests that were not for the cache
     :ivar stored: entries written
     :ivar freshened: entries that a 304 made fresh again
+    :ivar collapsed: requests served by the answer to another one, for which they waited
     """
 
     hits: int = 0
@@ -58,6 +65,7 @@ class Counts:
     passed: int = 0
     stored: int = 0
     freshened: int = 0
+    collapsed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

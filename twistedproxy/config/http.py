@@ -78,6 +78,27 @@ def write_cache_valid(value: tuple[frozenset[int], float]) -> str:
     return " ".join([*map(str, sorted(statuses)), write_duration(seconds)])
 
 
+def cache_key(text: str, at: Context) -> str:
+    """A template by whose result answers are found."""
+    if _of_request(text).is_constant:
+        raise BadValue(f"{text!r} is the same for every request", "write for instance {scheme}://{host}{uri}")
+    return text
+
+
+def condition(text: str, at: Context) -> str:
+    """A template that holds, or not, by what the request says."""
+    if _of_request(text).is_constant:
+        raise BadValue(f"{text!r} is the same for every request", "write for instance {cookie.session}, {arg.nocache}")
+    return text
+
+
+def _of_request(text: str) -> Template:
+    try:
+        return Template.parse(text, REQUEST_NAMES)
+    except ValueError as bad:
+        raise BadValue(str(bad)) from None
+
+
 def header_edit(text: str, at: Context) -> HeaderEdit:
     """``set NAME VALUE``, ``add NAME VALUE`` or ``remove NAME``."""
     action, *rest = text.split(None, 2)

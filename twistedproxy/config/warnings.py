@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from twistedproxy.addresses import Tcp
-from twistedproxy.config import failures, files, shared_caches
+from twistedproxy.config import cache_leaks, failures, files, shared_caches
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import write_duration, write_size
@@ -36,13 +36,24 @@ _ONLY_WITH_POOL: Final = (
     "retry_timeout",
     "retry_unsafe",
     "hedge",
-    "cache_valid",
-    "cache_use_stale",
-    "cache_heuristic",
     "request_headers",
     "strip_prefix",
 )
-_ONLY_WITH_CACHE: Final = ("cache_valid", "cache_use_stale", "cache_heuristic")
+_ONLY_WITH_CACHE: Final = (
+    "cache_valid",
+    "cache_use_stale",
+    "cache_heuristic",
+    "cache_key",
+    "cache_methods",
+    "cache_ignore",
+    "cache_bypass",
+    "cache_skip",
+    "cache_min_uses",
+    "cache_background_update",
+    "cache_lock",
+    "cache_lock_timeout",
+    "cache_status_key",
+)
 
 
 def of(draft: Draft) -> list[Problem]:
@@ -60,6 +71,7 @@ def of(draft: Draft) -> list[Problem]:
         found += _route(each.section, each.value, draft)
     for each in (*draft.built["defaults"], *draft.built["route"]):
         found += _edits(each.section, each.value)
+        found += cache_leaks.of(each.section, each.value)
         found += failures.of_route(each.section, each.value)
     for kind in ("shell", "status"):
         for each in draft.built[kind]:
@@ -158,7 +170,7 @@ def _cache(section: Section, cache: CacheSettings) -> Iterator[Problem]:
 
 def _route(section: Section, route: RouteSettings, draft: Draft) -> Iterator[Problem]:
     if route.redirect is not None:
-        for key in _ONLY_WITH_POOL:
+        for key in (*_ONLY_WITH_POOL, *_ONLY_WITH_CACHE):
             if section.gives(key):
                 yield section.problem(key, "has no effect: the route redirects", "remove the line")
         for found in _DOLLAR_NAME.finditer(route.redirect.location):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from twistedproxy.balance.peer import PeerState
+from twistedproxy.forward.cache_rules import CacheRules
 from twistedproxy.forward.retry import RetryPolicy
 from twistedproxy.settings import RouteSettings
 from twistedproxy.templates import Template
@@ -72,13 +73,26 @@ class Route:
     :ivar errors: exchanges that failed, through whoever's fault
     """
 
-    __slots__ = ("backend", "cache", "errors", "name", "redirect", "requests", "retries", "settings", "statuses", "strip_prefix")
+    __slots__ = (
+        "backend",
+        "cache",
+        "cache_rules",
+        "errors",
+        "name",
+        "redirect",
+        "requests",
+        "retries",
+        "settings",
+        "statuses",
+        "strip_prefix",
+    )
 
     def __init__(self, settings: RouteSettings, backend: Backend | None, cache: Cache | None) -> None:
         self.settings = settings
         self.name: str = settings.name
         self.backend = backend
         self.cache = cache
+        self.cache_rules = CacheRules(settings) if cache is not None else None
         self.retries = RetryPolicy(settings)
         self.redirect = Template.parse(settings.redirect.location) if settings.redirect else None
         self.strip_prefix = settings.strip_prefix.encode().rstrip(b"/") if settings.strip_prefix else b""

@@ -8,10 +8,11 @@ from twisted.logger import Logger
 
 from twistedproxy import errors
 from twistedproxy.cache.entry import DamagedEntry, Entry
-from twistedproxy.cache.ranges import Plan, SpanReader, asked_spans, partial_fields, plan_length, planned
+from twistedproxy.cache.fill import CutFill, Fill, FillReader
+from twistedproxy.cache.ranges import Plan, Span, SpanReader, asked_spans, content_range, partial_fields, plan_length, planned
 from twistedproxy.cache.validation import not_modified_fields
 from twistedproxy.forward import rewrite
-from twistedproxy.message import Field, Headers, ResponseHead
+from twistedproxy.message import CHUNKED, Field, Headers, ResponseHead
 
 if TYPE_CHECKING:
     from twistedproxy.cache.cache import Cache
@@ -29,8 +30,13 @@ Said = tuple[bytes, bytes]
 class Reader(Protocol):
     """A body that is read piece by piece."""
 
-    def read(self) -> bytes:
-        """The next piece, empty at the end; raises DamagedEntry when it is not what was written."""
+    def read(self) -> bytes | None:
+        """
+        The next piece, empty at the end; None when it has yet to come.
+
+        :raises DamagedEntry: it is not what was written
+        :raises CutFill: it will never come
+        """
 
     def close(self) -> None:
         """No more is read."""
@@ -48,6 +54,11 @@ class Serving:
         self._reader: Reader | None = None
         self._paused = False
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a body is being served."""
+        return self._reader is not None
+
     def head(self, entry: Entry, now: float, said: Said) -> ResponseHead:
         """The head of the whole."""
         return self._made(entry.status, entry.reason, entry.headers.items, entry.length, entry.age(now), now, said)
@@ -61,7 +72,7 @@ class Serving:
         made = Headers(
             (
                 *fields,
-                (b"Content-Length", b"%d" % length),
+                *(((b"Content-Length", b"%d" % length),) if length >= 0 else ()),
                 (b"Age", b"%d" % age),
                 (b"Cache-Status", said[1]),
                 (b"X-Cache-Status", said[0]),
@@ -103,6 +114,31 @@ class Serving:
             exchange.deliver(head, planned(plan, entry.body or b""), True)
             exchange.finish()
 
+    def growing(self, fill: Fill, entry: Entry, now: float, said: Said) -> None:
+        """Answer with all of what *fill* is and will be; *entry* has its facts."""
+        exchange = self._exchange
+        length = fill.length if fill.length >= 0 else CHUNKED
+        head = self._made(entry.status, entry.reason, entry.headers.items, length, entry.age(now), now, said)
+        if exchange.head.method == b"HEAD" or entry.status in (204, 304):
+            exchange.deliver(head, (), True)
+            exchange.finish()
+        else:
+            self._begin(entry, head, FillReader(fill, self._pump_soon))
+
+    def growing_part(self, fill: Fill, entry: Entry, span: Span, now: float, said: Said) -> None:
+        """Answer with one part of what *fill* will be, whose length is known."""
+        fields: list[Field] = [*entry.headers.items, (b"Content-Range", content_range(span, fill.length))]
+        length = span[1] - span[0]
+        head = self._made(206, b"Partial Content", fields, length, entry.age(now), now, said)
+        self._begin(entry, head, FillReader(fill, self._pump_soon, *span))
+
+    def read_along(self, fill: Fill, *, paused: bool) -> None:
+        """From here on the client, which has got all that came, reads what *fill* is stored in: nobody waits for it."""
+        self._paused = paused
+        self._reader = reader = FillReader(fill, self._pump_soon, fill.size)
+        # Awaits what has yet to come.
+        reader.waits = True
+
     def not_modified(self, entry: Entry, now: float, said: Said) -> None:
         """Answer that the client has *entry* already."""
         exchange = self._exchange
@@ -129,17 +165,25 @@ class Serving:
             try:
                 block = self._reader.read()
             except DamagedEntry as problem:
-                assert self._entry is not None
-                _log.warn("{entry}: {problem}", entry=self._entry, problem=problem)
-                self._cache.drop(self._entry)
+                _log.warn("{entry}: {problem}", entry=self._entry or exchange.head, problem=problem)
+                if self._entry is not None:
+                    self._cache.drop(self._entry)
                 exchange.fail(errors.STORED_DAMAGED, str(problem))
                 return
+            except CutFill:
+                exchange.fail(errors.SHARED_CUT)
+                return
+            if block is None:
+                return
             if not block:
-                self._reader = None
+                self.close()
                 exchange.deliver_end(Headers())
                 return
             exchange.deliver_body((block,))
-        exchange.site.reactor.callLater(0, self._pump)
+        self._pump_soon()
+
+    def _pump_soon(self) -> None:
+        self._exchange.site.reactor.callLater(0, self._pump)
 
     def pause(self) -> None:
         """The client is slow."""
@@ -149,10 +193,10 @@ class Serving:
         """The client has taken what was written."""
         self._paused = False
         if self._reader is not None:
-            self._exchange.site.reactor.callLater(0, self._pump)
+            self._pump_soon()
 
     def close(self) -> None:
         """The exchange is over."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
