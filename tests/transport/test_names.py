@@ -138,3 +138,18 @@ def test_what_is_known_is_told_without_asking(names: Names, resolver: Resolver) 
     resolver.answer(TWO + ONE)
     assert names.known("app.example", 80) == ["192.0.2.1", "192.0.2.2"]
     assert names.known("192.0.2.9", 80) == []
+
+
+def test_names_that_nobody_asks_for_any_more_are_forgotten_when_there_are_many(
+    names: Names, resolver: Resolver, hands: Hands
+) -> None:
+    for number in range(1500):
+        asked(names, f"n{number}.example")
+        resolver.answer(ONE)
+    hands.advance(700)
+    asked(names, "one.more.example")
+    resolver.answer(ONE)
+    assert len(names._known) == 1
+    assert asked(names, "n7.example") == []
+    resolver.answer(TWO)
+    assert asked(names, "n7.example") == [TWO]

@@ -248,7 +248,7 @@ class Pool:
         peer = self.peer(peer_name)
         self.peers = [other for other in self.peers if other is not peer]
         self._count()
-        self._removed.append(peer)
+        self._removed = [*self.leaving, peer]
         peer.command(PeerState.REMOVED, why)
         return peer
 

@@ -25,6 +25,9 @@ LookUp = Callable[[str, int, Answered], None]
 
 #: Seconds after which a name that could not be resolved is tried again.
 _RETRY: Final = 1.0
+#: Names that are remembered before those that nobody asks for any more are looked for, and seconds after which they are.
+_MANY: Final = 1000
+_UNUSED: Final = 600.0
 
 
 class _Known:
@@ -56,8 +59,11 @@ class Names:
         if literal is not None:
             answered([literal])
             return
-        known = self._known.setdefault((host, port), _Known())
         now = self._clock.monotonic()
+        known = self._known.get((host, port))
+        if known is None:
+            self._make_room(now)
+            known = self._known[host, port] = _Known()
         if now >= known.expires and not known.asked:
             known.asked = True
             self._look_up(host, port, lambda addresses: self._learnt(host, port, addresses))
@@ -69,6 +75,12 @@ class Names:
             known.waiting.append(answered)
         else:
             answered([])
+
+    def _make_room(self, now: float) -> None:
+        """Names may come and go without end, where peers are found by SRV records."""
+        if len(self._known) >= _MANY:
+            kept = {key: known for key, known in self._known.items() if known.asked or now < known.expires + _UNUSED}
+            self._known = kept
 
     def known(self, host: str, port: int) -> list[str]:
         """The addresses of *host* that were found last; none for a literal address, and for a name that nobody asked for yet."""
