@@ -6,6 +6,7 @@ import pytest
 
 from tests.admin.site import START, HandClock, Log, live_site, names
 from twistedproxy.admin.interpreter import VerbError
+from twistedproxy.admin.page import page
 from twistedproxy.admin.status import snapshot
 from twistedproxy.balance.drains import Drains
 from twistedproxy.balance.peer import PeerState
@@ -102,3 +103,19 @@ def test_a_drain_with_a_deadline_ends_by_itself() -> None:
 def test_a_time_is_a_number_of_some_length(time: dict[str, object]) -> None:
     with pytest.raises(VerbError, match=r"minutes and seconds are numbers|no time is none"):
         names(live_site())["drain"]("app", "app1:3000", **time)
+
+
+def test_the_page_tells_where_peers_came_from_and_how_long_they_stay_away() -> None:
+    live = live_site()
+    verbs = names(live)
+    verbs["add_peer"]("app", "app4:80")
+    verbs["drain"]("app", "app4:80", minutes=10)
+    live.pools["app"].peer("spare:3000").begin()
+    verbs["remove_peer"]("app", "spare:3000")
+    verbs["add_peer"]("app", "found:80 addresses=all")
+    live.memberships["app"].names["found:80"].problem = "no name server answers"
+    shown = page(snapshot(live))
+    assert "Pool app: 2 of 3 up (found:80: no name server answers)" in shown
+    assert "app4:80, from shell</td><td>draining for 10m00s" in shown
+    assert "spare:3000 (backup)</td><td>removed" in shown
+    assert "found:80 (no name server answers)" in repr(verbs["pools"]())

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from twistedproxy.admin.tables import count, duration, percent, size
+from twistedproxy.balance.membership import SITE
 
 _STYLE: Final = """
 :root { color-scheme: light dark; }
@@ -40,7 +41,9 @@ def page(state: dict[str, Any]) -> str:
     ]
     columns: Sequence[str]
     for name, pool in state["pools"].items():
-        title = f"Pool {name}: {pool['available']} of {len(pool['peers'])} up"
+        members = sum(peer["state"] != "removed" for peer in pool["peers"])
+        problems = "; ".join(f"{each['name']}: {each['problem']}" for each in pool["names"] if each["problem"])
+        title = f"Pool {name}: {pool['available']} of {members} up{f' ({problems})' if problems else ''}"
         columns = ("Peer", "State", "#Weight", "#Running", "#Attempts", "#Failed", "Last check", "Since", "Because")
         parts.append(_section(title, columns, (_peer(peer, now) for peer in pool["peers"])))
     columns = ("Route", "To", "Cache", "#Requests", "#1xx", "#2xx", "#3xx", "#4xx", "#5xx", "#Errors")
@@ -82,8 +85,8 @@ def _peer(peer: dict[str, Any], now: float) -> Sequence[_Cell]:
         outcome = "passed" if last["passed"] else last["reason"]
         checked = f"{outcome} in {duration(last['duration'])}, {duration(now - last['at'])} ago"
     return (
-        peer["name"] + (" (backup)" if peer["backup"] else ""),
-        peer["state"],
+        peer["name"] + (" (backup)" if peer["backup"] else "") + (f", from {peer['origin']}" if peer["origin"] != SITE else ""),
+        peer["state"] + (f" for {duration(max(0.0, peer['until'] - now))}" if peer["until"] is not None else ""),
         peer["weight"],
         peer["in_flight"],
         peer["attempts"],
