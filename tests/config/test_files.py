@@ -93,6 +93,19 @@ def test_the_end_of_a_certificate_is_told(tmp_path: Path, days: int, said: str) 
     assert warning.line == 13
 
 
+def test_the_certificate_that_peers_see_is_looked_at_likewise(tmp_path: Path) -> None:
+    write_pair(tmp_path / "a.pem", tmp_path / "a.key", days=-1)
+    text = SMALL + "[route /p]\npool = b\n[pool b]\nservers = https://a\nclient_certificate = a.pem a.key\n"
+    (warning,) = load(str(site(tmp_path, text)), {}).warnings
+    assert (warning.key, warning.line) == ("client_certificate", 12)
+    assert "expired on" in warning.reason
+    (tmp_path / "a.key").unlink()
+    assert errors_of(site(tmp_path, text)) == [
+        "site.ini:12 [pool b] client_certificate: a.key cannot be read: No such file or directory; "
+        "check the path and its permissions"
+    ]
+
+
 def test_a_key_that_everyone_can_read_is_told(tmp_path: Path) -> None:
     write_pair(tmp_path / "a.pem", tmp_path / "a.key")
     (tmp_path / "a.key").chmod(0o644)

@@ -88,6 +88,10 @@ POOL = "[route /p]\npool = b\n[pool b]\n"
             "servers = a:1\nverify = no\n",
             "12 [pool b] verify: has no effect: no server is https://; write https://HOST:PORT in servers, or remove the line",
         ),
+        (
+            "servers =\n    a:1\n    srv:_https._tcp.a\n",
+            "13 [pool b] servers: srv:_https._tcp.a is spoken to without TLS; write https://srv:_https._tcp.a",
+        ),
         ("servers = a:1\nrise = 1\n", "12 [pool b] rise: has no effect without check; add for instance check = GET /health"),
         (
             "servers = a:1\ncheck = tcp\ncheck_expect = 200\n",

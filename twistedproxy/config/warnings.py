@@ -7,16 +7,16 @@ import ipaddress
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from twistedproxy.addresses import Tcp
-from twistedproxy.config import cache_leaks, failures, files, shared_caches
+from twistedproxy.config import cache_leaks, failures, files, shared_caches, websockets
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import write_duration, write_size
 from twistedproxy.config.sections import Built, Draft
-from twistedproxy.settings import CacheSettings, PoolSettings, RouteKnobs, RouteSettings, TlsSettings
+from twistedproxy.settings import CacheSettings, CertificateFiles, PoolSettings, RouteKnobs, RouteSettings
 
 _EXPIRES_SOON: Final = datetime.timedelta(days=14)
 _DOLLAR_NAME: Final = re.compile(r"\$([a-z_]+)")
@@ -62,7 +62,7 @@ def of(draft: Draft) -> list[Problem]:
     for each in draft.built["listen"]:
         found += _listener(each)
     for each in draft.built["tls"]:
-        found += _certificates(each.section, each.value)
+        found += _certificates(each.section, "certificates", each.value.certificates)
     for each in draft.built["pool"]:
         found += _pool(each.section, each.value)
     for each in draft.built["cache"]:
@@ -71,6 +71,8 @@ def of(draft: Draft) -> list[Problem]:
         found += _route(each.section, each.value, draft)
     for each in (*draft.built["defaults"], *draft.built["route"]):
         found += _edits(each.section, each.value)
+        if each.value is not None:
+            found += websockets.warnings(each.section, each.value)
         found += cache_leaks.of(each.section, each.value)
         found += failures.of_route(each.section, each.value)
     for kind in ("shell", "status"):
@@ -102,31 +104,29 @@ def _listener(listener: Built) -> Iterator[Problem]:
         )
 
 
-def _certificates(section: Section, settings: TlsSettings) -> Iterator[Problem]:
+def _certificates(section: Section, key: str, pairs: Sequence[CertificateFiles]) -> Iterator[Problem]:
     now = datetime.datetime.now(datetime.UTC)
-    for number, pair in enumerate(settings.certificates):
-        line = section.entries["certificates"].items[number].line
+    for number, pair in enumerate(pairs):
+        line = section.entries[key].items[number].line
         leaf = files.chain_of(pair.chain)[0]
         if leaf.not_valid_after_utc < now:
-            yield section.problem(
-                "certificates", f"{pair.chain} expired on {leaf.not_valid_after_utc:%Y-%m-%d}", "renew it", line
-            )
+            yield section.problem(key, f"{pair.chain} expired on {leaf.not_valid_after_utc:%Y-%m-%d}", "renew it", line)
         elif leaf.not_valid_after_utc < now + _EXPIRES_SOON:
-            yield section.problem(
-                "certificates", f"{pair.chain} expires on {leaf.not_valid_after_utc:%Y-%m-%d}", "renew it", line
-            )
+            yield section.problem(key, f"{pair.chain} expires on {leaf.not_valid_after_utc:%Y-%m-%d}", "renew it", line)
         elif leaf.not_valid_before_utc > now:
-            yield section.problem(
-                "certificates", f"{pair.chain} is not valid before {leaf.not_valid_before_utc:%Y-%m-%d}", "", line
-            )
+            yield section.problem(key, f"{pair.chain} is not valid before {leaf.not_valid_before_utc:%Y-%m-%d}", "", line)
         if os.stat(pair.key).st_mode & stat.S_IROTH:
-            yield section.problem(
-                "certificates", f"every user of this machine can read the key in {pair.key}", "chmod o-r it", line
-            )
+            yield section.problem(key, f"every user of this machine can read the key in {pair.key}", "chmod o-r it", line)
 
 
 def _pool(section: Section, pool: PoolSettings) -> Iterator[Problem]:
     encrypted = any(server.tls for server in pool.servers)
+    if pool.client_certificate is not None:
+        yield from _certificates(section, "client_certificate", (pool.client_certificate,))
+    for number, server in enumerate(pool.servers):
+        if server.name.startswith("srv:_https.") and not server.tls:
+            line = section.entries["servers"].items[number].line
+            yield section.problem("servers", f"{server.name} is spoken to without TLS", f"write https://{server.name}", line)
     if encrypted and not pool.verify:
         yield section.problem(
             "verify", "whoever answers at a peer's address is trusted", "name the peer's authority by ca = FILE instead"
@@ -177,8 +177,6 @@ def _route(section: Section, route: RouteSettings, draft: Draft) -> Iterator[Pro
             yield section.problem(
                 "redirect", f"{found[0]} is sent as it stands", f"write {{{found[1]}}} for what the request says"
             )
-    elif section.gives("websocket_idle_timeout") and route.websocket == "no":
-        yield section.problem("websocket_idle_timeout", "has no effect: websocket is no", "remove the line")
     if route.redirect is None and route.cache is None:
         for key in _ONLY_WITH_CACHE:
             if section.gives(key):
