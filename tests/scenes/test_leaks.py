@@ -127,3 +127,55 @@ def test_an_update_behind_brings_its_clients_secret_to_nobody(tmp_path: Path) ->
         answer = first.hears_message()
         assert answer.body == b"public"
         assert "set-cookie" not in answer.fields
+
+
+#: What may be stored for users of whom the request says nothing, or the same.
+SHARED_AMONG_LIKES = frozenset(planted for planted in PLANTED if planted.startswith(("vary cookie", "vary auth", "vary of"))) | {
+    planted for planted in PLANTED if planted.startswith(("authorization", "cookie"))
+}
+
+#: Answers that may be stored whatever the cookie: they give themselves a lifetime, and do not vary by it.
+FOR_ANY_COOKIE = frozenset(("authorization", "authorization, for the cdn", "authorization, stale-if-error", "vary authorization"))
+
+
+@pytest.mark.parametrize("first", ["", "Cookie: session=ann", "Authorization: Basic QW5u"])
+@pytest.mark.parametrize("planted", PLANTED)
+def test_nobody_who_waits_for_another_ones_answer_gets_what_is_that_ones(tmp_path: Path, planted: str, first: str) -> None:
+    _, answer = PLANTED[planted]
+    with Play(EAGER, tmp_path) as play:
+        clients: list[tuple[str, Party]] = []
+        for asked in (first, *OTHERS, PLANTED[planted][0], first):
+            clients.append((asked, play.client()))
+            ask(clients[-1][1], asked)
+        # A peer says something else each time, in two pieces, so that who may read along does.
+        made_for: dict[bytes, tuple[str, ...]] = {}
+        origins: list[Party] = []
+        busy = True
+        while busy:
+            busy = False
+            while play._unclaimed:
+                origins.append(play.origin())
+            for origin in origins:
+                heard = origin.overlooks()
+                if heard:
+                    busy = True
+                    body = b"%05d secret" % len(made_for)
+                    made_for[body[:6]] = who(heard.decode(), planted)
+                    origin.says(f"HTTP/1.1 200 OK\n{answer}\nContent-Length: {len(body)}".replace("\n\n", "\n"), body[:3])
+                    origin.says(body[3:])
+        told: list[bytes] = []
+        for asked, client in clients:
+            message = client.hears_message()
+            if message.status in (200, 206):
+                made = made_for[message.body[:6]]
+                assert made in ((), who(asked, planted)), f"{asked!r} got what was made for {made}"
+                told.append(message.body[:6])
+            else:
+                assert (message.status, asked) == (504, "Cache-Control: only-if-cached")
+        assert len(told) == len(set(told)) or planted in SHARED_AMONG_LIKES
+
+
+def who(request: str, planted: str) -> tuple[str, ...]:
+    """The fields of a request that say whose it is, as far as the answer does not say that it is for all of them."""
+    fields = ("Authorization:",) if planted in FOR_ANY_COOKIE else ("Cookie:", "Authorization:")
+    return tuple(line for line in request.splitlines() if line.startswith(fields))
