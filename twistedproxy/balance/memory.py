@@ -111,21 +111,28 @@ class Memory(Service):
     def startService(self) -> None:
         """Remember; and keep in mind what changes from now on."""
         Service.startService(self)
-        text = self._file.read()
-        if text is not None:
-            try:
-                remembered = read(text, self._clock.wall(), self._read_server)
-            except NotUnderstood as problem:
-                self._file.set_aside(str(problem))
-            else:
-                for name, pool in remembered.items():
-                    if name in self._memberships:
-                        recall(self._memberships[name], pool)
-        self._known = self._now()
+        remembered = self._read()
+        if remembered is not None:
+            for name, pool in remembered.items():
+                if name in self._memberships:
+                    recall(self._memberships[name], pool)
+        self._known = self._now() if remembered is None else remembered
+        # What is not in site.ini any more is forgotten for good.
+        self._changed()
         for membership in self._memberships.values():
             membership.on_change.append(self._changed)
             membership.pool.on_change.append(self._changed)
             membership.pool.on_will.append(self._changed)
+
+    def _read(self) -> dict[str, RememberedPool] | None:
+        text = self._file.read()
+        if text is None:
+            return None
+        try:
+            return read(text, self._clock.wall(), self._read_server)
+        except NotUnderstood as problem:
+            self._file.set_aside(str(problem))
+            return None
 
     def stopService(self) -> None:
         """Write what was not written yet."""
