@@ -40,7 +40,7 @@ class Waiting:
     def look_again(self) -> None:
         """The answer is stored, and serves this exchange too unless it insists on another one."""
         caching = self._caching
-        lookup = caching.look()
+        lookup = caching.look_again()
         if lookup.outcome in HITS and lookup.entry is not None:
             caching.share(lookup)
         elif lookup.verdict is LookupVerdict.NO_VARIANT and self.fetch.names:
