@@ -12,11 +12,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from twistedproxy.answers.answer import Answer
+from twistedproxy.answers.redirect import Redirect
 from twistedproxy.balance.peer import PeerState
+from twistedproxy.filters.chain import Filter
 from twistedproxy.forward.cache_rules import CacheRules
+from twistedproxy.forward.collecting import RequestBuffering
 from twistedproxy.forward.retry import RetryPolicy
+from twistedproxy.forward.total_time import TotalTimeout
 from twistedproxy.settings import RouteSettings
-from twistedproxy.templates import Template
 
 if TYPE_CHECKING:
     from twistedproxy.balance.peer import Change, Peer
@@ -38,6 +42,17 @@ class Affinity(Protocol):
 
     def mark(self, exchange: Exchange, head: ResponseHead) -> ResponseHead:
         """The head of the final answer to *exchange*, with what lets its client be known again."""
+
+
+class Guard(Protocol):
+    """May this request in?"""
+
+    def admit(self, exchange: Exchange, passed: int) -> bool:
+        """
+        True: as far as this guard is concerned, yes.
+
+        False: the guard has answered, or will, or calls ``exchange.guard(passed)`` when it knows better.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +83,23 @@ class Route:
     """
     A route that lives: its settings, what serves it, and what was counted.
 
+    :ivar answer: replies itself; None: the backend does
+    :ivar guards: decide who may in, in this order
+    :ivar filters: change its answers, in this order
     :ivar requests: exchanges that took this route
     :ivar statuses: answers by the first digit of their status
     :ivar errors: exchanges that failed, through whoever's fault
     """
 
     __slots__ = (
+        "answer",
         "backend",
         "cache",
         "cache_rules",
         "errors",
+        "filters",
+        "guards",
         "name",
-        "redirect",
         "requests",
         "retries",
         "settings",
@@ -94,7 +114,12 @@ class Route:
         self.cache = cache
         self.cache_rules = CacheRules(settings) if cache is not None else None
         self.retries = RetryPolicy(settings)
-        self.redirect = Template.parse(settings.redirect.location) if settings.redirect else None
+        self.answer: Answer | None = Redirect(settings.redirect.status, settings.redirect.location) if settings.redirect else None
+        self.guards: tuple[Guard, ...] = (
+            *((TotalTimeout(settings.total_timeout),) if settings.total_timeout else ()),
+            *((RequestBuffering(settings.buffer_size),) if settings.request_buffering else ()),
+        )
+        self.filters: tuple[Filter, ...] = ()
         self.strip_prefix = settings.strip_prefix.encode().rstrip(b"/") if settings.strip_prefix else b""
         self.requests = 0
         self.statuses = [0] * 6
