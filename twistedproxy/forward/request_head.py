@@ -50,6 +50,8 @@ def request_head(exchange: Exchange, peer: Peer) -> bytes:
         )
         if caching is not None:
             fields = caching.for_peer(fields)
+        if exchange.upgrade is not None:
+            fields = exchange.upgrade.for_peer(fields)
         block = rewrite.request_block(fields, head.fields.length, exchange.upgrade is not None)
     start = b"%b %b HTTP/1.1\r\n%b\r\n" % (head.method, rewrite.upstream_target(head, route.strip_prefix), block)
     if repeatable:

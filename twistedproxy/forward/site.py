@@ -13,6 +13,7 @@ from twistedproxy.forward.clients import TrustedProxies
 from twistedproxy.forward.routes import RouteTable
 from twistedproxy.message import Headers, ResponseHead
 from twistedproxy.transport.deadlines import Deadlines
+from twistedproxy.websocket.register import Register
 from twistedproxy.wire.framing import Piece
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Site:
 
     :ivar finished: called with each exchange that has ended, for logs
     :ivar failed: called, before those, with each that has ended with a reason
+    :ivar websockets: those that are open
     :ivar exchanges: exchanges begun, ever; the last one's number
     :ivar stopping: no connection is kept for another request
     """
@@ -36,6 +38,7 @@ class Site:
     deadlines: Deadlines
     finished: list[Callable[[Exchange], None]] = field(default_factory=list)
     failed: list[Callable[[Exchange], None]] = field(default_factory=list)
+    websockets: Register = field(default_factory=Register)
     exchanges: int = 0
     stopping: bool = False
 

@@ -17,8 +17,6 @@ from zope.interface import implementer
 
 from twistedproxy.transport.deadlines import Deadlines, Timed
 
-#: Seconds for which a tunnel with one direction ended may stand still: the side that is left may not have noticed.
-_HALF_OPEN: Final = 60.0
 #: Seconds within which a side must take some of what is left for it, once the other side is gone.
 _GRACE: Final = 30.0
 
@@ -34,6 +32,7 @@ class Tunnel(Timed):
     __slots__ = (
         "_deadlines",
         "_down",
+        "_half_close_timeout",
         "_idle_timeout",
         "_left",
         "_on_end",
@@ -48,12 +47,18 @@ class Tunnel(Timed):
         peer: Any,
         deadlines: Deadlines,
         idle_timeout: float,
+        half_close_timeout: float,
         on_end: Callable[[Tunnel], None],
     ) -> None:
+        """
+        :param idle_timeout: seconds after which a tunnel is cut in which nothing moves
+        :param half_close_timeout: the same once one direction has ended: the side that is left may not have noticed
+        """
         super().__init__()
         self.route_name = self.peer_name = ""
         self._deadlines = deadlines
         self._idle_timeout = idle_timeout
+        self._half_close_timeout = half_close_timeout
         #: What waits for the last side when everything else is over; None before.
         self._left: int | None = None
         self._on_end: Callable[[Tunnel], None] | None = on_end
@@ -105,8 +110,14 @@ class Tunnel(Timed):
         self._up.source.abortConnection()
         self._down.source.abortConnection()
 
+    def close(self) -> None:
+        """End both directions in order: each side gets what was sent to it."""
+        for direction in (self._up, self._down):
+            if not direction.ended:
+                direction.readConnectionLost()
+
     def _direction_ended(self) -> None:
-        self._idle_timeout = min(self._idle_timeout, _HALF_OPEN)
+        self._idle_timeout = min(self._idle_timeout, self._half_close_timeout)
         self._deadlines.watch(self, self._deadlines.now() + self._idle_timeout)
         if self._up.ended and self._down.ended:
             self._up.source.loseConnection()
