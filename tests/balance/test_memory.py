@@ -161,13 +161,14 @@ def test_added_and_removed_peers_are_kept(path: Path) -> None:
 
 
 def test_peers_that_a_name_stood_for_serve_until_it_is_resolved(path: Path) -> None:
-    life = Life(path, NAME)
+    life = Life(path, replace(NAME, weight=5))
     found = [replace(NAME, address=Tcp(f"10.0.0.{n}", 80), stands_for=StandsFor.PEER, found_by="app.internal") for n in (1, 2)]
     life.membership._found(life.membership.names[NAME.name], [found[0], replace(found[1], backup=True, tier=2)])
     life.pool.drain("10.0.0.2:80")
     life.end()
     again = Life(path, NAME)
     first, second = again.pool.peers
+    assert (first.weight, first.name.partition(":")[0]) == (1, "10.0.0.1")  # the line says so now
     assert (first.name, first.origin, first.settings.authority) == ("10.0.0.1:80", "app.internal:80", "app.internal")
     assert (second.state, second.backup, second.tier) == (PeerState.DRAINING, True, 2)
     # What the name says now counts.

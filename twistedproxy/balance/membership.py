@@ -8,6 +8,7 @@ is taken as a whole: peers that it names no more leave, new ones come.  A name t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from twisted.application.service import Service
@@ -148,7 +149,7 @@ class Membership(Service):
         """What a name stood for before the process started: better than nothing until it is resolved."""
         name = self.names.get(called)
         if name is not None and name.found is None:
-            name.found = list(found)
+            name.found = [_by_line(name.line, server) for server in found]
             self._settle()
 
     # What names say.
@@ -240,3 +241,16 @@ class Membership(Service):
     def _changed(self) -> None:
         for observer in self.on_change:
             observer()
+
+
+def _by_line(line: ServerSettings, found: ServerSettings) -> ServerSettings:
+    """What was *found* once, with what the line says now."""
+    return replace(
+        line,
+        address=found.address,
+        weight=found.weight if line.stands_for is StandsFor.RECORDS else line.weight,
+        backup=line.backup or found.tier > 0,
+        tier=found.tier,
+        stands_for=StandsFor.PEER,
+        found_by=found.found_by,
+    )

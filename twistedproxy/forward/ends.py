@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 
 from twistedproxy.addresses import Address, Tcp, Unix
+from twistedproxy.forward.nobody import Nobody
 from twistedproxy.wire.proxy_protocol import Ends
 
 if TYPE_CHECKING:
@@ -20,18 +21,19 @@ def ends_of(exchange: Exchange) -> Ends | None:
     The source is the client, as trusted proxies report it; then its port is not known, and told as 0.
     """
     downstream = exchange.downstream
-    host = getattr(downstream.transport, "getHost", None)
-    if host is None:
+    if isinstance(downstream, Nobody):
         return None
-    ours = host()
-    destination: Address
-    if isinstance(ours, IPv4Address | IPv6Address):
-        destination = Tcp(ours.host, ours.port)
-    else:
-        destination = Unix(_path(ours))
-    if exchange.client == "unix:":
-        return Ends(Unix(""), destination)
-    return Ends(Tcp(exchange.client, exchange.client_port if exchange.client == downstream.address else 0), destination)
+    source: Address = Unix("")
+    if exchange.client != "unix:":
+        source = Tcp(exchange.client, exchange.client_port if exchange.client == downstream.address else 0)
+    return Ends(source, _destination(downstream.transport, downstream.port))
+
+
+def _destination(transport: Any, port: int) -> Address:
+    if not hasattr(transport, "getHost"):
+        return Tcp("0.0.0.0", port)  # a stream of a connection
+    ours = transport.getHost()
+    return Tcp(ours.host, ours.port) if isinstance(ours, IPv4Address | IPv6Address) else Unix(_path(ours))
 
 
 def _path(address: UNIXAddress) -> str:
