@@ -170,6 +170,11 @@ class Party:
         return data
 
     @property
+    def was_ended(self) -> bool:
+        """Whether the proxy has ended its side, in whatever way."""
+        return self._stream.ended or self._stream.reset
+
+    @property
     def ended_in_order(self) -> bool:
         """Whether the proxy has ended its side without a reset."""
         return self._stream.ended and not self._stream.reset

@@ -135,6 +135,11 @@ class Play:
                 return party
         raise AssertionError(f"the proxy has made no connection{f' to {name}' if name else ''}; it called {self.calls}")
 
+    @property
+    def has_origin(self) -> bool:
+        """Whether the proxy has made a connection that the play has not spoken of."""
+        return bool(self._unclaimed)
+
     def same_origin(self) -> Party:
         """The origin that :meth:`origin` gave last; or, when the proxy has made a new connection, that one's."""
         return self.origin() if self._unclaimed or self._last is None else self._last
