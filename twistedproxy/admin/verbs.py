@@ -29,6 +29,8 @@ from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context
 from twistedproxy.downstream.http1 import DownstreamConnection
 from twistedproxy.downstream.listener import Listener
+from twistedproxy.errors import RequestError
+from twistedproxy.forward.cache_why import NotAsked, cache_why
 from twistedproxy.forward.routes import Route
 from twistedproxy.settings import ServerSettings, StandsFor
 
@@ -54,6 +56,7 @@ class Verbs:
             Verb(self.listeners),
             Verb(self.connections),
             Verb(self.cache, (self._cache_names,)),
+            Verb(self.cache_why, (self._entry_urls,)),
             Verb(self.drain, pool_and_peer),
             Verb(self.restore, pool_and_peer),
             Verb(self.set_weight, pool_and_peer),
@@ -112,6 +115,20 @@ class Verbs:
         if name is None:
             return self._views.caches()
         return self._views.entries(self.live.caches[known("cache", name, self.live.caches)])
+
+    def cache_why(self, url: str, *fields: str) -> Said:
+        """
+        why a GET of a URL is served from the cache or not, and what of it is stored or not
+
+        Fields stand for those of a request: cache_why('https://example.com/a', 'Cookie: user=ann').  Nothing is asked of a
+        peer; NOT STORED is what became of the last answer that was not stored.
+        """
+        names = [listener.settings.name for listener in self.live.listeners]
+        try:
+            found = cache_why(self.live.routes, str(url), fields, names, self.live.clock.wall())
+        except (NotAsked, RequestError, UnicodeError) as error:
+            raise VerbError(str(error)) from None
+        return Said("\n".join(f"{word:<12}{printable(text)}" for word, text in found))
 
     # What changes.
 

@@ -32,6 +32,7 @@ from twistedproxy.cache.policy import (
     stored_fields,
     storing_terms,
 )
+from twistedproxy.cache.refusals import Refusals
 from twistedproxy.cache.responses import Counts, Lookup, Stats, Summary, summary
 from twistedproxy.cache.rules import NO_RULES, Rules
 from twistedproxy.cache.serial import Stored
@@ -59,6 +60,7 @@ class Cache:
     :ivar settings: of the ``[cache NAME]`` section
     :ivar counts: since the start
     :ivar fetches: requests on their way to a peer, whose answers others wait for
+    :ivar refusals: what was not stored lately, and why
     """
 
     def __init__(self, settings: CacheSettings, clock: Clock, reactor: IReactorTime) -> None:
@@ -72,6 +74,7 @@ class Cache:
         self._filling = 0
         self._updating: set[tuple[bytes, Values]] = set()
         self.fetches = Fetches(reactor)
+        self.refusals = Refusals()
         self._uses: OrderedDict[bytes, int] = OrderedDict()
         # Removals are numbered; per key, the number of the last one.  Those below the floor are forgotten.
         self._removals = 0
@@ -117,6 +120,14 @@ class Cache:
             self.counts.hits += 1
             return Lookup(key, LookupVerdict.FRESH, Outcome.SERVE, entry)
         return self._judge(request, wishes, entry, now)
+
+    def ask(self, request: RequestHead, scheme: bytes, now: float) -> Lookup:
+        """What :meth:`lookup` says, for somebody who only wants to know: it counts for nothing."""
+        counts, self.counts = self.counts, Counts()
+        try:
+            return self.lookup(request, scheme, now)
+        finally:
+            self.counts = counts
 
     def ready(self, request: RequestHead, now: float) -> Entry | None:
         """

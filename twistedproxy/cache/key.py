@@ -38,13 +38,19 @@ def primary_key(scheme: bytes, authority: bytes, target: bytes) -> bytes:
     return scheme + b"://" + authority + target
 
 
-def key_of_url(url: bytes) -> bytes | None:
-    """The key of an absolute URL as people write it, its fragment left out; None when it is none."""
+def split_url(url: bytes) -> tuple[bytes, bytes, bytes] | None:
+    """The scheme, the authority and the target of an absolute URL as people write it, its fragment left out; None for others."""
     found = _ABSOLUTE.fullmatch(url)
     if found is None:
         return None
     scheme, authority, target = found.groups()
-    return primary_key(scheme.lower(), authority.lower(), target if target.startswith(b"/") else b"/" + target)
+    return scheme.lower(), authority.lower(), target if target.startswith(b"/") else b"/" + target
+
+
+def key_of_url(url: bytes) -> bytes | None:
+    """The key of an absolute URL; None when it is none."""
+    parts = split_url(url)
+    return None if parts is None else primary_key(*parts)
 
 
 def key_of_reference(key: bytes, reference: bytes) -> bytes | None:

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 #: Answers that count as errors (RFC 5861 §4).
 ERRORS: Final = frozenset((500, 502, 503, 504))
 
+#: Not worth to be remembered as a reason why something is not stored.
+_NOT_REFUSED: Final = frozenset(
+    (StoreVerdict.STORED, StoreVerdict.FRESHENED, StoreVerdict.UPDATED, StoreVerdict.PASSED, StoreVerdict.METHOD)
+)
+
 #: Fields of a request by which its user is known.
 _NAMES: Final = frozenset((b"authorization", b"cookie"))
 
@@ -88,6 +93,10 @@ class Storing:
         )
         return status_word(verdict, lookup.outcome, fwd_status, collapsed=collapsed), status
 
+    def _note(self, stored: StoreVerdict, status: int, now: float) -> None:
+        if stored not in _NOT_REFUSED:
+            self.cache.refusals.note(self._lookup.key, stored, status, now)
+
     def _said_of_peer(self, status: int, stored: StoreVerdict) -> Said:
         lookup = self._lookup
         key = lookup.key if self._rules.settings.cache_status_key else None
@@ -125,6 +134,7 @@ class Storing:
                 stored = admitted.commit()
                 self._fill = None
         exchange.verdicts.append(stored)
+        self._note(stored, head.status, now)
         self._tell_others(head.status, admitted, now)
         if not ended and self._is_futile():
             exchange.status = head.status
@@ -217,7 +227,7 @@ class Storing:
         """The peer's body is complete; whether the client still gets the rest of it from the cache."""
         fill, self._fill = self._fill, None
         if fill is not None:
-            fill.commit()
+            self._note(fill.commit(), fill.facts.status, self.exchange.site.clock.wall())
             fetch, self._fetch = self._fetch, None
             if fetch is not None:
                 fetch.stored()
@@ -232,7 +242,7 @@ class Storing:
         """
         fill, self._fill = self._fill, None
         if fill is not None:
-            fill.abort(StoreVerdict.CUT)
+            self._note(fill.abort(StoreVerdict.CUT), fill.facts.status, self.exchange.site.clock.wall())
         case = "timeout" if reason.status == 504 else "error"
         standing_in = None
         if not answered and reason.whose is Whose.UPSTREAM:
