@@ -133,8 +133,9 @@ class Stage:
         self.cache._memory.clear()
 
     def files(self) -> list[Path]:
-        """Every file below the cache's directory, in a fixed order."""
-        return sorted(path for path in Path(self.cache.settings.directory).rglob("*") if path.is_file())
+        """Every file of entries below the cache's directory, in a fixed order."""
+        found = Path(self.cache.settings.directory).rglob("*")
+        return sorted(path for path in found if path.is_file() and path.name != "purges")
 
 
 def body_of(entry: Entry) -> bytes:

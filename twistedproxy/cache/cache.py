@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -32,7 +33,9 @@ from twistedproxy.cache.policy import (
     stored_fields,
     storing_terms,
 )
+from twistedproxy.cache.purge import PurgeKind
 from twistedproxy.cache.refusals import Refusals
+from twistedproxy.cache.removals import Removals
 from twistedproxy.cache.responses import Counts, Lookup, Stats, Summary, summary
 from twistedproxy.cache.rules import NO_RULES, Rules
 from twistedproxy.cache.serial import Stored
@@ -43,9 +46,6 @@ from twistedproxy.cache.validation import client_has, freshened_fields, head_upd
 from twistedproxy.clock import Clock
 from twistedproxy.message import Headers, RequestHead, ResponseHead
 from twistedproxy.settings import CacheSettings
-
-#: Removals that are remembered; an exchange that is older than all of them stores nothing.
-_REMEMBERED: Final = 4096
 
 #: Keys of which is remembered how often they were asked for, while that is too seldom to store anything.
 _COUNTED: Final = 4096
@@ -61,6 +61,7 @@ class Cache:
     :ivar counts: since the start
     :ivar fetches: requests on their way to a peer, whose answers others wait for
     :ivar refusals: what was not stored lately, and why
+    :ivar removals: what was invalidated and purged
     """
 
     def __init__(self, settings: CacheSettings, clock: Clock, reactor: IReactorTime) -> None:
@@ -68,7 +69,7 @@ class Cache:
         self.counts = Counts()
         self._clock = clock
         self._memory = Memory(settings.memory)
-        self._store = Store(settings.directory, settings.inactive, Troubles(self._tell, clock.monotonic))
+        self._store = Store(settings.directory, settings.inactive, Troubles(self._tell, clock.monotonic), clock.wall)
         self._upkeep = Upkeep(self._store, settings.max_size, settings.inactive, clock, reactor)
         self._shelf = Shelf(self._memory, self._store, self._upkeep, clock)
         self._filling = 0
@@ -76,13 +77,11 @@ class Cache:
         self.fetches = Fetches(reactor)
         self.refusals = Refusals()
         self._uses: OrderedDict[bytes, int] = OrderedDict()
-        # Removals are numbered; per key, the number of the last one.  Those below the floor are forgotten.
-        self._removals = 0
-        self._removed: OrderedDict[bytes, int] = OrderedDict()
-        self._floor = 0
+        self.removals = Removals(self._shelf, clock)
 
     def start(self) -> None:
         """Begins to find the files of earlier runs, behind the requests; lookups work at once."""
+        self._shelf.look_for_purges()
         self._upkeep.start()
 
     def stop(self) -> None:
@@ -106,16 +105,16 @@ class Cache:
         if wishes.passes is not None:
             self.counts.passed += 1
             # What is brought for a POST is not older than what that request itself removes.
-            return Lookup(key, wishes.passes, Outcome.PASS, None, self._removals + 1)
+            return Lookup(key, wishes.passes, Outcome.PASS, None, self.removals.latest + 1)
         if wishes.bypasses:
             self.counts.passed += 1
-            return Lookup(key, LookupVerdict.BYPASS, Outcome.FETCH, None, self._removals)
+            return Lookup(key, LookupVerdict.BYPASS, Outcome.FETCH, None, self.removals.latest)
         entry = self._shelf.find(key, request.headers, now)
         if isinstance(entry, LookupVerdict):
             if wishes.ranged and not wishes.only_if_cached:
                 return self._pass_range(key)
             self.counts.misses += 1
-            return Lookup(key, entry, Outcome.UNAVAILABLE if wishes.only_if_cached else Outcome.FETCH, None, self._removals)
+            return Lookup(key, entry, Outcome.UNAVAILABLE if wishes.only_if_cached else Outcome.FETCH, None, self.removals.latest)
         if wishes is NO_WISHES and entry.fresh_from <= now < entry.fresh_until:
             self.counts.hits += 1
             return Lookup(key, LookupVerdict.FRESH, Outcome.SERVE, entry)
@@ -151,13 +150,13 @@ class Cache:
             outcome = Outcome.PART if wishes.ranged and entry.status == 200 else Outcome.SERVE
             # RFC 9110 §13.2.2: If-None-Match and If-Modified-Since go before Range.
             outcome = Outcome.NOT_MODIFIED if self.client_has(request, entry) else outcome
-            return Lookup(entry.key, verdict, outcome, entry, self._removals)
+            return Lookup(entry.key, verdict, outcome, entry, self.removals.latest)
         if wishes.ranged and not wishes.only_if_cached:
             return self._pass_range(entry.key)
         self.counts.stale += 1
         if wishes.only_if_cached:
             return Lookup(entry.key, verdict, Outcome.UNAVAILABLE, entry)
-        return Lookup(entry.key, verdict, Outcome.REVALIDATE if entry.validates else Outcome.FETCH, entry, self._removals)
+        return Lookup(entry.key, verdict, Outcome.REVALIDATE if entry.validates else Outcome.FETCH, entry, self.removals.latest)
 
     def _pass_range(self, key: bytes) -> Lookup:
         # A peer that is asked for a part sends one, and parts are not stored.
@@ -196,7 +195,7 @@ class Cache:
             return None
         self._updating.add((entry.key, entry.facts.values))
         outcome = Outcome.REVALIDATE if entry.validates else Outcome.FETCH
-        return Lookup(entry.key, LookupVerdict.EXPIRED, outcome, entry, self._removals)
+        return Lookup(entry.key, LookupVerdict.EXPIRED, outcome, entry, self.removals.latest)
 
     def end_update(self, entry: Entry) -> None:
         """The update of *entry* is over, however it ended."""
@@ -241,6 +240,7 @@ class Cache:
         facts = _facts(
             lookup.key, request, response.status, response.reason, response.headers, request_time, response_time, terms, rules
         )
+        facts = replace(facts, generation=self.removals.generation(lookup))
         self._filling += 1
         fill = Fill(facts, response.length, self.settings.max_entry, self._store, partial(self._ended, lookup))
         return fill if fill.verdict is None else fill.verdict
@@ -312,7 +312,8 @@ class Cache:
         if isinstance(terms, StoreVerdict):
             terms = Terms(0.0, 0.0, no_cache=True)
         facts = _facts(entry.key, request, entry.status, entry.reason, fields, request_time, response_time, terms, rules)
-        if refusal is None and not self._is_removed(lookup):
+        facts = replace(facts, generation=self.removals.generation(lookup))
+        if refusal is None and not self.removals.is_removed(lookup, facts):
             return self._shelf.keep(facts, entry.body, entry.file)[0]
         if refusal is not None and refusal not in _ABOUT_THIS_CLIENT:
             self.drop(entry)
@@ -322,7 +323,7 @@ class Cache:
         self._filling -= 1
         if fill.verdict is not None:
             return fill.verdict
-        if self._is_removed(lookup):
+        if self.removals.is_removed(lookup, fill.facts):
             return StoreVerdict.SUPERSEDED
         _, kept = self._shelf.keep(fill.facts, *fill.content())
         if not kept:
@@ -337,39 +338,25 @@ class Cache:
         :param lookup: what :meth:`lookup` said of the request
         :return: how many stored responses went
         """
-        return sum(self._remove(key) for key in invalidated_keys(request.method, lookup.key, response))
+        return sum(self.removals.drop(key) for key in invalidated_keys(request.method, lookup.key, response))
 
     def drop(self, entry: Entry) -> None:
         """Forgets *entry*, for instance because its body is damaged."""
         self._shelf.drop(entry)
 
-    def purge(self, url: bytes) -> int:
+    def purge(self, url: bytes, *, soft: bool = False) -> int:
         """
         Drops every stored response for an absolute *url*, all its variants, and what is being written for it.
 
-        :return: how many stored responses went; 0 too when *url* is no absolute URL
+        :param soft: they are stale from now on, instead
+        :return: how many stored responses that were; 0 too when *url* is no absolute URL
         """
         key = key_of_url(url)
-        return 0 if key is None else self._remove(key)
-
-    def _remove(self, key: bytes) -> int:
-        self._removals += 1
-        self._removed[key] = self._removals
-        self._removed.move_to_end(key)
-        if len(self._removed) > _REMEMBERED:
-            _, self._floor = self._removed.popitem(last=False)
-        return self._shelf.remove(key)
-
-    def _is_removed(self, lookup: Lookup) -> bool:
-        """Whether the key was invalidated or purged after the lookup: then what its exchange brings may be older than that."""
-        return self._removed.get(lookup.key, self._floor) > lookup.removals
+        return 0 if key is None else self.removals.purge(PurgeKind.URL, key, soft=soft).count
 
     def clear(self) -> int:
         """Drops everything, and what is being written; returns how many files were known."""
-        self._removals += 1
-        self._floor = self._removals
-        self._removed.clear()
-        return self._shelf.clear()
+        return self.removals.purge(PurgeKind.ALL, b"", soft=False).count
 
     def stats(self) -> Stats:
         """The state at this moment."""

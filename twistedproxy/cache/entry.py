@@ -48,6 +48,7 @@ class Facts:
     :ivar headers: the fields that are stored (RFC 9111 §3.1), without Content-Length and Age
     :ivar request_time: when the request was sent, seconds since 1970
     :ivar response_time: when the response came, seconds since 1970
+    :ivar generation: the number of the last purge before the request was sent; 0: there was none
     """
 
     key: bytes
@@ -59,6 +60,7 @@ class Facts:
     request_time: float
     response_time: float
     terms: Terms
+    generation: int = 0
 
 
 class BodyFile:
@@ -117,6 +119,11 @@ class BodyReader:
         self._file = None
 
 
+def _fresh_until(facts: Facts) -> float:
+    terms = facts.terms
+    return NEVER if terms.no_cache else facts.response_time + terms.lifetime - terms.initial_age
+
+
 class Entry:
     """
     A stored response.
@@ -134,6 +141,7 @@ class Entry:
         The memory tier counts 16 KiB at most for it.
     :ivar touched: when the entry was last noted as used, seconds since 1970
     :ivar files: the names of the files behind the entry; empty when it is in memory only
+    :ivar stamp: by which a change of the last of these files is known
     """
 
     __slots__ = (
@@ -148,13 +156,13 @@ class Entry:
         "length",
         "prepared",
         "reason",
+        "stamp",
         "status",
         "touched",
         "validates",
     )
 
     def __init__(self, facts: Facts, body: bytes | None, file: BodyFile | None = None, files: tuple[str, ...] = ()) -> None:
-        terms = facts.terms
         self.facts = facts
         self.key = facts.key
         self.status = facts.status
@@ -165,10 +173,17 @@ class Entry:
         self.files = files
         self.length = len(body) if body is not None else file.outside.length if file is not None else 0
         self.fresh_from = facts.response_time - CLOCK_TOLERANCE
-        self.fresh_until = NEVER if terms.no_cache else facts.response_time + terms.lifetime - terms.initial_age
+        self.fresh_until = _fresh_until(facts)
         self.validates = has_validator(facts.headers)
         self.prepared: Any = None
         self.touched = NEVER
+        self.stamp: tuple[int, int, int] | None = None
+
+    def change(self, facts: Facts) -> None:
+        """From now on it has these *facts*, which differ from its own in their terms only."""
+        self.facts = facts
+        self.fresh_until = _fresh_until(facts)
+        self.prepared = None
 
     def open(self) -> BodyReader:
         """

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Final
 
 from twistedproxy.cache.entry import BLOCK, Entry
 from twistedproxy.cache.key import Values, selecting_values
+from twistedproxy.cache.purge import Purge, made_stale
 from twistedproxy.message import Headers
 
 #: What an entry occupies besides its body and the text of its fields, about.
@@ -98,6 +100,21 @@ class Memory:
         """Drops *entry* itself, if it is still kept."""
         if self.holds(entry):
             self._drop(_place(entry))
+
+    def apply(self, purges: Sequence[Purge]) -> int:
+        """Drops what hard *purges* cover, and makes stale what soft ones do; returns how many entries that were."""
+        count = 0
+        for entry in list(self._entries.values()):
+            facts = entry.facts
+            for purge in purges:
+                if facts.generation < purge.number and purge.covers(facts):
+                    count += 1
+                    if not purge.soft:
+                        self.discard(entry)
+                        break
+                    facts = made_stale(facts, purge.at)
+                    entry.change(facts)
+        return count
 
     def clear(self) -> None:
         """Drops everything."""

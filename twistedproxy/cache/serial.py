@@ -22,7 +22,7 @@ from twistedproxy.cache.policy import Terms
 from twistedproxy.message import Headers
 
 MAGIC: Final = b"revcache"
-VERSION: Final = 2
+VERSION: Final = 3
 _INSIDE: Final = 1
 _OUTSIDE: Final = 2
 _VARIANTS: Final = 3
@@ -32,8 +32,8 @@ _DIGEST_SIZE: Final = 16
 _HEAD: Final = struct.Struct("<8sHHIQI")
 _START: Final = _HEAD.size + _DIGEST_SIZE
 # status, request time, response time, initial age, lifetime, no_cache, must_revalidate, while_revalidate, if_error,
-# number of Vary names
-_NUMBERS: Final = struct.Struct("<HddddBBddH")
+# generation, number of Vary names
+_NUMBERS: Final = struct.Struct("<HddddBBddQH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ def pack_entry(facts: Facts, body: bytes | None, outside: Outside | None) -> byt
         terms.must_revalidate,
         terms.while_revalidate,
         terms.if_error,
+        facts.generation,
         len(facts.names),
     )
     token, sums = (b"", b"") if outside is None else (outside.token.encode("ascii"), _pack_sums(outside.sums))
@@ -104,15 +105,8 @@ def unpack(data: bytes) -> Stored | Variants:
 
     :raises DamagedEntry: when it is not, to the last byte, what was written
     """
-    if len(data) < _START or not data.startswith(MAGIC):
-        raise DamagedEntry("not a file of the cache")
-    _, version, kind, facts_length, body_length, body_sum = _HEAD.unpack_from(data)
-    if version != VERSION:
-        raise DamagedEntry(f"written by version {version} of the format, this is {VERSION}")
-    facts = data[_START : _START + facts_length]
-    if data[_HEAD.size : _START] != _digest(data[: _HEAD.size], facts):
-        raise DamagedEntry("the head or the facts are damaged")
-    body = data[_START + facts_length :]
+    kind, facts, body_length, body_sum = _open(data)
+    body = data[_START + len(facts) :]
     if len(body) != (body_length if kind == _INSIDE else 0) or zlib.crc32(body) != body_sum:
         raise DamagedEntry("the body is damaged")
     try:
@@ -123,9 +117,37 @@ def unpack(data: bytes) -> Stored | Variants:
         raise DamagedEntry(f"the facts make no sense: {error}") from error
 
 
+def unpack_facts(data: bytes) -> Facts | None:
+    """
+    The facts of an entry, from the whole of its file or as much of its beginning as holds them; None for a list of variants.
+
+    :raises DamagedEntry: when they are not what was written, or not all there; the body is not looked at
+    """
+    kind, facts, body_length, _ = _open(data)
+    try:
+        return None if kind == _VARIANTS else _unpack_entry(kind, facts, b"", body_length).facts
+    except (struct.error, ValueError, IndexError) as error:
+        raise DamagedEntry(f"the facts make no sense: {error}") from error
+
+
+def _open(data: bytes) -> tuple[int, bytes, int, int]:
+    """The kind, the facts, and the length and checksum of the body, when all but the body is what was written."""
+    if len(data) < _START or not data.startswith(MAGIC):
+        raise DamagedEntry("not a file of the cache")
+    _, version, kind, facts_length, body_length, body_sum = _HEAD.unpack_from(data)
+    if version != VERSION:
+        raise DamagedEntry(f"written by version {version} of the format, this is {VERSION}")
+    facts = data[_START : _START + facts_length]
+    if data[_HEAD.size : _START] != _digest(data[: _HEAD.size], facts):
+        raise DamagedEntry("the head or the facts are damaged")
+    return kind, facts, body_length, body_sum
+
+
 def _unpack_entry(kind: int, facts: bytes, body: bytes, length: int) -> Stored:
     numbers, key, reason, token, sums, *rest = _unpack_strings(facts)
-    status, request_time, response_time, age, lifetime, no_cache, must_revalidate, *graces, count = _NUMBERS.unpack(numbers)
+    status, request_time, response_time, age, lifetime, no_cache, must_revalidate, *graces, generation, count = _NUMBERS.unpack(
+        numbers
+    )
     names, values, fields = tuple(rest[:count]), rest[count : 2 * count], rest[2 * count :]
     return Stored(
         Facts(
@@ -138,6 +160,7 @@ def _unpack_entry(kind: int, facts: bytes, body: bytes, length: int) -> Stored:
             request_time,
             response_time,
             Terms(age, lifetime, bool(no_cache), bool(must_revalidate), *graces),
+            generation,
         ),
         body if kind == _INSIDE else None,
         None if kind == _INSIDE else Outside(token.decode("ascii"), length, struct.unpack(f"<{len(sums) // 4}I", sums)),

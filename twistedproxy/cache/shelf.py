@@ -5,6 +5,7 @@ What is stored, found by key and request fields: the hot tier before the files, 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Final
 
 from twistedproxy.cache.entry import BodyFile, Entry, Facts
@@ -12,6 +13,7 @@ from twistedproxy.cache.files import Spare
 from twistedproxy.cache.key import file_name, selecting_values
 from twistedproxy.cache.memory import Memory
 from twistedproxy.cache.outcomes import LookupVerdict
+from twistedproxy.cache.purge import Purge, made_stale
 from twistedproxy.cache.serial import Stored, Variants, pack_entry, pack_variants, variant_seed
 from twistedproxy.cache.store import Store
 from twistedproxy.cache.upkeep import Upkeep
@@ -22,14 +24,24 @@ from twistedproxy.message import Headers
 MOST_VARIANTS: Final = 64
 
 
+def _nobody_asks(purges: list[Purge], missed: bool) -> None:
+    """Who has the shelf wants to hear of purges later."""
+
+
 class Shelf:
-    """Entries in memory and on disk; every change is made in both."""
+    """
+    Entries in memory and on disk; every change is made in both.
+
+    :ivar on_purges: called with the purges of other processes, and with whether there were others besides, which are forgotten
+    """
 
     def __init__(self, memory: Memory, store: Store, upkeep: Upkeep, clock: Clock) -> None:
         self.memory = memory
         self.store = store
         self.upkeep = upkeep
+        self.on_purges: Callable[[list[Purge], bool], object] = _nobody_asks
         self._clock = clock
+        self._refreshed = float("-inf")
 
     def find(self, key: bytes, asked: Headers, now: float) -> Entry | LookupVerdict:
         """
@@ -42,14 +54,58 @@ class Shelf:
             return self._from_disk(key, asked, now)
         # To the second is exact enough, and spares the hot path the rest.
         if now - entry.touched >= 1.0 or now < entry.touched:
+            if not self._is_current(entry, now):
+                return self._from_disk(key, asked, now)
             entry.touched = now
             for name in entry.files:
                 self.store.touch(name, now)
         return entry
 
+    def refresh(self, now: float) -> None:
+        """Hears of the purges of other processes, once a second."""
+        if 0 <= now - self._refreshed < 1.0:
+            return
+        self._refreshed = now
+        self.look_for_purges()
+
+    def look_for_purges(self) -> None:
+        """Hears of the purges of other processes."""
+        found, missed = self.store.ledger.refresh()
+        if missed:
+            # Whatever these were about may be among what is in memory.
+            self.memory.clear()
+        if found or missed:
+            self.on_purges(found, missed)
+
+    def _is_current(self, entry: Entry, now: float) -> bool:
+        """Whether *entry* in memory is still what the disk has, where other processes may have removed or replaced it."""
+        self.refresh(now)
+        if entry.files and self.store.stamp(entry.files[-1]) != entry.stamp:
+            self.memory.discard(entry)
+        return self.memory.holds(entry)
+
+    def _unpurged(self, held: Stored, name: str) -> Facts | None:
+        """The facts of what the file *name* holds, as purges leave them; None when nothing of it may be served."""
+        facts = held.facts
+        ledger = self.store.ledger
+        if facts.generation > ledger.purges.latest:
+            self.look_for_purges()
+        if not ledger.is_readable or facts.generation > ledger.purges.latest:
+            # It knows of a purge that we do not.
+            return None
+        purge = ledger.purges.judge(facts)
+        if purge is None:
+            return facts
+        if purge.soft:
+            return made_stale(facts, purge.at)
+        self.store.remove(name)
+        return None
+
     def _from_disk(self, key: bytes, asked: Headers, now: float) -> Entry | LookupVerdict:
+        self.refresh(now)
         name = file_name(key)
         files: tuple[str, ...] = (name,)
+        stamp = self.store.stamp(name)
         found = self.store.load(name, now)
         if found is None or found[0].key != key:
             return LookupVerdict.NOTHING_STORED
@@ -58,14 +114,19 @@ class Shelf:
             values = selecting_values(held.names, asked)
             name = file_name(key, variant_seed(held.generation, values))
             files = (*files, name)
+            stamp = self.store.stamp(name)
             found = self.store.load(name, now) if name in held.files else None
             if found is None:
                 return LookupVerdict.NO_VARIANT
             held, file = found
             if not isinstance(held, Stored) or held.key != key or held.facts.values != values:
                 return LookupVerdict.NO_VARIANT
-        entry = Entry(held.facts, held.body, file, files)
+        facts = self._unpurged(held, name)
+        if facts is None:
+            return LookupVerdict.NOTHING_STORED
+        entry = Entry(facts, held.body, file, files)
         entry.touched = now
+        entry.stamp = stamp
         self.memory.put(entry)
         return entry
 
@@ -98,6 +159,8 @@ class Shelf:
             saved = self.store.save(main, data, now, outside, spare)
         entry = Entry(facts, body, file, files if saved else ())
         entry.touched = now
+        if saved:
+            entry.stamp = self.store.stamp(files[-1])
         self.memory.put(entry)
         self.upkeep.make_room()
         return entry, saved or self.memory.holds(entry)
@@ -139,6 +202,13 @@ class Shelf:
             # Also when it could not be read: what is invalid must not come back.
             on_disk = int(self.store.remove(main))
         return max(in_memory, on_disk)
+
+    def count(self, key: bytes) -> int:
+        """How many entries are stored for *key*, with all variants."""
+        held = self.store.peek(file_name(key))
+        if isinstance(held, Variants):
+            return sum(self.store.peek(name) is not None for name in held.files)
+        return int(held is not None and held.key == key)
 
     def clear(self) -> int:
         """Removes everything; returns how many files were known."""

@@ -12,13 +12,20 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from twistedproxy.cache.entry import BodyFile, DamagedEntry, Outside
+from twistedproxy.cache.entry import BodyFile, DamagedEntry, Facts, Outside
 from twistedproxy.cache.files import Spare, SpareBody, open_regular, read_whole, remove_file
 from twistedproxy.cache.index import Index, Record, pages
-from twistedproxy.cache.serial import Stored, Variants, unpack
+from twistedproxy.cache.ledger import Ledger
+from twistedproxy.cache.serial import Stored, Variants, unpack, unpack_facts
 
 #: No file with the fields of an entry is larger: 256 KiB of body, the fields, and the checksums of a body outside.
 LARGEST_FILE: Final = 8 * 1024**2
+
+#: Bytes of a file in which its facts are found, mostly.
+_FACTS: Final = 16 * 1024
+
+#: Inode, time of change in nanoseconds, bytes.
+Stamp = tuple[int, int, int]
 
 #: The same trouble is told once in this many seconds.
 _QUIET: Final = 30.0
@@ -54,16 +61,21 @@ class Store:
 
     :param directory: made when absent
     :param inactive: seconds after which a file that nobody asked for goes
+    :param now: seconds since 1970
     :ivar aside: the directory of files that are being written
     :ivar writing: the paths of bodies that come in
+    :ivar damaged: files that were not what was written
+    :ivar ledger: what was purged, by whichever process
     """
 
-    def __init__(self, directory: str, inactive: float, troubles: Troubles) -> None:
+    def __init__(self, directory: str, inactive: float, troubles: Troubles, now: Callable[[], float]) -> None:
         self.directory = directory
         self.aside = os.path.join(directory, "aside")
         self.index = Index()
         self.writing: set[str] = set()
+        self.damaged = 0
         self.troubles = troubles
+        self.ledger = Ledger(directory, troubles.report, now)
         self._mark_after = max(60.0, inactive / 4)
         # Names of files that should be gone but cannot be removed: they are not read any more.
         self._dead: set[str] = set()
@@ -93,6 +105,7 @@ class Store:
             self.index.remove(name)
             return None
         except DamagedEntry as error:
+            self.damaged += 1
             self.troubles.report("a stored response was damaged and is dropped", f"{self.path(name)}: {error}")
             self.remove(name)
             return None
@@ -125,6 +138,33 @@ class Store:
             return unpack(read_whole(self.path(name), LARGEST_FILE))
         except (OSError, DamagedEntry):
             return None
+
+    def stamp(self, name: str) -> Stamp | None:
+        """What changes when another process puts something else under *name*; None when nothing is there."""
+        try:
+            about = os.stat(self.path(name))
+        except OSError:
+            return None
+        return about.st_ino, about.st_ctime_ns, about.st_size
+
+    def facts(self, name: str) -> Facts | None:
+        """
+        The facts of the entry in the file *name*; None when there is none, or a damaged one, which others find.
+
+        :raises OSError: it cannot be read
+        """
+        try:
+            descriptor, size = open_regular(self.path(name))
+        except (FileNotFoundError, DamagedEntry):
+            return None
+        try:
+            return unpack_facts(os.pread(descriptor, _FACTS, 0))
+        except DamagedEntry:
+            pass
+        finally:
+            os.close(descriptor)
+        held = self.peek(name) if size > _FACTS else None
+        return held.facts if isinstance(held, Stored) else None
 
     def touch(self, name: str, now: float) -> None:
         """Notes that the file is used, from time to time on the file itself too, so that the next start knows it."""

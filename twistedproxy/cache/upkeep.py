@@ -31,6 +31,14 @@ _SLICE: Final = 32
 _AT_ONCE: Final = 8
 #: Seconds that slices may take one after the other before others get their turn.
 _TURN: Final = 0.002
+#: Seconds between two turns of a sweep: it reads files, and nobody waits for it.
+_SWEEP_PAUSE: Final = 0.01
+#: Seconds between the beginnings of two sweeps, at least.
+_SWEEP_EVERY: Final = 60.0
+#: Soft purges that are remembered; what older ones cover is removed.
+_SOFT_KEPT: Final = 1000
+#: Purges of any kind after which a sweep is due, so that they can be forgotten.
+_MOST_PURGES: Final = 4000
 #: Seconds between two rounds of upkeep.
 _ROUND: Final = 10.0
 
@@ -42,10 +50,16 @@ class Upkeep:
     :param max_size: bytes on disk
     :param inactive: seconds
     :ivar complete: every file that was there at the start has been seen
+    :ivar progress: of that, 0 to 1
+    :ivar evicted: files that were removed for lack of room, or because nobody asked for them
+    :ivar swept: files that were removed because a purge covers them
     """
 
     def __init__(self, store: Store, max_size: int, inactive: float, clock: Clock, reactor: IReactorTime) -> None:
         self.complete = False
+        self.progress = 0.0
+        self.evicted = 0
+        self.swept = 0
         self._store = store
         self._max_size = max_size
         self._inactive = inactive
@@ -53,6 +67,8 @@ class Upkeep:
         self._reactor = reactor
         self._work: Iterator[None] = iter(())
         self._call: IDelayedCall | None = None
+        self._pause = 0.0
+        self._swept_at = float("-inf")
 
     def start(self) -> None:
         """Begins to look at what is there; returns at once."""
@@ -68,7 +84,7 @@ class Upkeep:
 
     def _turn(self) -> None:
         started = self._clock.monotonic()
-        delay = 0.0
+        delay = self._pause
         for _ in range(_SLICE):
             try:
                 next(self._work)
@@ -89,6 +105,39 @@ class Upkeep:
     def _round(self) -> Iterator[None]:
         yield from self._scan_aside()
         yield from self.trim()
+        now = self._clock.monotonic()
+        purges = self._store.ledger.purges
+        if (purges.is_to_be_swept or len(purges) > _MOST_PURGES) and now - self._swept_at >= _SWEEP_EVERY:
+            self._swept_at = now
+            self._pause = _SWEEP_PAUSE
+            yield from self.sweep()
+            self._pause = 0.0
+
+    def sweep(self) -> Iterator[None]:
+        """Removes, slice by slice, what purges cover; those need not be remembered any more."""
+        store = self._store
+        ledger = store.ledger
+        kept = ledger.purges.kept()
+        soft = [purge for purge in kept if purge.soft]
+        done = {*(purge for purge in kept if not purge.soft), *soft[: max(0, len(soft) - _SOFT_KEPT)]}
+        seen_all = True
+        for shard in self._directories():
+            for number, entry in enumerate(self._files(os.path.join(store.directory, shard)), 1):
+                found = _FILE.fullmatch(entry.name)
+                if found is not None and found[2] is None:
+                    try:
+                        facts = store.facts(shard + found[1])
+                    except OSError:
+                        seen_all = False
+                    else:
+                        if facts is not None and ledger.purges.judge(facts) in done:
+                            store.remove(shard + found[1])
+                            self.swept += 1
+                if number % _SLICE == 0:
+                    yield
+            yield
+        if seen_all:
+            ledger.forget(done)
 
     def trim(self) -> Iterator[None]:
         """Removes, slice by slice, what nobody asked for and what is beyond max_size, the least recently used first."""
@@ -107,18 +156,22 @@ class Upkeep:
         if self._store.index.bytes <= self._max_size and record.used + self._inactive > self._clock.wall():
             return False
         self._store.remove(name)
+        self.evicted += 1
         return True
 
     def scan(self) -> Iterator[None]:
         """Finds, slice by slice, the files of earlier runs; what is not ours is left alone."""
         yield from self._scan_aside()
-        for shard in self._directories():
+        shards = self._directories()
+        for passed, shard in enumerate(shards):
+            self.progress = passed / len(shards)
             for number, entry in enumerate(self._files(os.path.join(self._store.directory, shard)), 1):
                 self._found(shard, entry)
                 if number % _SLICE == 0:
                     yield
             yield
         self.complete = True
+        self.progress = 1.0
 
     def _directories(self) -> list[str]:
         return sorted(entry.name for entry in self._files(self._store.directory) if _SHARD.fullmatch(entry.name))
