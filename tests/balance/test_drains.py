@@ -91,3 +91,25 @@ def test_a_peer_that_is_removed_while_it_is_drained_does_not_come_back() -> None
     pool.maintain("b:80")
     drains.stopService()
     assert not clock.getDelayedCalls()
+
+
+def test_two_drains_are_watched_together_and_one_whose_service_has_stopped_is_not() -> None:
+    clock = HandClock()
+    pool = weighted(1, 1, clock=clock)
+    drains = Drains(pool, clock)
+    nick(pool, "a").begin()
+    nick(pool, "b").begin()
+    pool.drain("a:80")
+    assert not clock.getDelayedCalls()
+    pool.restore("a:80")
+    drains.startService()
+    pool.drain("a:80")
+    pool.drain("b:80")
+    assert len(clock.getDelayedCalls()) == 1
+    with log_lines() as lines:
+        nick(pool, "a").succeed(0.0)
+        clock.advance(0.5)
+        nick(pool, "b").succeed(0.0)
+        clock.advance(0.5)
+    assert [line.partition(" is ")[0] for line in lines] == ["info: pool app: peer a:80", "info: pool app: peer b:80"]
+    drains.stopService()

@@ -204,3 +204,25 @@ def test_a_name_that_is_removed_while_it_could_not_be_resolved_is_not_asked_for_
     world.clock.pump([1.0] * 40)
     assert world.asked == [NAME.name]
     assert not world.clock.getDelayedCalls()
+
+
+def test_a_second_question_waits_for_the_answer_to_the_first() -> None:
+    world = World(NAME)
+    world.membership.startService()
+    world.hangs = Deferred()
+    world.clock.advance(1)
+    assert len(world.asked) == 2
+    world.clock.advance(29)
+    assert len(world.asked) == 2
+    world.hangs.callback([found("a", NAME)])
+    assert world.peers() == "a<app.internal"
+    world.membership.stopService()
+
+
+def test_a_name_that_was_never_followed_is_removed_as_well() -> None:
+    world = World(NAME)
+    world.membership.recall("unknown", [found("b", NAME)])
+    world.membership.recall(NAME.name, [found("a", NAME)])
+    world.membership.recall(NAME.name, [found("b", NAME)])
+    assert world.peers() == "a<app.internal"
+    assert [peer.name for peer in world.membership.remove(NAME.name, "")] == ["a:80"]

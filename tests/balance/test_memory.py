@@ -314,3 +314,19 @@ def test_nothing_that_a_file_can_say_keeps_the_proxy_from_starting(pool: dict[st
             read(text, 0.0, read_server)
         except NotUnderstood:
             continue
+
+
+def test_what_site_ini_names_no_more_is_forgotten(path: Path) -> None:
+    life = Life(path, A, B)
+    life.pool.drain("a:80")
+    life.membership.add(server("c"))
+    life.pool.drain("b:80")
+    life.end()
+    text = path.read_text().replace('"app"', '"gone"')
+    again = Life(path, B)
+    assert states(again.pool) == "b draining, c up"
+    again.end()
+    assert states(Life(path, A, B).pool) == "a up, b draining, c up"
+    # A pool of which there is no section any more.
+    path.write_text(text)
+    assert states(Life(path, A, B).pool) == "a up, b up"
