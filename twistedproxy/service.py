@@ -37,6 +37,7 @@ from twistedproxy.clock import SystemClock
 from twistedproxy.config import network
 from twistedproxy.config.scalars import Context
 from twistedproxy.downstream.listener import Listener
+from twistedproxy.forward.affinity import affinity_of, sticky_key
 from twistedproxy.forward.routes import Backend, Route, RouteTable
 from twistedproxy.forward.site import Site
 from twistedproxy.lifecycle import Doors, Polling, Proxy, Rotation, Storing
@@ -72,10 +73,11 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
         names = Names(look_up, clock, pool.resolve)
         tls = TlsClient(pool) if any(server.tls for server in pool.servers) else None
         connector = connector_of(pool, Dialer(poller, names, reactor).dial, tls, deadlines)
-        backends[name] = Backend(Pool(pool, clock), connector)
-        memberships[name] = Membership(backends[name].pool, dns.find, names.known, reactor)
+        peers = Pool(pool, clock)
+        backends[name] = Backend(peers, connector, affinity_of(peers, partial(sticky_key, state_dir)))
+        memberships[name] = Membership(peers, dns.find, names.known, reactor)
         if pool.check is not None:
-            checks.append(_health(backends[name].pool, Probe(reactor, names.resolve, pool.check, pool), reactor))
+            checks.append(_health(peers, Probe(reactor, names.resolve, pool.check, pool), reactor))
     pools = {name: backend.pool for name, backend in backends.items()}
     drains = [Drains(pool, reactor) for pool in pools.values()]
     lines = partial(network.server, at=Context("/", {})), network.write_server

@@ -137,6 +137,7 @@ class ServerSettings:
     :ivar server_name: asked for by SNI and expected in the certificate; without, what the pool says
     :ivar tier: among backups the lowest that is available serves
     :ivar max_connections: exchanges that run on it at a time, at most; 0 for no limit
+    :ivar slow_start: seconds in which its share grows when it returns; 0.0: it has all of it at once
     :ivar found_by: of a peer that was found: the name that requests to it are for, instead of its address; empty for others
     """
 
@@ -150,6 +151,7 @@ class ServerSettings:
     tier: int = 0
     found_by: str = ""
     max_connections: int = 0
+    slow_start: float = 0.0
 
     @property
     def name(self) -> str:
@@ -215,6 +217,58 @@ class BudgetSettings:
 NO_BUDGET: Final = BudgetSettings(NEVER, 0)
 
 
+#: The schedulers that need nothing more to be said.
+BALANCES: Final = ("round_robin", "least_connections", "least_time", "random_two")
+
+
+@dataclass(frozen=True)
+class BalanceSettings:
+    """
+    The scheduler: one of :data:`BALANCES`, or ``hash``.
+
+    :ivar key: for ``hash``: a template that was checked against ``templates.REQUEST_NAMES``
+    :ivar bound: for ``hash``: times its share of what runs that a peer may have; 0.0 for no bound
+    """
+
+    scheduler: str = "round_robin"
+    key: str = ""
+    bound: float = 0.0
+
+    def __str__(self) -> str:
+        words = [self.scheduler, self.key, f"bound={round(100 * self.bound)}%" if self.bound else ""]
+        return " ".join(word for word in words if word)
+
+
+@dataclass(frozen=True)
+class StickySettings:
+    """
+    What binds a client to a peer.
+
+    :ivar kind: ``cookie`` (ours), ``learn`` (the application's cookie), or ``hash``
+    :ivar cookie: its name
+    :ivar key: for ``hash``: a template that was checked against ``templates.REQUEST_NAMES``
+    :ivar expires: of our cookie, seconds after the last answer; None: when the browser is closed
+    :ivar same_site: of our cookie: ``lax``, ``strict``, ``none``, or empty
+    :ivar size: for ``learn``: so many sessions are remembered
+    :ivar timeout: for ``learn``: seconds for which a session that is not used is remembered
+    """
+
+    kind: str
+    cookie: str = ""
+    key: str = ""
+    expires: float | None = None
+    domain: str = ""
+    path: str = "/"
+    secure: bool = False
+    httponly: bool = False
+    same_site: str = ""
+    size: int = 100_000
+    timeout: float = 3600.0
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.cookie or self.key}"
+
+
 @dataclass(frozen=True)
 class PoolSettings:
     """Peers that serve the same content, and how one is chosen and watched."""
@@ -223,10 +277,19 @@ class PoolSettings:
     servers: tuple[ServerSettings, ...] = knob(
         "servers",
         "[https://]HOST:PORT, unix:PATH or srv:NAME, "
-        "with weight=N, max_connections=N, backup, down, addresses=all, server_name=NAME; one a line",
+        "with weight=N, max_connections=N, slow_start=DURATION, backup, down, addresses=all, server_name=NAME; one a line",
         required=True,
     )
-    balance: str = knob("choice", "the scheduler", default="round_robin", choices=("round_robin",))
+    balance: BalanceSettings = knob(
+        "balance",
+        "who is next: round_robin, least_connections, least_time, random_two, or hash TEMPLATE [bound=N%]",
+        default=BalanceSettings(),
+    )
+    sticky: StickySettings | None = knob(
+        "sticky",
+        "cookie NAME [expires=DURATION] [domain=NAME] [path=PATH] [secure] [httponly] [samesite=lax|strict|none], "
+        "learn NAME [size=N] [timeout=DURATION], or hash TEMPLATE: clients go to the same peer again",
+    )
     check: CheckSettings | None = knob("check", "tcp, or METHOD TARGET: an active check of every peer")
     check_interval: float = knob("duration", "time from one check of a peer to the next", default=5.0, minimum=0.01)
     check_timeout: float = knob("duration", "a check that takes longer has failed", default=2.0, minimum=0.001)
@@ -328,6 +391,22 @@ class RouteKnobs:
     send_timeout: float = knob("duration", "a peer must take some of the request within", default=60.0, minimum=0.001)
     read_timeout: float = knob("duration", "a peer must send some of the answer within", default=60.0, minimum=0.001)
     client_timeout: float = knob("duration", "a client must send or take some of a body within", default=60.0, minimum=0.001)
+    min_rate: int = knob(
+        "size", "bytes a second that a client must send or take of a body, on average; 0: any rate", default=1024, minimum=0
+    )
+    min_rate_grace: float = knob("duration", "min_rate counts from so much later on", default=10.0, minimum=1)
+    buffering: bool = knob(
+        "boolean", "up to buffer_size of an answer are taken from the peer before the client takes them", default=True
+    )
+    buffer_size: int = knob(
+        "size", "bytes of a body that are kept for whoever takes it slowly", default=256 * 1024, minimum=64 * 1024
+    )
+    request_buffering: bool = knob(
+        "boolean", "a request's body, up to buffer_size of it, is here before a peer is asked", default=False
+    )
+    total_timeout: float = knob(
+        "duration", "an answer must be complete so long after its request's head; 0: any time", default=0.0, minimum=0
+    )
     max_body: int = knob("size", "bytes of a request body; 0: no limit", default=10 * 1024**2, minimum=0)
     host: str = knob("host_field", "Host for the peer: preserve, upstream (the peer's address), or a literal", default="preserve")
     forwarded: bool = knob("boolean", "set X-Forwarded-For, -Host, -Proto, -Port and X-Real-IP", default=True)
@@ -356,11 +435,12 @@ class RouteKnobs:
         "integer", "WebSockets of this route at a time from one client; 0: no limit", default=0, minimum=0
     )
     websocket_max_message: int = knob(
-        "size", "bytes of a message, uncompressed; larger ones end the WebSocket with 1009; 0: no limit", default=16 * 1024**2, minimum=0
+        "size",
+        "bytes of a message, uncompressed; larger ones end the WebSocket with 1009; 0: no limit",
+        default=16 * 1024**2,
+        minimum=0,
     )
-    websocket_message_rate: float | None = knob(
-        "rate", "messages of a client, for instance 10r/s or 600r/m; any number without"
-    )
+    websocket_message_rate: float | None = knob("rate", "messages of a client, for instance 10r/s or 600r/m; any number without")
     websocket_message_burst: int = knob(
         "integer", "so many messages may come at once before websocket_message_rate counts", default=20, minimum=1
     )

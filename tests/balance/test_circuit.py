@@ -186,7 +186,7 @@ def test_a_trial_that_answers_at_length_makes_room_for_the_next_at_once() -> Non
     a.begin()
     assert "a" not in picks(pool, 2, now=10.1)
     assert a.attentive
-    a.answered()
+    a.answered(0.1, 0.0)
     assert "a" in picks(pool, 2, now=10.2)
 
 

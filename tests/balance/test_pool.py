@@ -279,4 +279,4 @@ def test_a_peer_works_without_a_pool() -> None:
 def test_a_pool_keeps_its_settings() -> None:
     pool = weighted(1)
     assert isinstance(pool, Pool)
-    assert (pool.name, pool.settings.balance, pool.peers[0].settings) == ("app", "round_robin", pool.settings.servers[0])
+    assert (pool.name, str(pool.settings.balance), pool.peers[0].settings) == ("app", "round_robin", pool.settings.servers[0])

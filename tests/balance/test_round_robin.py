@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.balance.pools import LETTERS, nick, picks, server, weighted
-from twistedproxy.balance import schedulers
 from twistedproxy.balance.peer import Peer
-from twistedproxy.balance.schedulers import SmoothRoundRobin
+from twistedproxy.balance.schedulers import round_robin
+from twistedproxy.balance.schedulers.round_robin import SmoothRoundRobin
 from twistedproxy.settings import PoolSettings
 
 weights = st.lists(st.integers(1, 40), min_size=1, max_size=8)
@@ -53,7 +53,7 @@ def test_any_weights_interleave_as_in_nginx(weights: list[int]) -> None:
 @given(weights)
 def test_a_sum_of_weights_too_large_to_be_kept_interleaves_alike(weights: list[int]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(schedulers, "LONGEST_CYCLE", 3)
+        patch.setattr(round_robin, "LONGEST_CYCLE", 3)
         number = 2 * sum(weights)
         assert picks(weighted(*weights), number) == nginx_order(weights, number)
 
@@ -95,7 +95,7 @@ def test_peers_that_come_and_go_do_not_shift_the_shares_of_those_that_stay(
     for with_c, with_d, number in changes:
         scheduler.update([a, b] + [c] * with_c + [d] * with_d)
         for _ in range(number):
-            peer = scheduler.pick()
+            peer = scheduler.pick(0.0)
             assert peer is not None
             counts[peer] += 1
     # By their weights, and never by more than two picks beside that, however often the others changed.

@@ -20,6 +20,7 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from textwrap import dedent
 from types import TracebackType
 from typing import Any
@@ -37,6 +38,7 @@ from twistedproxy.cache.cache import Cache
 from twistedproxy.config.load import load_text
 from twistedproxy.downstream.http1 import DownstreamConnection
 from twistedproxy.downstream.listener import Listener
+from twistedproxy.forward.affinity import affinity_of
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.forward.routes import Backend, Route, RouteTable
 from twistedproxy.forward.site import Site
@@ -93,10 +95,14 @@ class Play:
     def _build(self, text: str, directory: Path | None) -> None:
         settings = load_text(text, str((directory or Path("/play")) / "site.ini"), {}).settings
         clock = self.clock
-        self.pools = {name: Pool(pool, clock) for name, pool in settings.pools.items()}
+        self.pools = {name: Pool(pool, clock, Random(4)) for name, pool in settings.pools.items()}
         self.caches = {name: Cache(cache, clock, clock) for name, cache in settings.caches.items()}
         backends = {
-            name: Backend(pool, connector_of(pool.settings, self._dial, None, self._deadlines))
+            name: Backend(
+                pool,
+                connector_of(pool.settings, self._dial, None, self._deadlines),
+                affinity_of(pool, lambda: b"the secret of plays"),
+            )
             for name, pool in self.pools.items()
         }
         self._connectors = {name: backend.connector for name, backend in backends.items()}

@@ -76,7 +76,7 @@ def _route(route: Route) -> dict[str, Any]:
 
 def _pool(pool: Pool, membership: Membership | None) -> dict[str, Any]:
     return {
-        "balance": pool.settings.balance,
+        "balance": str(pool.settings.balance),
         "check": str(pool.settings.check) if pool.settings.check is not None else None,
         "available": sum(peer.available for peer in pool.peers),
         "names": [_name(name) for name in membership.names.values()] if membership is not None else [],

@@ -55,7 +55,7 @@ class Views:
                 pool.name,
                 f"{available} of {len(peers)} up",
                 *([_names(self.live.memberships[pool.name])] if several else []),
-                pool.settings.balance,
+                str(pool.settings.balance),
                 str(pool.settings.check or "-"),
                 count(sum(peer.in_flight for peer in peers)),
                 count(sum(peer.attempts for peer in peers)),

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from math import exp
 from typing import Any, Final
 
 from twistedproxy.balance.circuit import Circuit
@@ -20,6 +21,12 @@ from twistedproxy.settings import NEVER, PoolSettings, ServerSettings
 
 #: Results of active checks that a peer remembers.
 CHECKS_KEPT: Final = 20
+#: A slow start has so many steps.
+STEPS: Final = 20
+#: Seconds in which two thirds of what was known of a peer's answering fade.
+MEMORY_OF_TIMES: Final = 10.0
+#: No failure makes a peer seem slower than this, in seconds.
+_SLOWEST: Final = 60.0
 
 
 class PeerState(Enum):
@@ -84,6 +91,9 @@ class Peer:
     :ivar will_ends: when the operator's will ends by itself, seconds since 1970 (wall clock); NEVER: it does not
     :ivar tier: which backups come first, the lowest
     :ivar weight: its share of the pool's exchanges; changed by :meth:`twistedproxy.balance.pool.Pool.set_weight` only
+    :ivar share: its weight in relation to the shares of the others, 1 or more; smaller for a while after a slow start
+    :ivar starts_from: monotonic time at which a slow start began; NEVER when there is none
+    :ivar is_timed: its pool wants to know how soon its answers begin
     :ivar why: the reason of the present state, for people; empty as long as nothing happened
     :ivar since: when the present state began, seconds since 1970 (wall clock)
     :ivar in_flight: attempts that have begun and not ended
@@ -111,6 +121,8 @@ class Peer:
         "_passes_checks",
         "_rise",
         "_streak",
+        "_time",
+        "_timed_at",
         "_trial_from",
         "_will",
         "address",
@@ -126,6 +138,7 @@ class Peer:
         "failures",
         "idle",
         "in_flight",
+        "is_timed",
         "last_checks",
         "last_failure",
         "may_eject",
@@ -136,7 +149,9 @@ class Peer:
         "on_trial_over",
         "origin",
         "settings",
+        "share",
         "since",
+        "starts_from",
         "state",
         "tier",
         "tls",
@@ -154,7 +169,8 @@ class Peer:
         self.name = settings.name
         self.address = settings.address
         self.tls = settings.tls
-        self.weight = settings.weight
+        self.weight = self.share = settings.weight
+        self.starts_from = NEVER
         self.backup = settings.backup
         self.state = PeerState.MAINTENANCE if settings.down else PeerState.UP
         self.why = "down in site.ini" if settings.down else ""
@@ -172,6 +188,9 @@ class Peer:
         self.most_idle = pool.keepalive
         self.circuit = Circuit(pool)
         self.attentive = self.circuit.window is not None
+        self.is_timed = False
+        self._time = 0.0
+        self._timed_at = 0.0
         self.on_change: Callable[[Change], None] | None = None
         self.on_room: Callable[[], None] | None = None
         self.on_trial_over: Callable[[], None] | None = None
@@ -200,6 +219,30 @@ class Peer:
         """Whether it is on trial, and the outcome of an attempt is awaited before the next one."""
         return self.circuit.on_trial and self.attempts != self._trial_from
 
+    @property
+    def takes_bound(self) -> bool:
+        """
+        Whether exchanges of clients that are bound to it may go here.
+
+        Beside those of :attr:`available` peers: who is drained, or has weight 0, takes nobody new and keeps whom it has.
+        """
+        if self.state is PeerState.DRAINING:
+            return self._passes_checks and self.ejected_until == NEVER and not self.is_being_tried
+        return self.state is PeerState.UP and not self.is_being_tried
+
+    @property
+    def effective_weight(self) -> float:
+        """Its weight; less after a slow start."""
+        return self.weight if self.starts_from == NEVER or not self.weight else self.share / STEPS
+
+    def usual_time(self, now: float) -> float:
+        """
+        Seconds after which its answers begin, on the average of the last ones; 0.0 when none is known.
+
+        It fades from the last answer on to *now*, so that who was slow is not so for ever.
+        """
+        return self._time * exp((self._timed_at - now) / MEMORY_OF_TIMES)
+
     # What attempts report.
 
     def begin(self) -> None:
@@ -207,8 +250,16 @@ class Peer:
         self.in_flight += 1
         self.attempts += 1
 
-    def answered(self) -> None:
-        """The answer to an attempt begins, and is none that counts as a failure; called if :attr:`attentive`."""
+    def answered(self, header_time: float, now: float) -> None:
+        """
+        The answer to an attempt begins after *header_time*, and is none that counts as a failure; called if :attr:`attentive`.
+        """
+        if self.is_timed:
+            # The average of the last seconds, however many answers these had.
+            before = self._time
+            keep = exp((self._timed_at - now) / MEMORY_OF_TIMES) if before else 0.0
+            self._time = header_time + (before - header_time) * keep
+            self._timed_at = now
         # However long the rest takes, a WebSocket's for instance: who is on trial may be asked once more.
         self._trial_from = self.attempts
 
@@ -247,6 +298,8 @@ class Peer:
         if reason.whose is Whose.UPSTREAM and reason is not KEPT_CLOSED:
             self.failures += 1
             self.last_failure = reason
+            # Who fails at once must not seem to be the quickest.
+            self._time = min(2 * self._time, _SLOWEST)
             if self._is_judged:
                 why = circuit.failed(reason, now)
         elif self._is_judged and circuit.is_slow(waited):
@@ -268,9 +321,13 @@ class Peer:
         if self.on_room is not None:
             self.on_room()
 
+    @property
+    def _is_heard(self) -> bool:
+        return self.is_timed or self.on_room is not None
+
     def _heed(self) -> None:
         circuit = self.circuit
-        self.attentive = circuit.window is not None or circuit.holds_something or self._is_last_resort or self.on_room is not None
+        self.attentive = circuit.window is not None or circuit.holds_something or self._is_last_resort or self._is_heard
 
     def _eject(self, why: str, now: float) -> None:
         if self.may_eject is not None and not self.may_eject(self, why):

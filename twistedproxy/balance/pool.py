@@ -10,13 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from random import Random
 
 from twisted.logger import Logger
 
 from twistedproxy.balance.budget import RetryBudget
 from twistedproxy.balance.peer import Change, Peer, PeerState
 from twistedproxy.balance.queue import Queue
-from twistedproxy.balance.schedulers import SCHEDULERS
+from twistedproxy.balance.schedulers.choice import scheduler_called
+from twistedproxy.balance.schedulers.consistent_hash import ConsistentHash
+from twistedproxy.balance.slow_start import apportion
+from twistedproxy.balance.stickiness import Bindings
 from twistedproxy.clock import Clock
 from twistedproxy.settings import NEVER, PoolSettings, ServerSettings, StandsFor
 from twistedproxy.spelling import choose_from
@@ -41,12 +45,14 @@ class Pool:
     """
     The peers of one ``[pool NAME]``.
 
+    :param random: chance, for schedulers that want it
     :ivar settings: what site.ini says
     :ivar peers: those of site.ini in its order, then those that came later; a new list whenever one comes or goes
     :ivar queue: who waits for a peer that has room; None when nobody may
     :ivar retries: attempts after the first, ever; *hedges*: attempts beside another, ever
     :ivar retries_refused: of either, so many were too many for the budget
     :ivar ejections_refused: peers that were not ejected because others were
+    :ivar bindings: what became of requests whose clients are bound to peers; None when none are
     :ivar on_change: called, in order, after each change of a peer's state
     :ivar on_will: called, in order, with each peer of which the operator has said something
     :ivar on_join: called, in order, with each peer that comes; that one has left is a change of its state, to REMOVED
@@ -54,7 +60,7 @@ class Pool:
 
     log = Logger()
 
-    def __init__(self, settings: PoolSettings, clock: Clock) -> None:
+    def __init__(self, settings: PoolSettings, clock: Clock, random: Random | None = None) -> None:
         self.settings = settings
         self.name = settings.name
         self.clock = clock
@@ -63,8 +69,14 @@ class Pool:
         self.on_will: list[Callable[[Peer], None]] = []
         self.on_join: list[Callable[[Peer], None]] = []
         self._removed: list[Peer] = []
-        self._primaries = SCHEDULERS[settings.balance]()
-        self._backups = SCHEDULERS[settings.balance]()
+        random = random or Random()
+        self._primaries = scheduler_called(settings.balance.scheduler, random)
+        self._backups = scheduler_called(settings.balance.scheduler, random)
+        keyed = settings.balance.key or (settings.sticky is not None and settings.sticky.key)
+        self._keyed = ConsistentHash(settings.balance.bound) if keyed else None
+        self._keyed_backups = ConsistentHash(settings.balance.bound) if keyed else None
+        self.bindings = Bindings() if settings.sticky is not None and settings.sticky.cookie else None
+        self._backups_serve = False
         self._pick = self._primaries.pick
         self._pick_other = self._another
         self.queue = Queue(settings.queue.length) if settings.queue is not None else None
@@ -86,6 +98,8 @@ class Pool:
         peer.on_change = self._peer_changed
         peer.on_trial_over = self._changed
         peer.may_eject = self._may_eject
+        if self.settings.balance.scheduler == "least_time":
+            peer.is_timed = peer.attentive = True
         if self.queue is not None:
             peer.on_room = self.queue.tell
             peer.attentive = True
@@ -113,22 +127,44 @@ class Pool:
         if now >= self._next_change:
             self.refresh(now)
         if not tried:
-            return self._pick()
-        return self._pick_other(tried)
+            return self._pick(now)
+        return self._pick_other(tried, now)
 
-    def _another(self, tried: Sequence[Peer]) -> Peer | None:
-        return self._primaries.pick_other(tried) or self._backups.pick_other(tried)
+    def choose_for(self, key: str, tried: Sequence[Peer], now: float) -> Peer | None:
+        """As :meth:`choose`, the same peer for the same *key* as far as that is possible; for pools that hash."""
+        if now >= self._next_change:
+            self.refresh(now)
+        if not self._limited:
+            return self._another_for(key, tried)
+        return self._open(partial(self._another_for, key), tried)
 
-    def _pick_open(self, pick: Callable[[], Peer | None]) -> Peer | None:
+    def choose_bound(self, peer: Peer, now: float) -> bool:
+        """Whether an exchange whose client is bound to *peer* may go there; to backups only as long as these serve."""
+        if now >= self._next_change:
+            self.refresh(now)
+        return peer.takes_bound and (not peer.backup or self._backups_serve)
+
+    def _another(self, tried: Sequence[Peer], now: float) -> Peer | None:
+        return self._primaries.pick_other(tried, now) or self._backups.pick_other(tried, now)
+
+    def _another_for(self, key: str, tried: Sequence[Peer]) -> Peer | None:
+        assert self._keyed is not None and self._keyed_backups is not None
+        return self._keyed.pick_for(key, tried) or self._keyed_backups.pick_for(key, tried)
+
+    def _pick_open(self, pick: Callable[[float], Peer | None], now: float) -> Peer | None:
         """As *pick*, but no peer that takes nothing more."""
-        peer = pick()
-        return self._another_open(()) if peer is None or peer.is_full or peer.is_being_tried else peer
+        peer = pick(now)
+        return self._another_open((), now) if peer is None or peer.is_full or peer.is_being_tried else peer
 
-    def _another_open(self, tried: Sequence[Peer]) -> Peer | None:
+    def _another_open(self, tried: Sequence[Peer], now: float) -> Peer | None:
+        return self._open(lambda avoided: self._another(avoided, now), tried)
+
+    def _open(self, pick: Callable[[Sequence[Peer]], Peer | None], tried: Sequence[Peer]) -> Peer | None:
+        """What *pick* makes of *tried* and those that take nothing more; one whose trial runs if there is nobody else."""
         full = [peer for peer in self._limited if peer.is_full]
         closed = full + [peer for peer in self._limited if peer.is_being_tried]
-        peer = self._another((*tried, *closed))
-        return self._another((*tried, *full)) if peer is None and len(closed) > len(full) else peer
+        peer = pick((*tried, *closed))
+        return pick((*tried, *full)) if peer is None and len(closed) > len(full) else peer
 
     def verdict_when_none(self, tried: Sequence[Peer], now: float) -> ChooseVerdict:
         """Why :meth:`choose` with the same arguments has just returned None."""
@@ -154,18 +190,25 @@ class Pool:
         available = [peer for peer in self.peers if peer.available]
         candidates = available or self._ejected()
         self._last_resort = bool(candidates) and not available
+        due = apportion(candidates, now)
         primaries = [peer for peer in candidates if not peer.backup]
         self._primaries.update(primaries)
         backups = [peer for peer in candidates if peer.backup]
         first = min((peer.tier for peer in backups), default=0)
-        self._backups.update([peer for peer in backups if peer.tier == first])
+        backups = [peer for peer in backups if peer.tier == first]
+        self._backups.update(backups)
+        self._backups_serve = not primaries
+        if self._keyed is not None and self._keyed_backups is not None:
+            self._keyed.update(primaries)
+            self._keyed_backups.update(backups)
         self._pick = self._primaries.pick if primaries else self._backups.pick
         self._pick_other = self._another
         self._limited = [peer for peer in candidates if peer.settings.max_connections or peer.circuit.on_trial]
         if self._limited:
             self._pick = partial(self._pick_open, self._pick)
             self._pick_other = self._another_open
-        self._next_change = min((peer.ejected_until for peer in self.peers), default=NEVER)
+        ejections_end = min((peer.ejected_until for peer in self.peers), default=NEVER)
+        self._next_change = min(ejections_end, due)
 
     def _ejected(self) -> list[Peer]:
         """The peers that are tried when none is available."""
@@ -232,6 +275,8 @@ class Pool:
         if any(peer.name == server.name for peer in self.peers):
             raise PeerExists(f"pool {self.name} has a peer {server.name} already")
         peer = Peer(server, self.settings, origin)
+        if server.slow_start and any(other.attempts for other in self.peers):
+            peer.starts_from = self.clock.monotonic()
         self._adopt(peer)
         self.peers = [*self.peers, peer]
         self._count()
@@ -322,6 +367,11 @@ class Pool:
                 observer(peer)
 
     def _peer_changed(self, change: Change) -> None:
+        peer = change.peer
+        if change.after is not PeerState.UP:
+            peer.starts_from = NEVER
+        elif peer.settings.slow_start:
+            peer.starts_from = self.clock.monotonic()
         self._changed()
         self._cap_told = False
         change.peer.since = self.clock.wall()

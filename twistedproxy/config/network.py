@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from twistedproxy.addresses import Address, Tcp, Unix
 from twistedproxy.config.problems import BadValue
-from twistedproxy.config.scalars import Context, whole_number
+from twistedproxy.config.scalars import Context, duration, whole_number, write_duration
 from twistedproxy.settings import RouteMatch, ServerSettings, StandsFor
 from twistedproxy.spelling import choose_from, nearest
 
@@ -170,7 +170,7 @@ def server(text: str, at: Context) -> ServerSettings:
     """
     ``[https://]HOST:PORT``, ``unix:PATH`` or ``[https://]srv:NAME``, and its options.
 
-    These are ``weight=N``, ``max_connections=N``, ``backup``, ``down``, ``addresses=all`` and ``server_name=NAME``.
+    These are ``weight=N``, ``max_connections=N``, ``slow_start=DURATION``, ``backup``, ``down``, ``addresses=all`` and ``server_name=NAME``.
     """
     where, *options = text.split()
     plain = where.removeprefix("https://")
@@ -178,6 +178,7 @@ def server(text: str, at: Context) -> ServerSettings:
     tls, address = (plain != where, _records(plain)) if plain.startswith("srv:") else _peer_address(where, at)
     weight = 1
     max_connections = 0
+    slow_start = 0.0
     server_name = None
     flags: set[str] = set()
     for option in options:
@@ -195,6 +196,8 @@ def server(text: str, at: Context) -> ServerSettings:
             max_connections = whole_number(value, "a number of connections")
             if not max_connections:
                 raise BadValue("max_connections=0 lets nothing through", "write a number, or down for a server without work")
+        elif name == "slow_start" and equals:
+            slow_start = duration(value, Context(at.directory, {}))
         elif name == "addresses" and equals:
             _check_addresses(value, address)
             stands_for = StandsFor.ADDRESSES if value == "all" else StandsFor.PEER
@@ -203,7 +206,7 @@ def server(text: str, at: Context) -> ServerSettings:
                 raise BadValue("server_name has no effect without TLS", f"write https://{where}")
             server_name = host_name(value, at)
         elif option not in ("backup", "down"):
-            known = ("weight=N", "max_connections=N", "backup", "down", "addresses=all", "server_name=NAME")
+            known = ("weight=N", "max_connections=N", "slow_start=DURATION", "backup", "down", "addresses=all", "server_name=NAME")
             raise BadValue(f"{option!r} is not an option of a server", choose_from(option, known))
     return ServerSettings(
         address,
@@ -214,6 +217,7 @@ def server(text: str, at: Context) -> ServerSettings:
         stands_for,
         server_name,
         max_connections=max_connections,
+        slow_start=slow_start,
     )
 
 
@@ -270,6 +274,8 @@ def write_server(value: ServerSettings) -> str:
         words.append(f"weight={value.weight}")
     if value.max_connections:
         words.append(f"max_connections={value.max_connections}")
+    if value.slow_start:
+        words.append(f"slow_start={write_duration(value.slow_start)}")
     if value.stands_for is StandsFor.ADDRESSES:
         words.append("addresses=all")
     if value.server_name is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from twistedproxy.config import failures, files, http, network, scalars, websockets
+from twistedproxy.config import balancing, failures, files, http, network, scalars, websockets
 from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Entry, Section
 from twistedproxy.config.scalars import Context
@@ -40,6 +40,7 @@ class Kind:
 KINDS: Final[dict[str, Kind]] = {
     "authorities": Kind("file", files.authorities),
     "authority": Kind("host[:port]", network.authority_text),
+    "balance": Kind("scheduler", balancing.balance, balancing.write_balance),
     "boolean": Kind("yes or no", scalars.boolean, scalars.write_boolean),
     "budget": Kind("share and number", failures.budget, failures.write_budget),
     "cache_choices": Kind("choices", scalars.choice, shape=Shape.WORDS),
@@ -79,6 +80,7 @@ KINDS: Final[dict[str, Kind]] = {
     "share": Kind("share", scalars.share, scalars.write_share),
     "size": Kind("size", scalars.size, scalars.write_size),
     "statuses": Kind("statuses", http.status_range, http.write_status_range, Shape.WORDS),
+    "sticky": Kind("stickiness", balancing.sticky, balancing.write_sticky),
     "tls_name": Kind("name of a [tls …]", scalars.line_of_text),
     "use_stale": Kind("choices", scalars.choice, shape=Shape.WORDS),
     "tls_versions": Kind("choices", scalars.choice, shape=Shape.WORDS),

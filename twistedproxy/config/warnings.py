@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from twistedproxy.addresses import Tcp
-from twistedproxy.config import cache_leaks, failures, files, shared_caches, websockets
+from twistedproxy.config import balancing, cache_leaks, failures, files, shared_caches, websockets
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import write_duration, write_size
@@ -27,6 +27,8 @@ _ONLY_WITH_POOL: Final = (
     "connect_timeout",
     "send_timeout",
     "read_timeout",
+    "buffering",
+    "request_buffering",
     "host",
     "forwarded",
     "websocket",
@@ -153,6 +155,7 @@ def _pool(section: Section, pool: PoolSettings) -> Iterator[Problem]:
     if pool.max_fails == 0 and section.gives("fail_timeout"):
         yield section.problem("fail_timeout", "has no effect: max_fails is 0", "give max_fails a number, or remove the line")
     yield from failures.of_pool(section, pool)
+    yield from balancing.of_pool(section, pool)
     if pool.keepalive == 0 and section.gives("keepalive_timeout"):
         yield section.problem("keepalive_timeout", "has no effect: keepalive is 0", "give keepalive a number, or remove the line")
     if all(server.down for server in pool.servers):

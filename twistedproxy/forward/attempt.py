@@ -161,7 +161,7 @@ class Attempt:
         if exchange.hedge is not None:
             exchange.hedge.won(self)
         if self.peer.attentive and self.reason is None:
-            self.peer.answered()
+            self.peer.answered(self.header_time, now)
         exchange.response(self, head, pieces, ended, now)
 
     def _answered_badly(self, status: int, now: float) -> bool:
@@ -188,10 +188,11 @@ class Attempt:
         exchange = self.exchange
         upstream = self.upstream
         upgrade = exchange.upgrade
+        now = exchange.site.clock.monotonic()
+        self.header_time = self.upgrade_time = now - self.started
         if self.peer.attentive:
-            self.peer.answered()
+            self.peer.answered(self.header_time, now)
         assert upstream is not None and upgrade is not None
-        self.header_time = self.upgrade_time = exchange.site.clock.monotonic() - self.started
         try:
             upgrade.join(self, head, rest)
         except ResponseError as error:

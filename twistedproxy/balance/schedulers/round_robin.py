@@ -1,19 +1,15 @@
-"""
-Schedulers: which of the available peers is next.
-
-A scheduler knows nothing of states, checks and time: the pool tells it which peers are available (:meth:`Scheduler.update`),
-and asks.  It reads their weights, and whatever else it schedules by, from the peers themselves.
-"""
+"""Smooth weighted round robin: peers take turns in proportion to their shares, and a heavy peer's turns are spread out."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from math import gcd
 from operator import add, length_hint
-from typing import Final, Protocol
+from typing import Final
 
 from twistedproxy.balance.peer import Peer
+from twistedproxy.balance.schedulers.accounts import Accounts, carried_over
 
 #: The longest cycle that is kept; pools whose weights add up to more compute every turn.
 LONGEST_CYCLE: Final = 32_768
@@ -21,19 +17,6 @@ LONGEST_CYCLE: Final = 32_768
 SHORTEST_CYCLE: Final = 128
 #: Credit is counted in this many parts of a weight, so that a change of weights loses next to nothing of it.
 _PARTS: Final = 1024
-
-
-class Scheduler(Protocol):
-    """The order in which peers get exchanges."""
-
-    def update(self, peers: Sequence[Peer]) -> None:
-        """From now on exactly *peers* are available, with the weights (1 or more) that they have now."""
-
-    def pick(self) -> Peer | None:
-        """The peer of the next exchange; None when no peer is available."""
-
-    def pick_other(self, tried: Sequence[Peer]) -> Peer | None:
-        """The peer of a further attempt: not one of *tried*; None when there is no other."""
 
 
 class SmoothRoundRobin:
@@ -54,7 +37,7 @@ class SmoothRoundRobin:
         "_credit_at_start",
         "_cycle",
         "_is_cycle",
-        "_other_lag",
+        "_others",
         "_peers",
         "_round",
         "_total",
@@ -72,38 +55,30 @@ class SmoothRoundRobin:
         self._cycle: list[Peer] = []
         self._is_cycle = False
         self._turns: Iterator[Peer] = iter(())
-        self._other_lag: dict[Peer, float] = {}
+        self._others = Accounts()
 
     def update(self, peers: Sequence[Peer]) -> None:
         lag = carried_over(self._lag(), peers)
-        divisor = gcd(*(peer.weight for peer in peers))
+        divisor = gcd(*(peer.share for peer in peers))
         self._peers = list(peers)
-        self._round = sum(peer.weight // divisor for peer in peers)
-        self._weights = [peer.weight // divisor * _PARTS for peer in peers]
+        self._round = sum(peer.share // divisor for peer in peers)
+        self._weights = [peer.share // divisor * _PARTS for peer in peers]
         self._total = self._round * _PARTS
         self._credit = [round(lag[peer] * self._total) for peer in peers]
         self._credit_at_start = list(self._credit)
         self._cycle = []
         self._is_cycle = False
         self._turns = iter(())
-        self._other_lag = carried_over(self._other_lag, peers)
+        self._others.update(peers)
 
-    def pick(self) -> Peer | None:
+    def pick(self, now: float) -> Peer | None:
         peer = next(self._turns, None)
         return self._next_round() if peer is None else peer
 
-    def pick_other(self, tried: Sequence[Peer]) -> Peer | None:
+    def pick_other(self, tried: Sequence[Peer], now: float) -> Peer | None:
         others = [peer for peer in self._peers if peer not in tried]
-        if not others:
-            return None
-        # The same algorithm with accounts of its own: what a failing peer leaves to the others is shared by their weights.
-        lag = self._other_lag
-        total = sum(peer.weight for peer in others)
-        for peer in others:
-            lag[peer] += peer.weight / total
-        best = max(others, key=lag.__getitem__)
-        lag[best] -= 1.0
-        return best
+        # Accounts of their own: what a failing peer leaves to the others is shared by their weights.
+        return self._others.take(others) if others else None
 
     def _next_round(self) -> Peer | None:
         if self._is_cycle:
@@ -142,18 +117,3 @@ class SmoothRoundRobin:
                 for peer, weight, start in zip(self._peers, self._weights, self._credit_at_start, strict=True)
             ]
         return {peer: earned / self._total for peer, earned in zip(self._peers, credit, strict=True)}
-
-
-def carried_over(lag: Mapping[Peer, float], peers: Sequence[Peer]) -> dict[Peer, float]:
-    """
-    What remains of *lag* (in picks) when *peers* are the ones that share from now on.
-
-    A peer that comes has no claim on the time in which it was away, and no debt: it starts in the middle of the others.
-    """
-    stay = [lag[peer] for peer in peers if peer in lag]
-    middle = sum(stay) / max(1, len(stay))
-    return {peer: lag.get(peer, middle) - middle for peer in peers}
-
-
-#: By the names that site.ini has for them (``balance = …``).
-SCHEDULERS: Final[dict[str, Callable[[], Scheduler]]] = {"round_robin": SmoothRoundRobin}
