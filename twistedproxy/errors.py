@@ -102,11 +102,14 @@ PLAIN_HTTP_TO_TLS = _reason("plain_http_to_tls", 400, _D, "plain HTTP was sent t
 REQUEST_TIMEOUT = _reason("request_timeout", 408, _D, "the request did not arrive in time (RFC 9110 §15.5.9)")
 REQUEST_CUT = _reason("request_cut", 0, _D, "the client left before its request was complete (RFC 9112 §8)")
 CLIENT_GONE = _reason("client_gone", 0, _D, "the client left before the answer was complete")
-CLIENT_STALLED = _reason("client_stalled", 0, _D, "the client stopped reading the answer (client_timeout)")
+CLIENT_STALLED = _reason(
+    "client_stalled", 0, _D, "the client stopped reading the answer, or read it too slowly (client_timeout, min_rate)"
+)
 MAX_FORWARDS = _reason("max_forwards", 405, _D, "Max-Forwards has come to 0 here (RFC 9110 §7.6.2)")
 NO_ROUTE = _reason("no_route", 404, _D, "no route matches this host and path")
 BAD_UPGRADE = _reason("bad_upgrade", 400, _D, "the WebSocket handshake is malformed (RFC 6455 §4.2.1)")
 BAD_WEBSOCKET_VERSION = _reason("bad_websocket_version", 426, _D, "only WebSocket version 13 is spoken here (RFC 6455 §4.2.2)")
+PURGE_REFUSED = _reason("purge_refused", 403, _D, "only those whom the site names may purge its cache (cache_purge)")
 ORIGIN_REFUSED = _reason("origin_refused", 403, _D, "pages of this origin may open no WebSocket here (RFC 6455 §4.2.2)")
 TOO_MANY_OF_CLIENT = _reason("too_many_of_client", 429, _D, "the client has websocket_max_per_client WebSockets already")
 TOO_MANY_WEBSOCKETS = _reason("too_many_websockets", 503, _O, "the route has websocket_max WebSockets already")
@@ -149,4 +152,5 @@ SHARED_CUT = _reason("shared_cut", 502, _U, "the answer to another request, whic
 STORED_DAMAGED = _reason("stored_damaged", 500, _O, "a stored body turned out to be damaged while it was sent")
 INTERNAL = _reason("internal", 500, _O, "the proxy failed; the log has a traceback")
 HEDGED_OUT = _reason("hedged_out", 0, _O, "another peer's answer began first")
+TOTAL_TIMEOUT = _reason("total_timeout", 504, _O, "the answer was not complete within the route's total_timeout")
 STOPPING = _reason("stopping", 503, _O, "the proxy is stopping")

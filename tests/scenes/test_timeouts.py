@@ -72,7 +72,7 @@ def test_the_head_of_a_further_request_has_its_own_time() -> None:
 
 
 def test_a_body_that_stops_is_answered_408_and_cut_for_the_peer() -> None:
-    with Play(ONE + "client_timeout = 5s\n") as play:
+    with Play(ONE + "client_timeout = 5s\nmin_rate = 0\n") as play:
         client = play.client()
         client.says(POSTED, b"0")
         origin = play.origin()
@@ -81,7 +81,7 @@ def test_a_body_that_stops_is_answered_408_and_cut_for_the_peer() -> None:
             play.later(4)
             client.says(b"1")
             origin.hears(b"1")
-        play.later(6)
+        play.later(7)
         origin.sees_cut()
         assert client.hears_message().status == 408
         client.sees_end()
@@ -185,7 +185,7 @@ def test_a_peer_that_takes_a_request_slowly_is_not_cut() -> None:
 
 
 def test_while_the_client_is_slow_the_peer_is_not_blamed() -> None:
-    with Play(ONE + "read_timeout = 5s\nclient_timeout = 1000s\n") as play:
+    with Play(ONE + "read_timeout = 5s\nclient_timeout = 1000s\nmin_rate = 0\n") as play:
         client = play.client()
         client.stops_reading(room=1000)
         client.says(ASKED)

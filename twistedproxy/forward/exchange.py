@@ -30,10 +30,12 @@ from twistedproxy.filters.chain import Chain
 from twistedproxy.forward import further, rewrite, values
 from twistedproxy.forward.attempt import Attempt
 from twistedproxy.forward.caching import Caching, serve_again
+from twistedproxy.forward.collecting import Collecting
 from twistedproxy.forward.hedge import Hedge, may_be_hedged
 from twistedproxy.forward.nobody import Nobody, update_head
 from twistedproxy.forward.request_body import RequestBody
 from twistedproxy.forward.request_head import COUNTED, is_last_recipient
+from twistedproxy.forward.total_time import Allotted
 from twistedproxy.forward.upgrade import Upgrade
 from twistedproxy.forward.waiting import Place, wait
 from twistedproxy.message import Field, Headers, RequestHead, ResponseHead
@@ -68,6 +70,8 @@ class Exchange:
     :ivar tries_made: attempts that count against ``tries``
     :ivar place: in the queue of its pool, as long as it waits there
     :ivar hedge: of its attempt, as long as no answer has begun
+    :ivar allotted: the time that it has altogether, if that is limited
+    :ivar collecting: its body, before a peer is asked
     :ivar affinity: what binds clients to peers, once it had a say
     :ivar source: where the answer's body comes from when no peer sends it
     :ivar chain: what changes the answer's body on its way
@@ -113,6 +117,8 @@ class Exchange:
     tries_made: int = 0
     place: Place | None = None
     hedge: Hedge | None = None
+    allotted: Allotted | None = None
+    collecting: Collecting | None = None
 
     def __init__(self, site: Site, downstream: Downstream, head: RequestHead) -> None:
         site.exchanges = self.number = site.exchanges + 1
@@ -228,6 +234,8 @@ class Exchange:
             attempt.send_body(pieces, ended, trailers)
         if trailers is not None and self.content is not None:
             self.content.trailers = trailers
+        if self.collecting is not None:
+            self.collecting.more(self)
 
     def _take(self, pieces: Sequence[Piece]) -> bool:
         """Note *pieces* of the request's body, and keep them if they may still be needed; False when they are too many."""
@@ -525,6 +533,9 @@ class Exchange:
         self.finished = True
         if self.hedge is not None:
             self.hedge.stop()
+        if self.allotted is not None:
+            self.allotted.stop()
+            self.allotted = None
         site = self.site
         self.request_time = site.clock.monotonic() - self.started
         route = self.route

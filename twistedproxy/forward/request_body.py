@@ -16,19 +16,21 @@ class RequestBody:
     """
     The body of one request, on its way to a peer.
 
-    Until an attempt sends it, all that comes is kept, and the client is held back beyond :data:`KEPT` bytes.  Afterwards what
+    Until an attempt sends it, all that comes is kept, and the client is held back beyond :attr:`limit` bytes.  Afterwards what
     came is kept on as long as all of it is small, so that another attempt can send it again.
 
     :ivar size: bytes that have come
+    :ivar limit: the client is held back beyond so many bytes, as long as no peer takes them
     :ivar trailers: that came behind it, or None
     :ivar replayable: everything that has come is still here
     """
 
-    __slots__ = ("_kept", "replayable", "size", "trailers")
+    __slots__ = ("_kept", "limit", "replayable", "size", "trailers")
 
     def __init__(self) -> None:
         self._kept: bytes | bytearray = b""
         self.size = 0
+        self.limit = KEPT
         self.replayable = True
         self.trailers: Headers | None = None
 
@@ -38,7 +40,7 @@ class RequestBody:
             self.size += len(piece)
         if not self.replayable:
             return
-        if sent and self.size > KEPT:
+        if sent and self.size > self.limit:
             self.forget()
         elif not self._kept and len(pieces) == 1 and isinstance(pieces[0], bytes):
             self._kept = pieces[0]
@@ -52,7 +54,7 @@ class RequestBody:
     @property
     def is_full(self) -> bool:
         """Whether the client should be held back until a peer takes what is here."""
-        return self.size > KEPT
+        return self.size > self.limit
 
     def pieces(self) -> tuple[bytes, ...]:
         """All that has come, for an attempt that begins."""
@@ -61,7 +63,7 @@ class RequestBody:
 
     def passed_on(self) -> None:
         """An attempt has sent what was here."""
-        if self.size > KEPT:
+        if self.size > self.limit:
             self.forget()
 
     def forget(self) -> None:

@@ -9,9 +9,12 @@ pieces; nothing is copied that need not be.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import socket
 import struct
+import sys
+import termios
 from collections import deque
 from collections.abc import Iterable
 from typing import Any, Final
@@ -38,7 +41,7 @@ SMALL_READ: Final = 16 * 1024
 LARGE_READ: Final = 1024 * 1024
 #: Not smaller again than this: answers a little above the small size would take two reads each.
 _MIDDLE_READ: Final = 64 * 1024
-#: A producer is paused when more than this many bytes wait for the kernel.
+#: A producer is paused when more than this many bytes wait for the kernel, unless a connection is told otherwise.
 HIGH_WATER: Final = 64 * 1024
 #: Waiting pieces are joined up to this many bytes for one system call.
 _JOIN: Final = 128 * 1024
@@ -66,6 +69,9 @@ class Connection:
     One stream connection, TCP or unix.
 
     :ivar pending: bytes written that the kernel has not taken yet
+    :ivar drained: of the bytes that had to wait, those that the kernel has taken since, ever
+    :ivar high_water: the producer is paused when more than so many bytes are pending
+    :ivar hears_last_words: when the other side breaks the connection while nobody reads, what it had sent before is read first
     :ivar disconnected: the protocol has heard, or is about to hear, that the connection is gone
     """
 
@@ -89,6 +95,9 @@ class Connection:
         "_writing",
         "disconnected",
         "disconnecting",
+        "drained",
+        "hears_last_words",
+        "high_water",
         "pending",
     )
 
@@ -99,6 +108,9 @@ class Connection:
         self._poller = poller
         self._queue: deque[bytes | memoryview] = deque()
         self.pending = 0
+        self.drained = 0
+        self.high_water = HIGH_WATER
+        self.hears_last_words = True
         self._read_size = SMALL_READ
         self._reading = False
         self._writing = False
@@ -128,6 +140,19 @@ class Connection:
     def reading(self) -> bool:
         """Whether what the other side sends is taken now."""
         return self._reading
+
+    @property
+    def acknowledged(self) -> int:
+        """
+        Bytes that the other side has, on a scale that begins anywhere and rises as long as bytes are pending.
+
+        What the kernel holds for it is known where the system tells (Linux: ``SIOCOUTQ``); elsewhere that counts as taken.
+        """
+        try:
+            held = fcntl.ioctl(self._sock.fileno(), termios.TIOCOUTQ, bytes(4))
+        except OSError:
+            return self.drained
+        return self.drained - int.from_bytes(held, sys.byteorder)
 
     def is_quiet(self, *, and_open: bool) -> bool:
         """
@@ -195,7 +220,7 @@ class Connection:
         code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             problem = OSError(code, os.strerror(code))
-            if self._read_done or not self._has_unread():
+            if self._read_done or not self.hears_last_words or not self._has_unread():
                 self.connectionLost(lost(problem))
                 return
             self._broken = problem
@@ -294,7 +319,7 @@ class Connection:
         self._hold_producer()
 
     def _hold_producer(self) -> None:
-        if self._producer is not None and not self._producer_paused and self.pending > HIGH_WATER:
+        if self._producer is not None and not self._producer_paused and self.pending > self.high_water:
             self._producer_paused = True
             self._producer.pauseProducing()
 
@@ -323,6 +348,7 @@ class Connection:
                 self._break(problem)
                 return
             self.pending -= sent
+            self.drained += sent
             if sent != len(piece):
                 queue.appendleft(memoryview(piece)[sent:])
                 return
