@@ -152,5 +152,6 @@ SHARED_CUT = _reason("shared_cut", 502, _U, "the answer to another request, whic
 STORED_DAMAGED = _reason("stored_damaged", 500, _O, "a stored body turned out to be damaged while it was sent")
 INTERNAL = _reason("internal", 500, _O, "the proxy failed; the log has a traceback")
 HEDGED_OUT = _reason("hedged_out", 0, _O, "another peer's answer began first")
+EXHAUSTED = _reason("exhausted", 503, _O, "the proxy has no descriptor or memory left for a connection to a peer", untouched=True)
 TOTAL_TIMEOUT = _reason("total_timeout", 504, _O, "the answer was not complete within the route's total_timeout")
 STOPPING = _reason("stopping", 503, _O, "the proxy is stopping")

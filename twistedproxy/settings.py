@@ -465,6 +465,31 @@ class RouteKnobs:
     websocket_context_takeover: bool = knob(
         "boolean", "compression remembers earlier messages: smaller messages, more memory", default=True
     )
+    websocket_drain_timeout: float = knob(
+        "duration", "WebSockets of a peer that is drained or removed are closed after; 0: they stay", default=0.0, minimum=0
+    )
+    websocket_filter: str | None = knob(
+        "python_name", "package.module:Filter, a class that sees, changes, drops or answers messages"
+    )
+    websocket_filter_timeout: float = knob("duration", "a filter must answer within", default=5.0, minimum=0.001)
+    websocket_filter_errors: str = knob(
+        "choice",
+        "when the filter fails: closed ends the WebSocket with 1011, open passes the message as it came",
+        default="closed",
+        choices=("closed", "open"),
+    )
+    websocket_resume: int = knob(
+        "integer",
+        "when the peer goes away another takes over, and is told the client's first so many messages again; 0: never",
+        default=0,
+        minimum=0,
+    )
+    websocket_resume_waiting: int = knob(
+        "integer", "so many messages of the client wait meanwhile before it is not read any more", default=100, minimum=1
+    )
+    websocket_resume_timeout: float = knob(
+        "duration", "another peer must have taken over within; else the client gets 1012 or 1013", default=10.0, minimum=0.001
+    )
     tries: int = knob("integer", "attempts of one request, the first included", default=3, minimum=1)
     retry: tuple[str, ...] = knob(
         "retry_cases",
@@ -531,6 +556,11 @@ class RouteKnobs:
         "duration", "a request that waits for another one's answer goes to a peer itself after", default=5.0, minimum=0.001
     )
     cache_status_key: bool = knob("boolean", "Cache-Status says by what key the answer was looked for", default=False)
+    cache_purge: tuple[str, ...] = knob(
+        "networks",
+        "addresses (CIDR) whose PURGE requests remove what is stored; others get 403. Without: PURGE goes to a peer",
+        default=(),
+    )
     request_headers: tuple[HeaderEdit, ...] = knob(
         "header_edits", "set NAME VALUE, add NAME VALUE, remove NAME; for the peer", default=()
     )

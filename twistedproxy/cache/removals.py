@@ -85,12 +85,14 @@ class Removals:
         self.purges += 1
         purge, others, written = self._ledger.record(kind, value, soft=soft)
         self._note([*others, purge])
-        store = self._shelf.store
+        shelf = self._shelf
+        shelf.memory.apply(others)
+        in_memory = 0 if kind is PurgeKind.URL and not soft else shelf.memory.apply([purge])
         if kind is PurgeKind.URL:
-            return Purged(self._shelf.count(value) if soft else self.drop(value), written)
+            return Purged(max(in_memory, shelf.count(value)) if soft else self.drop(value), written)
         if kind is PurgeKind.ALL:
-            return Purged(len(store.index) if soft else self._shelf.clear(), written)
-        return Purged(self._shelf.memory.apply([purge]), written)
+            return Purged(max(in_memory, len(shelf.store.index) if soft else shelf.clear()), written)
+        return Purged(in_memory, written)
 
     def preview(self, kind: PurgeKind, value: bytes, seconds: float) -> Preview:
         """What such a purge would cover, looked for in the files for *seconds* at most."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 from typing import Final
 
@@ -54,5 +55,11 @@ def of(section: Section, knobs: RouteKnobs) -> Iterator[Problem]:
             )
         if not names & _PAGES:
             yield section.problem("cache_key", "names no path: every page is the same one", "end it with {uri}, or with {path}")
+    if section.gives("cache_purge"):
+        for network in knobs.cache_purge:
+            if ipaddress.ip_network(network).prefixlen == 0:
+                yield section.problem(
+                    "cache_purge", f"{network} is everyone: any client may empty the cache", "name those who may"
+                )
     if section.gives("cache_methods") and "GET" not in knobs.cache_methods:
         yield section.problem("cache_methods", "without GET nothing is stored", "write GET HEAD")

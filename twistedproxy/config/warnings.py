@@ -55,6 +55,7 @@ _ONLY_WITH_CACHE: Final = (
     "cache_lock",
     "cache_lock_timeout",
     "cache_status_key",
+    "cache_purge",
 )
 
 

@@ -18,6 +18,7 @@ from twistedproxy.balance.peer import PeerState
 from twistedproxy.filters.chain import Filter
 from twistedproxy.forward.cache_rules import CacheRules
 from twistedproxy.forward.collecting import RequestBuffering
+from twistedproxy.forward.purging import Purging
 from twistedproxy.forward.retry import RetryPolicy
 from twistedproxy.forward.total_time import TotalTimeout
 from twistedproxy.settings import RouteSettings
@@ -116,6 +117,7 @@ class Route:
         self.retries = RetryPolicy(settings)
         self.answer: Answer | None = Redirect(settings.redirect.status, settings.redirect.location) if settings.redirect else None
         self.guards: tuple[Guard, ...] = (
+            *((Purging(cache, settings.cache_purge),) if cache is not None and settings.cache_purge else ()),
             *((TotalTimeout(settings.total_timeout),) if settings.total_timeout else ()),
             *((RequestBuffering(settings.buffer_size),) if settings.request_buffering else ()),
         )
