@@ -16,7 +16,8 @@ from twistedproxy.admin.ports import Ports
 from twistedproxy.admin.status import snapshot
 from twistedproxy.admin.status_site import StatusSite, make_status_service
 from twistedproxy.balance.peer import CheckResult
-from twistedproxy.settings import StatusSettings
+from twistedproxy.balance.pool import Pool
+from twistedproxy.settings import PoolSettings, QueueSettings, ServerSettings, StatusSettings
 
 
 def ask(live: Live, request: str) -> tuple[str, dict[str, str], str]:
@@ -75,11 +76,15 @@ def test_status_json_says_everything() -> None:
         "why": "",
         "since": START,
         "weight": 3,
+        "effective_weight": 3,
         "backup": False,
         "in_flight": 1,
+        "max_connections": None,
         "idle": 0,
         "attempts": 1,
         "failures": 0,
+        "answer_time": None,
+        "ejections": 0,
         "last_failure": None,
         "bytes_sent": 0,
         "bytes_received": 0,
@@ -87,6 +92,24 @@ def test_status_json_says_everything() -> None:
     }
     assert state["pools"]["app"]["peers"][1]["state"] == "draining"
     assert state["caches"]["static"]["counts"]["hits"] == 30
+
+
+def test_status_json_says_who_waits_and_what_was_tried_again() -> None:
+    live = live_site()
+    limited = PoolSettings("tight", servers=(ServerSettings(Tcp("a", 80), max_connections=3),), queue=QueueSettings(10))
+    pool = live.pools["tight"] = Pool(limited, live.clock)
+    pool.retries, pool.hedges, pool.retries_refused = 3, 2, 1
+    state = json.loads(ask(live, "GET /status.json")[2])["pools"]
+    assert {key: state["tight"][key] for key in ("retries", "hedges", "retries_refused", "ejections", "ejections_refused")} == {
+        "retries": 3,
+        "hedges": 2,
+        "retries_refused": 1,
+        "ejections": 0,
+        "ejections_refused": 0,
+    }
+    assert state["tight"]["queue"] == {"waiting": 0, "length": 10, "waits": 0, "refused": 0, "timeouts": 0, "left": 0}
+    assert state["tight"]["peers"][0]["max_connections"] == 3
+    assert state["app"]["queue"] is None
 
 
 def test_the_page_shows_the_same_without_scripts() -> None:

@@ -8,15 +8,28 @@ from tests.admin.site import HandClock, Log, StillConnection, StillListener, liv
 from twistedproxy.addresses import Tcp
 from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.balance.peer import CheckResult, PeerState
-from twistedproxy.settings import ListenSettings
+from twistedproxy.balance.pool import Pool
+from twistedproxy.settings import ListenSettings, PoolSettings, QueueSettings, ServerSettings
 
 
 def test_pools_shows_how_many_peers_are_up() -> None:
     assert repr(names(live_site())["pools"]()) == (
-        "POOL  PEERS      BALANCE      CHECK  RUNNING  ATTEMPTS  FAILED  IDLE\n"
-        "app   3 of 3 up  round_robin  -            0         0       0     0\n"
-        "api   1 of 1 up  round_robin  -            0         0       0     0"
+        "POOL  PEERS      BALANCE      CHECK  RUNNING  ATTEMPTS  FAILED  RETRIES  IDLE\n"
+        "app   3 of 3 up  round_robin  -            0         0       0        0     0\n"
+        "api   1 of 1 up  round_robin  -            0         0       0        0     0"
     )
+
+
+def test_pools_and_peers_show_limits_and_who_waits_where_there_are_such() -> None:
+    live = live_site()
+    server = ServerSettings(Tcp("a", 80), max_connections=2)
+    tight = live.pools["tight"] = Pool(PoolSettings("tight", servers=(server,), queue=QueueSettings(5)), live.clock)
+    tight.hedges = 7
+    tight.peers[0].begin()
+    header, *_, row = repr(names(live)["pools"]()).splitlines()
+    assert header.split()[-4:] == ["RETRIES", "HEDGES", "QUEUED", "IDLE"]
+    assert row.split()[-4:] == ["0", "7", "0", "0"]
+    assert "  1 of 2  " in repr(names(live)["peers"]("tight"))
 
 
 def test_peers_shows_state_weight_and_the_last_check() -> None:

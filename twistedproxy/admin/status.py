@@ -11,6 +11,7 @@ from twistedproxy.admin.views import destination
 from twistedproxy.balance.membership import Membership, Name
 from twistedproxy.balance.peer import Peer
 from twistedproxy.balance.pool import Pool
+from twistedproxy.balance.queue import Queue
 from twistedproxy.cache.cache import Cache
 from twistedproxy.downstream.listener import Listener
 from twistedproxy.forward.routes import Route
@@ -77,10 +78,36 @@ def _route(route: Route) -> dict[str, Any]:
 def _pool(pool: Pool, membership: Membership | None) -> dict[str, Any]:
     return {
         "balance": str(pool.settings.balance),
+        "sticky": _sticky(pool),
         "check": str(pool.settings.check) if pool.settings.check is not None else None,
         "available": sum(peer.available for peer in pool.peers),
+        "retries": pool.retries,
+        "hedges": pool.hedges,
+        "retries_refused": pool.retries_refused,
+        "ejections": sum(peer.ejections for peer in pool.peers),
+        "ejections_refused": pool.ejections_refused,
+        "queue": _queue(pool.queue) if pool.queue is not None else None,
         "names": [_name(name) for name in membership.names.values()] if membership is not None else [],
-        "peers": [_peer(peer, membership) for peer in (*pool.peers, *pool.leaving)],
+        "peers": [_peer(peer, membership, pool.clock.monotonic()) for peer in (*pool.peers, *pool.leaving)],
+    }
+
+
+def _sticky(pool: Pool) -> dict[str, Any] | None:
+    if pool.settings.sticky is None:
+        return None
+    counts = pool.bindings
+    counted = {name: getattr(counts, name) for name in ("kept", "made", "moved", "unknown")} if counts is not None else {}
+    return {"by": str(pool.settings.sticky), **counted}
+
+
+def _queue(queue: Queue) -> dict[str, Any]:
+    return {
+        "waiting": len(queue),
+        "length": queue.length,
+        "waits": queue.waits,
+        "refused": queue.refused,
+        "timeouts": queue.timeouts,
+        "left": queue.left,
     }
 
 
@@ -93,7 +120,7 @@ def _name(name: Name) -> dict[str, Any]:
     }
 
 
-def _peer(peer: Peer, membership: Membership | None) -> dict[str, Any]:
+def _peer(peer: Peer, membership: Membership | None, now: float) -> dict[str, Any]:
     return {
         "name": peer.name,
         "origin": peer.origin,
@@ -104,11 +131,15 @@ def _peer(peer: Peer, membership: Membership | None) -> dict[str, Any]:
         "why": peer.why,
         "since": round(peer.since, 3),
         "weight": peer.weight,
+        "effective_weight": peer.effective_weight,
         "backup": peer.backup,
         "in_flight": peer.in_flight,
+        "max_connections": peer.settings.max_connections or None,
         "idle": len(peer.idle),
         "attempts": peer.attempts,
         "failures": peer.failures,
+        "answer_time": round(peer.usual_time(now), 6) if peer.is_timed else None,
+        "ejections": peer.ejections,
         "last_failure": peer.last_failure.name if peer.last_failure is not None else None,
         "bytes_sent": peer.bytes_sent,
         "bytes_received": peer.bytes_received,

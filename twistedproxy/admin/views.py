@@ -36,15 +36,24 @@ class Views:
         for pool in self.live.pools.values():
             pool.refresh(self.live.clock.monotonic())
         several = any(membership.names for membership in self.live.memberships.values())
+        bound = any(pool.settings.sticky is not None for pool in self.live.pools.values())
+        bound = any(pool.settings.sticky is not None for pool in self.live.pools.values())
+        queues = any(pool.queue is not None for pool in self.live.pools.values())
+        hedges = any(pool.hedges for pool in self.live.pools.values())
         columns = (
             Column("POOL"),
             Column("PEERS"),
             *([Column("FOUND BY", drop=4)] if several else []),
             Column("BALANCE", drop=3),
+            *([Column("STICKY", drop=5)] if bound else []),
+            *([Column("STICKY", drop=4)] if bound else []),
             Column("CHECK", drop=2),
             Column("RUNNING", right=True),
             Column("ATTEMPTS", right=True),
             Column("FAILED", right=True),
+            Column("RETRIES", right=True, drop=2),
+            *([Column("HEDGES", right=True, drop=2)] if hedges else []),
+            *([Column("QUEUED", right=True)] if queues else []),
             Column("IDLE", right=True, drop=1),
         )
 
@@ -56,10 +65,14 @@ class Views:
                 f"{available} of {len(peers)} up",
                 *([_names(self.live.memberships[pool.name])] if several else []),
                 str(pool.settings.balance),
+                *([_bindings(pool)] if bound else []),
                 str(pool.settings.check or "-"),
                 count(sum(peer.in_flight for peer in peers)),
                 count(sum(peer.attempts for peer in peers)),
                 count(sum(peer.failures for peer in peers)),
+                count(pool.retries),
+                *([count(pool.hedges)] if hedges else []),
+                *([count(len(pool.queue)) if pool.queue is not None else "-"] if queues else []),
                 count(sum(len(peer.idle) for peer in peers)),
             ]
 
@@ -103,8 +116,8 @@ class Views:
                 *([peer.origin] if strangers else []),
                 *([" ".join(self._addresses(owners[peer], peer)) or "-"] if named else []),
                 f"{peer.state}{_left(peer, now)}{', backup' if peer.backup else ''}",
-                str(peer.weight),
-                count(peer.in_flight),
+                _weight(peer),
+                count(peer.in_flight) + (f" of {limit}" if (limit := peer.settings.max_connections) else ""),
                 count(peer.attempts),
                 count(peer.failures),
                 size(peer.bytes_sent),
@@ -261,6 +274,20 @@ class Views:
 def _left(peer: Peer, now: float) -> str:
     """For how long the operator's will holds, if it ends by itself."""
     return f" for {duration(max(0.0, peer.will_ends - now))}" if peer.will_ends < NEVER else ""
+
+
+def _weight(peer: Peer) -> str:
+    """A peer's weight, and how much of it counts so far when it has a slow start."""
+    now = peer.effective_weight
+    return str(peer.weight) if now == peer.weight else f"{peer.weight} (now {now:g})"
+
+
+def _bindings(pool: Pool) -> str:
+    """What binds the clients of a pool to peers, and for how many requests it did."""
+    sticky, counts = pool.settings.sticky, pool.bindings
+    if sticky is None:
+        return "-"
+    return str(sticky) if counts is None else f"{sticky}: {count(counts.kept)} kept, {count(counts.moved)} moved"
 
 
 def _names(membership: Membership) -> str:
