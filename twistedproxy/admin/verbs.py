@@ -136,8 +136,8 @@ class Verbs:
         """
         give a peer no new requests; those that run finish
 
-        drain(pool, peer, minutes=10) ends by itself, restore(pool, peer) at once; a restart does not end it.  WebSockets through
-        the peer stay open.  The log tells when the last exchange is gone.
+        WebSockets through the peer stay open.  restore(pool, peer) takes it back; drain(pool, peer, minutes=10) ends by itself.
+        A restart does not end it.  The log tells when the last exchange is gone.
         """
         found = self._peer(pool, peer)
         lasts = _lasts(minutes, seconds)
