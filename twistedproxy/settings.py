@@ -134,6 +134,7 @@ class ServerSettings:
     One line of ``servers``: a peer, or a name by which peers are found, and its options.
 
     :ivar address: where it is; for RECORDS the name that is asked for, with port 0
+    :ivar family: which addresses ADDRESSES are: all, ipv4 or ipv6
     :ivar server_name: asked for by SNI and expected in the certificate; without, what the pool says
     :ivar tier: among backups the lowest that is available serves
     :ivar max_connections: exchanges that run on it at a time, at most; 0 for no limit
@@ -150,6 +151,7 @@ class ServerSettings:
     server_name: str | None = None
     tier: int = 0
     found_by: str = ""
+    family: str = "all"
     max_connections: int = 0
     slow_start: float = 0.0
 

@@ -28,8 +28,21 @@ _ONLY_WITH_MESSAGES: Final = (
     "websocket_close_timeout",
     "websocket_compress",
     "websocket_context_takeover",
+    "websocket_filter",
+    "websocket_filter_timeout",
+    "websocket_filter_errors",
+    "websocket_resume",
+    "websocket_resume_waiting",
+    "websocket_resume_timeout",
 )
-_ONLY_WITH_WEBSOCKETS: Final = ("websocket_idle_timeout", "websocket_origins", "websocket_max", "websocket_max_per_client")
+_ONLY_WITH_WEBSOCKETS: Final = (
+    "websocket_idle_timeout",
+    "websocket_half_close_timeout",
+    "websocket_origins",
+    "websocket_max",
+    "websocket_max_per_client",
+    "websocket_drain_timeout",
+)
 
 
 def rate(text: str, at: Context) -> float:
@@ -81,5 +94,16 @@ def warnings(section: Section, route: RouteKnobs) -> Iterator[Problem]:
         for key in ("websocket_message_burst", "websocket_message_delay"):
             if section.gives(key):
                 yield section.problem(key, "has no effect without websocket_message_rate", "give the rate, or remove the line")
+    for needed, without, keys in (
+        ("websocket_filter", route.websocket_filter is None, ("websocket_filter_timeout", "websocket_filter_errors")),
+        ("websocket_resume", not route.websocket_resume, ("websocket_resume_waiting", "websocket_resume_timeout")),
+    ):
+        for key in keys if without else ():
+            if section.gives(key):
+                yield section.problem(key, f"has no effect without {needed}", f"give {needed}, or remove the line")
+    if not route.websocket_max_message and (route.websocket_filter is not None or route.websocket_resume):
+        yield section.problem(
+            "websocket_max_message", "messages of any size are put together in memory", "write for instance 16m"
+        )
     if route.websocket_compress == "no" and section.gives("websocket_context_takeover"):
         yield section.problem("websocket_context_takeover", "has no effect: websocket_compress is no", "remove the line")

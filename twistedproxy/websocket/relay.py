@@ -8,6 +8,8 @@ How it ends, which is told to each side once:
                                          passed on, the side that broke the rule gets 1002, 1007, 1009 or 1008
     a side is lost without a word        a peer gets 1001 (the client went away), a client 1011 (the peer failed it)
     nothing moves, the proxy stops       both get 1001
+    the peer goes away, is lost, and     another one takes over; when nobody does, the client gets 1012 or 1013
+    websocket_resume is set
     somebody closes it, a filter fails   both get the code that was given, 1011 for a filter
     a side does not answer to Close      after websocket_close_timeout its connection is closed
 
@@ -23,12 +25,14 @@ from typing import TYPE_CHECKING, Any, Final
 from twistedproxy.settings import RouteKnobs
 from twistedproxy.transport.deadlines import Deadlines, Timed
 from twistedproxy.websocket.rate import Bucket
+from twistedproxy.websocket.resumption import LEAVING, Resumption
 from twistedproxy.websocket.side import FAST, SLOW, ClientSide, PeerSide, Side
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twistedproxy.websocket.deflate import Deflate
+    from twistedproxy.websocket.filtering import Filtering
 
 GOING_AWAY: Final = 1001
 POLICY: Final = 1008
@@ -50,6 +54,8 @@ class Relay(Timed):
     :ivar bytes_up: bytes of messages from the client, uncompressed; *bytes_down*: from the peer
     :ivar last_activity: monotonic time at which a part of a message came last
     :ivar watchers: hear of all that passes
+    :ivar filtering: the site's filter of messages at work, or None
+    :ivar resumption: what is needed to go on with another peer, or None
     :ivar outcome: who ended it and how, for people; empty as long as it goes on
     """
 
@@ -61,6 +67,7 @@ class Relay(Timed):
         "bytes_down",
         "bytes_up",
         "client",
+        "filtering",
         "last_activity",
         "messages_down",
         "messages_up",
@@ -68,6 +75,7 @@ class Relay(Timed):
         "outcome",
         "peer",
         "peer_name",
+        "resumption",
         "route_name",
         "settings",
         "watchers",
@@ -88,6 +96,8 @@ class Relay(Timed):
         self.messages_up = self.messages_down = self.bytes_up = self.bytes_down = 0
         self.last_activity = self.now()
         self.watchers: tuple[Watcher, ...] = ()
+        self.filtering: Filtering | None = None
+        self.resumption: Resumption | None = None
         self.outcome = ""
         rate = settings.websocket_message_rate
         self._bucket = Bucket(rate, settings.websocket_message_burst, self.now()) if rate else None
@@ -133,7 +143,26 @@ class Relay(Timed):
                 self.messages_down += 1
         for watcher in self.watchers:
             watcher(source, opcode, data, first, last)
-        self._other(source).send_piece(opcode, data, first, last)
+        filtering = self.filtering
+        filtered = filtering is not None and filtering.wants(source)
+        if not filtered and self.resumption is None:
+            self._other(source).send_piece(opcode, data, first, last)
+            return
+        source.parts.append(data)
+        if last:
+            data = b"".join(source.parts)
+            source.parts.clear()
+            if filtered and filtering is not None:
+                filtering.message(source, opcode, data)
+            else:
+                self.deliver(source, opcode, data)
+
+    def deliver(self, source: Side, opcode: int, data: bytes) -> None:
+        """Pass a whole message of *source* on to the other side."""
+        if source is not self.client:
+            self.client.send_message(opcode, data)
+        elif self.resumption is None or self.resumption.passes(opcode, data):
+            self.peer.send_message(opcode, data)
 
     def _may_come(self, bucket: Bucket) -> bool:
         """Hold back, or turn away, a client whose messages come too fast."""
@@ -172,6 +201,8 @@ class Relay(Timed):
             side.transport.abortConnection()
 
     def close_came(self, source: Side, code: int | None, reason: bytes) -> None:
+        if code in LEAVING and self._resumes(source):
+            return
         other = self._other(source)
         self._ended(f"{source.name} closed" if code is None else f"{source.name} closed with {code}")
         source.last_word = (code, reason)
@@ -206,7 +237,29 @@ class Relay(Timed):
         if transport.pending and not source.gone:
             self._by(source, _LINGER)
 
+    def _resumes(self, source: Side) -> bool:
+        """Whether *source* is a peer that another one is asked to take over from."""
+        return self.resumption is not None and source is self.peer and not self.outcome and self.resumption.begin()
+
+    def take_peer(self, transport: Any, codec: Deflate | None, deflates: bool) -> None:
+        """Another peer takes over."""
+        self.peer = PeerSide(self, transport, codec, deflates, self.settings.websocket_max_message)
+        transport.protocol = self.peer
+        transport.registerProducer(self.peer, True)
+        self.client.release(SLOW)
+
+    def begin_peer(self, rest: bytes) -> None:
+        """Listen to the peer that has taken over; *rest* came behind its handshake."""
+        peer = self.peer
+        if rest:
+            peer.dataReceived(rest)
+        if not peer.held and not peer.gone:
+            peer.transport.resumeProducing()
+        self._deadlines.watch(self, min(self.deadline, self._next_look(self.now())))
+
     def lost(self, source: Side, broken: bool) -> None:
+        if self._resumes(source):
+            return
         self._ended(f"{source.name} {'was cut' if broken else 'went away'}")
         source.close_by = inf
         other = self._other(source)

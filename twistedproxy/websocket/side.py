@@ -118,6 +118,7 @@ class Side(WebSocketProtocol):
     :ivar received: bytes that came over its connection, *written*: that were sent
     :ivar close_sent: it was sent a Close frame; *close_received*: it has sent one, whose code and reason are its *last_word*
     :ivar verdict: the code and the reason that it gets for a rule that it broke
+    :ivar parts: of the message that comes, where it is wanted whole
     :ivar ended: nothing more is read of it; *gone*: its connection is gone
     :ivar held: why it is not read at present, bits of whoever holds it; 0 for not
     """
@@ -181,6 +182,7 @@ class Side(WebSocketProtocol):
         self.relay = relay
         self.transport = transport
         self.heard = relay.now()
+        self.parts: list[bytes] = []
         if codec is not None:
             self._perMessageCompress = codec
             self._codec = codec if deflates else None
