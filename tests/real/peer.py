@@ -1,12 +1,13 @@
 """
-A peer in a process of its own, so that a scene can kill it: ``python -m tests.real.peer PORT NAME``.
+A peer in a process of its own, so that a scene can kill it: ``python -m tests.real.peer PORT NAME [SHARE]``.
 
-It says who it is at any path, and keeps connections open as long as the proxy likes.
+It says who it is at any path, and keeps connections open as long as the proxy likes.  For a SHARE of each second it answers 500.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -20,7 +21,7 @@ class Peer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """The name that stood on the command line."""
         body = sys.argv[2].encode()
-        self.send_response(200)
+        self.send_response(500 if len(sys.argv) > 3 and time.monotonic() % 1 < float(sys.argv[3]) else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
