@@ -121,6 +121,25 @@ def test_an_address_that_does_not_answer_gets_company_after_its_head_start(
     assert not caller.clock.getDelayedCalls()
 
 
+def test_an_address_that_did_not_answer_comes_last_for_a_while(poller: Epoll | Plain, doors: contextlib.ExitStack) -> None:
+    open_door = door(doors)
+    caller = Caller(poller, silent(doors), open_door.getsockname())
+    caller.dial()
+    caller.clock.advance(HEAD_START)
+    caller.until_over()
+    for _ in range(3):
+        caller.peer = Peer()
+        caller.dial()
+        caller.until_over()
+        assert caller.peer.transport.getPeer().port == open_door.getsockname()[1]
+    caller.clock.advance(60)
+    caller.peer = Peer()
+    cancel = caller.dial()
+    settle(poller)
+    assert caller.peer.transport is None, "after a while it is tried first again"
+    cancel()
+
+
 def test_a_slow_address_may_still_win_when_its_company_fails(poller: Epoll | Plain, doors: contextlib.ExitStack) -> None:
     caller = Caller(poller, silent(doors), refusing())
     cancel = caller.dial()

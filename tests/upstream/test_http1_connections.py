@@ -99,7 +99,7 @@ class Scene:
         (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), errors.CONNECT_REFUSED_BY_PEER),
         (TimeoutError(errno.ETIMEDOUT, "timed out"), errors.CONNECT_TIMEOUT),
         (OSError(errno.EHOSTUNREACH, "no route"), errors.CONNECT_FAILED),
-        (OSError(errno.EMFILE, "too many open files"), errors.CONNECT_FAILED),
+        (OSError(errno.EMFILE, "too many open files"), errors.EXHAUSTED),
         (DNSLookupError("no such name"), errors.NAME_UNRESOLVED),
         (TlsProblem("bad record"), errors.TLS_FAILED),
         (TlsProblem("expired", unverified=True), errors.TLS_UNVERIFIED),

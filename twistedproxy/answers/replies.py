@@ -23,6 +23,9 @@ _PAGE: Final = """<!doctype html>
 #: Seconds after which a client may come back when no peer is available.
 _RETRY_AFTER: Final = b"5"
 
+#: What may be asked of a server behind the proxy; what it really allows, only the server knows.
+_METHODS: Final = b"GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"
+
 
 def phrase(status: int) -> str:
     """The standard reason phrase of *status*; empty for an unknown one."""
@@ -42,8 +45,15 @@ def error(reason: Reason) -> tuple[ResponseHead, bytes]:
     if reason.status in (503, 504):
         more.append((b"Retry-After", _RETRY_AFTER))
     elif reason.status == 405:
-        more.append((b"Allow", b"GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"))
+        more.append((b"Allow", _METHODS))
     return _page(reason.status, text, more)
+
+
+@cache
+def options() -> tuple[ResponseHead, bytes]:
+    """Head and body for OPTIONS that asks the proxy itself, by Max-Forwards: 0 (RFC 9110 §7.6.2, §9.3.7)."""
+    fields = [(b"Server", b"twistedproxy"), (b"Allow", _METHODS), (b"Content-Length", b"0")]
+    return ResponseHead(200, b"OK", Headers(fields), length=0), b""
 
 
 def redirect(status: int, location: bytes) -> tuple[ResponseHead, bytes]:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 class Attempt:
     """
-    One try; a :class:`twistedproxy.upstream.http1.Receiver`.
+    One try; a :class:`twistedproxy.upstream.receiver.Receiver`.
 
     :ivar exchange: whose attempt it is; gone when the attempt has ended, so that both need no garbage collector
     :ivar peer: on which

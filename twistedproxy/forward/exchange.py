@@ -201,7 +201,10 @@ class Exchange:
         head = self.head
         fields = head.fields
         if head.method in COUNTED and is_last_recipient(self):
-            self.refuse(errors.MAX_FORWARDS)
+            if head.method == b"OPTIONS":
+                self.reply(*replies.options())
+            else:
+                self.refuse(errors.MAX_FORWARDS)
             return
         if route.answer is not None:
             route.answer.answer(self)

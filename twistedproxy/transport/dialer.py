@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from twisted.internet.error import DNSLookupError
 from twisted.internet.interfaces import IDelayedCall, IProtocol, IReactorTime
@@ -26,8 +26,15 @@ from twistedproxy.transport.tls_handshake import OutgoingTls
 #: Gives up making a connection; does nothing once the protocol has heard how it went.
 Cancel = Callable[[], None]
 
+#: A family and an address in it.
+Where = tuple[int, Any]
+
 #: Seconds that an address has before the next one is tried beside it (RFC 8305 §5, Connection Attempt Delay).
 HEAD_START: Final = 0.25
+#: Seconds for which an address that failed, or let us wait, comes after the others of its name.
+_AVOIDED: Final = 30.0
+#: So many such addresses are remembered.
+_MANY: Final = 1024
 
 
 class Dialer:
@@ -37,6 +44,7 @@ class Dialer:
         self.poller = poller
         self.reactor = reactor
         self._names = names
+        self._avoided: dict[Where, float] = {}
 
     def dial(self, address: Address, protocol: IProtocol, tls: TlsClient | None = None, preface: bytes = b"") -> Cancel:
         """
@@ -53,6 +61,22 @@ class Dialer:
             self._names.resolve(address.host, address.port, call.connect)
         return call.cancel
 
+    def in_order(self, resolved: Resolved) -> Resolved:
+        """*resolved* with the addresses last that gave trouble lately, so that a dead one does not delay every other call."""
+        if not self._avoided or len(resolved) < 2:
+            return resolved
+        now = self.reactor.seconds()
+        return sorted(resolved, key=lambda where: self._avoided.get(where, 0.0) > now)
+
+    def went(self, where: Where, *, well: bool) -> None:
+        """An attempt at *where* went well, or did not."""
+        if well:
+            self._avoided.pop(where, None)
+        else:
+            if len(self._avoided) >= _MANY:
+                self._avoided.clear()
+            self._avoided[where] = self.reactor.seconds() + _AVOIDED
+
 
 class _Call:
     """One connection in the making: attempts at its addresses, of which the first that succeeds is taken."""
@@ -66,7 +90,7 @@ class _Call:
         self._protocol = protocol
         self._tls = tls
         self._left: Resolved = []
-        self._attempts: list[OutgoingConnection | OutgoingTls] = []
+        self._attempts: dict[OutgoingConnection | OutgoingTls, Where] = {}
         self._problem = Failure(DNSLookupError(f"no address for {address}"))
         self._timer: IDelayedCall | None = None
         self._over = False
@@ -74,7 +98,7 @@ class _Call:
     def connect(self, resolved: Resolved) -> None:
         """The name has these addresses."""
         if not self._over:
-            self._left = resolved
+            self._left = self._dialer.in_order(resolved)
             self._try_next()
 
     def _try_next(self) -> None:
@@ -91,9 +115,10 @@ class _Call:
                 attempt.connect(name)
             except OSError as problem:
                 self._problem = Failure(problem.with_traceback(None))
+                self._dialer.went((family, name), well=False)
                 attempt.discard()
                 continue
-            self._attempts.append(attempt)
+            self._attempts[attempt] = (family, name)
             if self._left:
                 self._timer = self._dialer.reactor.callLater(HEAD_START, self._no_answer)
             return
@@ -112,18 +137,21 @@ class _Call:
         self._timer = None
         # Where a handshake is under way somebody is there: a second one beside it would only add to their work.
         if all(attempt.connecting for attempt in self._attempts):
+            for where in self._attempts.values():
+                self._dialer.went(where, well=False)
             self._try_next()
 
     def made(self, connection: OutgoingConnection | OutgoingTls) -> None:
         """The first that stands is the one."""
-        self._attempts.remove(connection)
+        self._dialer.went(self._attempts.pop(connection), well=True)
         self.cancel()
 
     def failed(self, connection: OutgoingConnection | OutgoingTls, reason: Failure) -> None:
         """One address is tried in vain."""
-        self._attempts.remove(connection)
+        where = self._attempts.pop(connection)
         self._problem = reason
         if reason.check(OSError) is not None:
+            self._dialer.went(where, well=False)
             self._try_next()
         else:
             # Somebody answered, and is not to be trusted or does not speak TLS: that is what people must hear.
@@ -144,6 +172,6 @@ class _Call:
         self._over = True
         self._left = []
         self._forget_timer()
-        attempts, self._attempts = self._attempts, []
+        attempts, self._attempts = self._attempts, {}
         for attempt in attempts:
             attempt.discard()

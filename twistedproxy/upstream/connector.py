@@ -9,7 +9,8 @@ from twistedproxy.addresses import Address
 from twistedproxy.settings import PoolSettings, ServerSettings
 from twistedproxy.transport.contexts import TlsClient
 from twistedproxy.transport.deadlines import Deadlines
-from twistedproxy.upstream.http1 import Receiver, UpstreamConnection
+from twistedproxy.upstream.http1 import UpstreamConnection
+from twistedproxy.upstream.receiver import Receiver
 
 #: As :meth:`twistedproxy.transport.dialer.Dialer.dial`.
 Dial = Callable[..., Callable[[], None]]

@@ -8,12 +8,11 @@ connection is closed.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Sequence
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.error import ConnectionDone, DNSLookupError
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -22,7 +21,8 @@ from twistedproxy import errors
 from twistedproxy.errors import Reason, ResponseError
 from twistedproxy.message import CHUNKED, UNTIL_CLOSE, Headers, ResponseHead
 from twistedproxy.transport.deadlines import Timed
-from twistedproxy.transport.tls_problems import TlsProblem
+from twistedproxy.upstream.receiver import Receiver
+from twistedproxy.upstream.unreached import why_not_connected
 from twistedproxy.wire import http1
 from twistedproxy.wire.framing import (
     BadChunk,
@@ -35,41 +35,12 @@ from twistedproxy.wire.framing import (
     chunked,
     last_chunk,
 )
-from twistedproxy.wire.proxy_protocol import Ends
 
 if TYPE_CHECKING:
     from twistedproxy.upstream.connector import Connector
 
 #: Interim (1xx) answers that one request may get (RFC 9110 §15.2 sets no number; for ever is too many).
 _MAX_INTERIM: Final = 32
-
-
-class Receiver(Protocol):
-    """Who sent a request on a connection, and hears of its answer.  After ``failed``, or an end, it hears nothing more."""
-
-    def ends(self) -> Ends | None:
-        """Whose connection it is that the request came by; None: our own.  Asked for pools with ``proxy_protocol`` only."""
-
-    def connected(self) -> None:
-        """The connection stands: the request may be sent."""
-
-    def interim(self, head: ResponseHead) -> None:
-        """A 1xx answer other than 101."""
-
-    def response(self, head: ResponseHead, pieces: Sequence[Piece], ended: bool) -> None:
-        """The final answer's head, with what of its body came along; *ended*: all of it, and without trailers."""
-
-    def body(self, pieces: Sequence[Piece]) -> None:
-        """More of the body."""
-
-    def ended(self, trailers: Headers) -> None:
-        """The body is complete."""
-
-    def upgraded(self, head: ResponseHead, rest: bytes) -> None:
-        """A 101 that was asked for: the connection is the receiver's from now on; *rest* came behind the head."""
-
-    def failed(self, reason: Reason, detail: str) -> None:
-        """The attempt failed; the connection is gone or going."""
 
 
 @implementer(IProtocol)
@@ -382,7 +353,7 @@ class UpstreamConnection(Timed):
         if receiver is None:
             return
         if self.transport is None:
-            receiver.failed(*_why_not_connected(reason))
+            receiver.failed(*why_not_connected(reason))
         elif self._reader is None:
             receiver.failed(*self._why_no_answer(reason))
         elif self._until_close and reason.check(ConnectionDone):
@@ -414,18 +385,3 @@ class UpstreamConnection(Timed):
             deadlines.watch(self, now + self.read_timeout)
         else:
             self._fail(errors.READ_TIMEOUT)
-
-
-def _why_not_connected(failure: Failure) -> tuple[Reason, str]:
-    problem = failure.value
-    if isinstance(problem, TlsProblem):
-        return errors.TLS_UNVERIFIED if problem.unverified else errors.TLS_FAILED, str(problem)
-    if isinstance(problem, DNSLookupError):
-        return errors.NAME_UNRESOLVED, str(problem)
-    if isinstance(problem, OSError):
-        if problem.errno == errno.ECONNREFUSED:
-            return errors.CONNECT_REFUSED_BY_PEER, ""
-        if problem.errno == errno.ETIMEDOUT:
-            return errors.CONNECT_TIMEOUT, ""
-        return errors.CONNECT_FAILED, problem.strerror or str(problem)
-    return errors.CONNECT_FAILED, failure.getErrorMessage()

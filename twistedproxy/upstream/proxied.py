@@ -6,7 +6,8 @@ from twistedproxy.settings import PoolSettings
 from twistedproxy.transport.contexts import TlsClient
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.upstream.connector import Connector, Dial, PeerLike
-from twistedproxy.upstream.http1 import Receiver, UpstreamConnection
+from twistedproxy.upstream.http1 import UpstreamConnection
+from twistedproxy.upstream.receiver import Receiver
 from twistedproxy.wire.proxy_protocol import ENCODERS
 
 
