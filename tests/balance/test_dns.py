@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -71,6 +72,16 @@ def test_each_address_is_a_server_that_goes_by_the_name() -> None:
     first = servers[0]
     assert (first.tls, first.weight, first.stands_for) == (True, 2, StandsFor.PEER)
     assert first.authority == "app.internal:3000"
+
+
+@pytest.mark.parametrize(("family", "host"), [("ipv4", "10.0.0.1"), ("ipv6", "fd00::1")])
+def test_addresses_of_one_family_may_be_meant(family: str, host: str) -> None:
+    found: Resolved = [(socket.AF_INET6, ("fd00::1", 3000, 0, 0)), (socket.AF_INET, ("10.0.0.1", 3000))]
+    line = replace(NAME, family=family)
+    assert [server.address for server in result(Dns(answered(found), nobody).find(line))] == [Tcp(host, 3000)]
+    others: Resolved = [each for each in found if each[1][0] != host]
+    said = f"app.internal could not be resolved to {family} addresses"
+    assert result(Dns(answered(others), nobody).find(line)) == (NotFound, said)
 
 
 def test_no_address_is_a_failure() -> None:

@@ -152,6 +152,7 @@ def test_where_nobody_can_listen(text: str, said: str) -> None:
         ("unix:app.sock weight=2", ServerSettings(Unix("/srv/app.sock"), weight=2)),
         ("app:80 addresses=all backup", ServerSettings(Tcp("app", 80), backup=True, stands_for=StandsFor.ADDRESSES)),
         ("app:80 addresses=one", ServerSettings(Tcp("app", 80))),
+        ("app:80 addresses=ipv4", ServerSettings(Tcp("app", 80), stands_for=StandsFor.ADDRESSES, family="ipv4")),
         ("https://a server_name=B.example", ServerSettings(Tcp("a", 443), tls=True, server_name="b.example")),
         ("srv:_http._tcp.App.internal.", ServerSettings(Tcp("_http._tcp.app.internal", 0), stands_for=StandsFor.RECORDS)),
         (
@@ -186,7 +187,7 @@ def test_servers(text: str, server: ServerSettings) -> None:
         ("a:80 down=yes", "did you mean down?"),
         ("a:80 down down", "down is said twice"),
         ("unix:", "has no path"),
-        ("a:80 addresses=al", "known: addresses=all, addresses=one"),
+        ("a:80 addresses=ip4", "did you mean ipv4?"),
         ("192.0.2.1:80 addresses=all", "192.0.2.1:80 is an address already"),
         ("[::1]:80 addresses=all", "[::1]:80 is an address already"),
         ("unix:/a addresses=all", "addresses is an option of names"),

@@ -8,6 +8,7 @@ RFC 2782), which that does not know, through twisted.names.
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol, cast
@@ -22,6 +23,12 @@ from twistedproxy.transport.names import LookUp, Resolved
 
 #: Seconds after which a server that does not answer is asked again, or the next one is.
 TIMEOUTS: Final = (1, 2, 4)
+
+_FAMILIES: Final = {
+    "all": (socket.AF_INET, socket.AF_INET6),
+    "ipv4": (socket.AF_INET,),
+    "ipv6": (socket.AF_INET6,),
+}
 
 # What may stand in a log line and in a Host field; DNS itself would allow anything.
 _NAME = re.compile(rb"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
@@ -70,11 +77,14 @@ class Dns:
         self._look_up(address.host, address.port, answered.callback)
 
         def servers(resolved: Resolved) -> list[ServerSettings]:
-            if not resolved:
-                raise NotFound(f"{address.host} could not be resolved")
-            hosts = sorted({name[0] for _, name in resolved}, key=lambda host: (":" in host, host))
+            hosts = {name[0] for family, name in resolved if family in _FAMILIES[line.family]}
+            if not hosts:
+                kind = "" if line.family == "all" else f" to {line.family} addresses"
+                raise NotFound(f"{address.host} could not be resolved{kind}")
+            in_order = sorted(hosts, key=lambda host: (":" in host, host))
             return [
-                replace(line, address=Tcp(host, address.port), stands_for=StandsFor.PEER, found_by=address.host) for host in hosts
+                replace(line, address=Tcp(host, address.port), stands_for=StandsFor.PEER, found_by=address.host)
+                for host in in_order
             ]
 
         return answered.addCallback(servers)

@@ -26,6 +26,8 @@ _BLANK = re.compile(r"\s")
 _UNSEEN = re.compile(r"[;\\\x00-\x1f\x7f]")
 # RFC 2782: the service and the protocol, each behind an underscore.
 _RECORDS = re.compile(r"_[a-z0-9-]{1,62}\._(?:tcp|udp)\.(?P<domain>.+)")
+#: Which of a name's addresses are peers of their own.
+_ADDRESSES: Final = ("all", "ipv4", "ipv6", "one")
 _MODE = re.compile(r"[0-7]{3,4}")
 
 
@@ -170,7 +172,8 @@ def server(text: str, at: Context) -> ServerSettings:
     """
     ``[https://]HOST:PORT``, ``unix:PATH`` or ``[https://]srv:NAME``, and its options.
 
-    These are ``weight=N``, ``max_connections=N``, ``slow_start=DURATION``, ``backup``, ``down``, ``addresses=all`` and ``server_name=NAME``.
+    These are ``weight=N``, ``max_connections=N``, ``slow_start=DURATION``, ``backup``, ``down``, ``addresses=all`` and
+    ``server_name=NAME``.
     """
     where, *options = text.split()
     plain = where.removeprefix("https://")
@@ -180,6 +183,7 @@ def server(text: str, at: Context) -> ServerSettings:
     max_connections = 0
     slow_start = 0.0
     server_name = None
+    family = "all"
     flags: set[str] = set()
     for option in options:
         name, equals, value = option.partition("=")
@@ -200,14 +204,17 @@ def server(text: str, at: Context) -> ServerSettings:
             slow_start = duration(value, Context(at.directory, {}))
         elif name == "addresses" and equals:
             _check_addresses(value, address)
-            stands_for = StandsFor.ADDRESSES if value == "all" else StandsFor.PEER
+            stands_for = StandsFor.PEER if value == "one" else StandsFor.ADDRESSES
+            family = value if value != "one" else "all"
         elif name == "server_name" and equals:
             if not tls:
                 raise BadValue("server_name has no effect without TLS", f"write https://{where}")
             server_name = host_name(value, at)
         elif option not in ("backup", "down"):
-            known = ("weight=N", "max_connections=N", "slow_start=DURATION", "backup", "down", "addresses=all", "server_name=NAME")
-            raise BadValue(f"{option!r} is not an option of a server", choose_from(option, known))
+            known = ("weight=N", "max_connections=N", "slow_start=DURATION", "backup", "down")
+            raise BadValue(
+                f"{option!r} is not an option of a server", choose_from(option, (*known, "addresses=all", "server_name=NAME"))
+            )
     return ServerSettings(
         address,
         tls,
@@ -216,6 +223,7 @@ def server(text: str, at: Context) -> ServerSettings:
         "down" in flags,
         stands_for,
         server_name,
+        family=family,
         max_connections=max_connections,
         slow_start=slow_start,
     )
@@ -232,12 +240,12 @@ def _records(text: str) -> Tcp:
 
 
 def _check_addresses(value: str, address: Address) -> None:
-    if value not in ("one", "all"):
-        raise BadValue(f"addresses={value} is not known", choose_from(value, ("addresses=all", "addresses=one")))
+    if value not in _ADDRESSES:
+        raise BadValue(f"addresses={value} is not known", choose_from(value, _ADDRESSES))
     if isinstance(address, Unix) or address.port == 0:
         raise BadValue("addresses is an option of names", "remove it; write addresses=all behind NAME:PORT")
-    if value == "all" and _is_literal(address.host):
-        raise BadValue(f"{address} is an address already", "remove addresses=all, or write a name")
+    if value != "one" and _is_literal(address.host):
+        raise BadValue(f"{address} is an address already", "remove addresses=, or write a name")
 
 
 def _is_literal(text: str) -> bool:
@@ -277,7 +285,7 @@ def write_server(value: ServerSettings) -> str:
     if value.slow_start:
         words.append(f"slow_start={write_duration(value.slow_start)}")
     if value.stands_for is StandsFor.ADDRESSES:
-        words.append("addresses=all")
+        words.append(f"addresses={value.family}")
     if value.server_name is not None:
         words.append(f"server_name={value.server_name}")
     words += [flag for flag in ("backup", "down") if getattr(value, flag)]
