@@ -6,6 +6,7 @@ It applies the rules (policy, validation), which are pure, to what the shelf hol
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,13 +17,17 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from twistedproxy.cache.dates import format_date
-from twistedproxy.cache.entry import Entry, Facts
+from twistedproxy.cache.entry import BodyFile, DamagedEntry, Entry, Facts
+from twistedproxy.cache.extent import as_whole, extent_of
 from twistedproxy.cache.fetches import Fetches
+from twistedproxy.cache.files import Spare
 from twistedproxy.cache.fill import Fill
 from twistedproxy.cache.key import Values, key_of_url, primary_key, selecting_values, vary_names
 from twistedproxy.cache.memory import Memory
 from twistedproxy.cache.outcomes import LookupVerdict, Outcome, StoreVerdict
+from twistedproxy.cache.parts import bytes_of, joined
 from twistedproxy.cache.policy import (
+    CONDITIONS,
     NO_WISHES,
     Terms,
     Wishes,
@@ -34,6 +39,7 @@ from twistedproxy.cache.policy import (
     storing_terms,
 )
 from twistedproxy.cache.purge import PurgeKind
+from twistedproxy.cache.ranges import asked_spans, extent
 from twistedproxy.cache.refusals import Refusals
 from twistedproxy.cache.removals import Removals
 from twistedproxy.cache.responses import Counts, Lookup, Stats, Summary, summary
@@ -111,8 +117,6 @@ class Cache:
             return Lookup(key, LookupVerdict.BYPASS, Outcome.FETCH, None, self.removals.latest)
         entry = self._shelf.find(key, request.headers, now)
         if isinstance(entry, LookupVerdict):
-            if wishes.ranged and not wishes.only_if_cached:
-                return self._pass_range(key)
             self.counts.misses += 1
             return Lookup(key, entry, Outcome.UNAVAILABLE if wishes.only_if_cached else Outcome.FETCH, None, self.removals.latest)
         if wishes is NO_WISHES and entry.fresh_from <= now < entry.fresh_until:
@@ -145,6 +149,8 @@ class Cache:
     def _judge(self, request: RequestHead, wishes: Wishes, entry: Entry, now: float) -> Lookup:
         facts = entry.facts
         verdict = may_use(facts.terms, facts.response_time, wishes, now)
+        if entry.status == 206:
+            return self._judge_part(request, wishes, entry, verdict)
         if verdict in _USABLE:
             self.counts.hits += 1
             outcome = Outcome.PART if wishes.ranged and entry.status == 200 else Outcome.SERVE
@@ -158,8 +164,20 @@ class Cache:
             return Lookup(entry.key, verdict, Outcome.UNAVAILABLE, entry)
         return Lookup(entry.key, verdict, Outcome.REVALIDATE if entry.validates else Outcome.FETCH, entry, self.removals.latest)
 
+    def _judge_part(self, request: RequestHead, wishes: Wishes, entry: Entry, verdict: LookupVerdict) -> Lookup:
+        """Only a part is stored: it serves requests for what is in it (RFC 9111 §3.3)."""
+        if wishes.ranged and verdict is LookupVerdict.FRESH and not request.headers.has_any(CONDITIONS):
+            known = extent(entry)
+            spans = asked_spans(request.headers, entry.headers, known.total)
+            if spans and all(known.covers(span) for span in spans):
+                self.counts.hits += 1
+                return Lookup(entry.key, verdict, Outcome.PART, entry)
+        self.counts.misses += 1
+        outcome = Outcome.UNAVAILABLE if wishes.only_if_cached else Outcome.FETCH
+        return Lookup(entry.key, LookupVerdict.INCOMPLETE, outcome, entry, self.removals.latest)
+
     def _pass_range(self, key: bytes) -> Lookup:
-        # A peer that is asked for a part sends one, and parts are not stored.
+        # The part that a peer sends must not take the place of the whole, which may still hold.
         self.counts.passed += 1
         return Lookup(key, LookupVerdict.REQUEST_RANGE, Outcome.PASS)
 
@@ -227,6 +245,8 @@ class Cache:
             return StoreVerdict.PASSED
         if request.method == b"HEAD":
             return self._learn_from_head(lookup, request, response, request_time, response_time, rules)
+        if request.method == b"GET":
+            response = as_whole(response)
         terms = may_store(request, response, request_time, response_time, rules, lookup.key)
         if isinstance(terms, Terms) and response.length > self.settings.max_entry:
             terms = StoreVerdict.TOO_LARGE
@@ -242,7 +262,12 @@ class Cache:
         )
         facts = replace(facts, generation=self.removals.generation(lookup))
         self._filling += 1
-        fill = Fill(facts, response.length, self.settings.max_entry, self._store, partial(self._ended, lookup))
+        length = response.length
+        known = extent_of(response.headers) if response.status == 206 else None
+        if known is not None:
+            # Whatever the framing says: a part that is not all of what it says to be is none.
+            length = known.stop - known.start
+        fill = Fill(facts, length, self.settings.max_entry, self._store, partial(self._ended, lookup))
         return fill if fill.verdict is None else fill.verdict
 
     def _learn_from_head(
@@ -325,11 +350,39 @@ class Cache:
             return fill.verdict
         if self.removals.is_removed(lookup, fill.facts):
             return StoreVerdict.SUPERSEDED
-        _, kept = self._shelf.keep(fill.facts, *fill.content())
+        content = fill.content()
+        if fill.facts.status == 206 and lookup.entry is not None and self._join(lookup.entry, fill, content):
+            return StoreVerdict.STORED
+        _, kept = self._shelf.keep(fill.facts, *content)
         if not kept:
             return StoreVerdict.DISK
         self.counts.stored += 1
         return StoreVerdict.STORED
+
+    def _join(self, old: Entry, fill: Fill, content: tuple[bytes | None, BodyFile | None, Spare | None]) -> bool:
+        """Store a new part together with the *old* one (RFC 9111 §3.4); False when they stay apart."""
+        both = joined(old, fill.facts)
+        if both is None:
+            return False
+        facts, where, kept = both
+        body, file, spare = content
+        new = Entry(fill.facts, body, file)
+        try:
+            known = bytes_of(old, kept)
+            came = bytes_of(new, extent(new)[:2])
+        except DamagedEntry:
+            return False
+        self._filling += 1
+        # What stands for itself is joined with nothing else.
+        whole = Fill(facts, where.stop - where.start, self.settings.max_entry, self._store, partial(self._ended, _apart(old.key)))
+        for piece in (known, came) if kept[0] == where.start else (came, known):
+            whole.write(piece)
+        if whole.commit() is not StoreVerdict.STORED:
+            return False
+        if spare is not None:
+            self._store.writing.discard(spare.path)
+            spare.discard()
+        return True
 
     def invalidate(self, lookup: Lookup, request: RequestHead, response: ResponseHead) -> int:
         """
@@ -387,6 +440,11 @@ _USABLE: Final = frozenset((LookupVerdict.FRESH, LookupVerdict.STALE_ACCEPTED, L
 _ABOUT_THIS_CLIENT: Final = frozenset(
     (StoreVerdict.AUTHORIZATION, StoreVerdict.COOKIE, StoreVerdict.SET_COOKIE, StoreVerdict.SKIPPED)
 )
+
+
+def _apart(key: bytes) -> Lookup:
+    """A lookup that found nothing; the removals were looked at already."""
+    return Lookup(key, LookupVerdict.NOTHING_STORED, Outcome.FETCH, None, sys.maxsize)
 
 
 def _replaces(status: int) -> bool:

@@ -121,7 +121,8 @@ class BodyReader:
 
 def _fresh_until(facts: Facts) -> float:
     terms = facts.terms
-    return NEVER if terms.no_cache else facts.response_time + terms.lifetime - terms.initial_age
+    # A part serves only requests for parts, which go the longer way.
+    return NEVER if terms.no_cache or facts.status == 206 else facts.response_time + terms.lifetime - terms.initial_age
 
 
 class Entry:

@@ -11,6 +11,7 @@ from typing import Final
 
 from twistedproxy.cache.dates import parse_date
 from twistedproxy.cache.directives import FOREVER, Directives, cache_control, pragma_no_cache
+from twistedproxy.cache.extent import extent_of
 from twistedproxy.cache.freshness import assigned_lifetime, current_age, explicit_lifetime, guessed_lifetime, initial_age
 from twistedproxy.cache.key import key_of_reference, vary_names
 from twistedproxy.cache.outcomes import LookupVerdict, StoreVerdict
@@ -31,14 +32,19 @@ TELLING_FIELDS: Final = frozenset(
     )
 )
 
+#: Fields by which a client says what it has already.
+CONDITIONS: Final = frozenset((b"if-none-match", b"if-modified-since"))
+
 #: Methods that change nothing at the origin (RFC 9110 §9.2.1); every other one invalidates (RFC 9111 §4.4).
 SAFE_METHODS: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE"))
 
-#: Final statuses whose caching requirements are met here (RFC 9111 §5.2.2.3); 206 and 304 are not stored.
-UNDERSTOOD: Final = frozenset((200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 421, 451, 501))
+#: Final statuses whose caching requirements are met here (RFC 9111 §5.2.2.3); 304 is not stored.
+UNDERSTOOD: Final = frozenset(
+    (200, 203, 204, 206, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 410, 414, 421, 451, 501)
+)
 
-#: Final statuses that may be stored though nothing is said of their freshness (RFC 9110 §15.1); 206 is not stored.
-HEURISTICALLY_CACHEABLE: Final = frozenset((200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501))
+#: Final statuses that may be stored though nothing is said of their freshness (RFC 9110 §15.1).
+HEURISTICALLY_CACHEABLE: Final = frozenset((200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501))
 
 #: Seconds by which the clock may stand before the arrival of a stored response, as small corrections of the clock do.
 CLOCK_TOLERANCE: Final = 5.0
@@ -210,8 +216,10 @@ def may_store(
             return StoreVerdict.POST
     elif request.method != b"GET":
         return StoreVerdict.METHOD
-    if response.status == 206:
+    if response.status == 206 and (b"range" not in request.headers or extent_of(response.headers) is None):
         return StoreVerdict.STATUS_PARTIAL
+    if response.status == 416:
+        return StoreVerdict.STATUS_RANGE
     if response.status == 304:
         return StoreVerdict.STATUS_NOT_MODIFIED
     return storing_terms(request.headers, response.status, response.headers, request_time, response_time, rules)

@@ -12,10 +12,8 @@ from typing import Final
 
 from twistedproxy.cache.dates import single_date
 from twistedproxy.cache.entry import BLOCK, BodyFile, Entry
+from twistedproxy.cache.extent import Extent, Span, content_range, extent_of
 from twistedproxy.message import Field, Headers
-
-#: A part of a body: its first byte, and the one behind its last.
-Span = tuple[int, int]
 
 #: What a body is sent from: bytes that stand for themselves, and spans of what is stored.
 Plan = Sequence[bytes | Span]
@@ -82,30 +80,34 @@ def _if_range_holds(asked: Headers, stored: Headers) -> bool:
     return modified is not None and date is not None and date - modified >= 1
 
 
+def extent(entry: Entry) -> Extent:
+    """Where the stored bytes of *entry* belong; of a complete response they are all."""
+    found = extent_of(entry.headers) if entry.status == 206 else None
+    return found or Extent(0, entry.length, entry.length)
+
+
 def partial_fields(entry: Entry, spans: tuple[Span, ...]) -> tuple[list[Field], Plan]:
     """
     The fields and the body of a 206 with *spans* of *entry* (RFC 9110 §15.3.7).
 
     :return: the fields, without Content-Length, and what the body is made of: several parts are multipart/byteranges (§14.6)
     """
+    first, _, total = extent(entry)
+    headers = entry.headers.without({b"content-range"}) if entry.status == 206 else entry.headers
+    here = tuple((start - first, stop - first) for start, stop in spans)
     if len(spans) == 1:
-        return [*entry.headers.items, (b"Content-Range", content_range(spans[0], entry.length))], spans
+        return [*headers.items, (b"Content-Range", content_range(spans[0], total))], here
     seed = b"%b %a %d" % (entry.key, entry.facts.response_time, entry.length)
     boundary = hashlib.blake2b(seed, digest_size=16, key=_CHANCE).hexdigest().encode("ascii")
     kind = entry.headers.get(b"content-type")
     about = b"" if kind is None else b"Content-Type: %b\r\n" % kind
     plan: list[bytes | Span] = []
-    for span in spans:
-        start = b"\r\n--%b\r\n%bContent-Range: %b\r\n\r\n" % (boundary, about, content_range(span, entry.length))
-        plan += (start, span)
+    for span, place in zip(spans, here, strict=True):
+        start = b"\r\n--%b\r\n%bContent-Range: %b\r\n\r\n" % (boundary, about, content_range(span, total))
+        plan += (start, place)
     plan.append(b"\r\n--%b--\r\n" % boundary)
-    fields = list(entry.headers.without({b"content-type"}).items)
+    fields = list(headers.without({b"content-type"}).items)
     return [*fields, (b"Content-Type", b"multipart/byteranges; boundary=" + boundary)], plan
-
-
-def content_range(span: Span, length: int) -> bytes:
-    """The value of Content-Range for *span* of *length* bytes (RFC 9110 §14.4)."""
-    return b"bytes %d-%d/%d" % (span[0], span[1] - 1, length)
 
 
 def plan_length(plan: Plan) -> int:

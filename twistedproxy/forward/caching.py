@@ -32,6 +32,7 @@ _LEADING: Final = frozenset(
     (
         LookupVerdict.NOTHING_STORED,
         LookupVerdict.NO_VARIANT,
+        LookupVerdict.INCOMPLETE,
         LookupVerdict.EXPIRED,
         LookupVerdict.NO_CACHE,
         LookupVerdict.CLOCK_WENT_BACK,
@@ -195,10 +196,8 @@ class Caching(Storing):
         # What an anonymous request brings serves everybody.
         fetch = fetches.of((place[0], place[1], False)) or fetches.of(place)
         if fetch is None:
-            if lookup.verdict in _LEADING and self.exchange.head.method == b"GET" and not fetches.passes(place[0], place[2]):
-                rules = self._rules.of(self.exchange)
-                if not rules.skips:
-                    self._fetch = fetches.begin(place)
+            if self._may_lead() and not fetches.passes(place[0], place[2]):
+                self._fetch = fetches.begin(place)
             return False
         if lookup.verdict not in _FOLLOWING or self.exchange.head.cached[2].no_cache:
             return False
@@ -208,6 +207,16 @@ class Caching(Storing):
         else:
             fetch.join(waiting, self._rules.settings.cache_lock_timeout)
         return True
+
+    def _may_lead(self) -> bool:
+        """Whether the answer to this request may be one for others."""
+        head = self.exchange.head
+        return (
+            self._lookup.verdict in _LEADING
+            and head.method == b"GET"
+            and not head.cached[2].ranged
+            and not self._rules.of(self.exchange).skips
+        )
 
     def other_variant(self, values: Values) -> None:
         """The answer that was waited for is another variant; others may wait for the one with *values*."""
@@ -227,7 +236,7 @@ class Caching(Storing):
     def lead(self, fetch: Fetch) -> None:
         """Ask a peer for those who wait for *fetch*, too."""
         self._waiting = None
-        if self._lookup.verdict in _LEADING and self.exchange.head.method == b"GET" and not self._rules.of(self.exchange).skips:
+        if self._may_lead():
             self._fetch = fetch
             self.exchange.choose()
         else:

@@ -8,8 +8,9 @@ from twisted.logger import Logger
 
 from twistedproxy import errors
 from twistedproxy.cache.entry import DamagedEntry, Entry
+from twistedproxy.cache.extent import Span, content_range
 from twistedproxy.cache.fill import CutFill, Fill, FillReader
-from twistedproxy.cache.ranges import Plan, Span, SpanReader, asked_spans, content_range, partial_fields, plan_length, planned
+from twistedproxy.cache.ranges import Plan, SpanReader, asked_spans, extent, partial_fields, plan_length, planned
 from twistedproxy.cache.validation import not_modified_fields
 from twistedproxy.forward import rewrite
 from twistedproxy.message import CHUNKED, Field, Headers, ResponseHead
@@ -96,7 +97,7 @@ class Serving:
     def part(self, entry: Entry, now: float, said: Said) -> None:
         """Answer a request with Range: 206, 416, or the whole after all (RFC 9110 §14.2)."""
         exchange = self._exchange
-        spans = asked_spans(exchange.head.headers, entry.headers, entry.length)
+        spans = asked_spans(exchange.head.headers, entry.headers, extent(entry).total)
         if spans is None:
             self.whole(entry, self.head(entry, now, said))
             return
