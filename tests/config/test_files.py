@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.x509.oid import NameOID
 
 from tests.config.sites import SMALL, loaded
+from twistedproxy.config.effective import effective
 from twistedproxy.config.load import load
 from twistedproxy.config.problems import ConfigError
 from twistedproxy.settings import CertificateFiles
@@ -104,6 +105,14 @@ def test_the_certificate_that_peers_see_is_looked_at_likewise(tmp_path: Path) ->
         "site.ini:12 [pool b] client_certificate: a.key cannot be read: No such file or directory; "
         "check the path and its permissions"
     ]
+
+
+def test_the_effective_configuration_names_it_as_well(tmp_path: Path) -> None:
+    for name in ("one.pem", "a.key"):
+        write_pair(tmp_path / "one.pem", tmp_path / name)
+        text = SMALL + f"[route /p]\npool = b\n[pool b]\nservers = https://a\nclient_certificate = one.pem {name}\n"
+        settings = load(str(site(tmp_path, text)), {}).settings
+        assert load(str(site(tmp_path, effective(settings))), {}).settings == settings
 
 
 def test_a_key_that_everyone_can_read_is_told(tmp_path: Path) -> None:
