@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.kit.play import Play
 from tests.scenes.sites import ANSWER, ASKED, FORWARDED, ONE
-from twistedproxy.transport.tcp import HIGH_WATER, LARGE_READ
+from twistedproxy.transport.sending import HIGH_WATER
+from twistedproxy.transport.tcp import LARGE_READ
 
 LARGE = 5_000_000
 #: The high-water mark, one read beyond it, and what the kernel's buffer has taken.

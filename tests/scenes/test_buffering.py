@@ -7,7 +7,7 @@ import pytest
 from tests.kit.party import Party
 from tests.kit.play import Play
 from tests.scenes.sites import ANSWER, ASKED, FORWARDED, ONE
-from twistedproxy.transport.tcp import HIGH_WATER
+from twistedproxy.transport.sending import HIGH_WATER
 
 SIZE = 700_000
 HEAD = f"HTTP/1.1 200 OK\nContent-Length: {SIZE}"

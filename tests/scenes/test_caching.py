@@ -8,7 +8,7 @@ import pytest
 
 from tests.kit.play import Play
 from tests.scenes.sites import ASKED, FORWARDED
-from twistedproxy.transport.tcp import HIGH_WATER
+from twistedproxy.transport.sending import HIGH_WATER
 
 SITE = """
 [pool app]

@@ -22,7 +22,8 @@ from tests.transport.wires import (
     tcp_pair,
     turn_until,
 )
-from twistedproxy.transport.tcp import HIGH_WATER, LARGE_READ, SMALL_READ
+from twistedproxy.transport.sending import HIGH_WATER
+from twistedproxy.transport.tcp import LARGE_READ, SMALL_READ
 
 
 @pytest.fixture(params=[Epoll, Plain])

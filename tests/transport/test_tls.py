@@ -18,7 +18,7 @@ from tests.transport.test_deadlines import Hands
 from tests.transport.tls_wires import Arrival, Foreign, arrive, foreign_client, join, pool, tls
 from tests.transport.wires import Epoll, HalfPeer, Peer, Plain, Source, settle, turn_until
 from twistedproxy.transport.contexts import TlsClient, TlsServer
-from twistedproxy.transport.tcp import HIGH_WATER
+from twistedproxy.transport.sending import HIGH_WATER
 from twistedproxy.transport.tls import TlsConnection
 from twistedproxy.transport.tls_records import RECORD, WANTS_WRITE, read_record
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from twistedproxy.downstream.client import Client
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.message import Headers, ResponseHead
-from twistedproxy.transport.tcp import HIGH_WATER
+from twistedproxy.transport.sending import HIGH_WATER
 from twistedproxy.wire.framing import LAST_CHUNK, Piece, chunked, last_chunk
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from twistedproxy.errors import Reason
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.settings import RouteKnobs
 from twistedproxy.transport.deadlines import Timed
-from twistedproxy.transport.tcp import HIGH_WATER
+from twistedproxy.transport.sending import HIGH_WATER
 from twistedproxy.transport.tunnel import Tunnel
 from twistedproxy.wire.framing import BodyReader
 

@@ -9,14 +9,9 @@ pieces; nothing is copied that need not be.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import socket
 import struct
-import sys
-import termios
-from collections import deque
-from collections.abc import Iterable
 from typing import Any, Final
 
 from twisted.internet import error, main
@@ -34,6 +29,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twistedproxy.transport.poller import Poller, forget, has_unread
+from twistedproxy.transport.sending import Sending, lost
 
 #: Bytes read at once: the small size for heads and messages, four times more whenever a read came back full, up to the large one.
 #: Large pieces mean fewer wake-ups and fewer window updates for a body.
@@ -41,10 +37,6 @@ SMALL_READ: Final = 16 * 1024
 LARGE_READ: Final = 1024 * 1024
 #: Not smaller again than this: answers a little above the small size would take two reads each.
 _MIDDLE_READ: Final = 64 * 1024
-#: A producer is paused when more than this many bytes wait for the kernel, unless a connection is told otherwise.
-HIGH_WATER: Final = 64 * 1024
-#: Waiting pieces are joined up to this many bytes for one system call.
-_JOIN: Final = 128 * 1024
 
 DONE: Final = Failure(main.CONNECTION_DONE)
 
@@ -58,72 +50,33 @@ def stream_address(kind: int, name: Any) -> IAddress:
     return UNIXAddress(name or None)
 
 
-def lost(problem: OSError) -> Failure:
-    """The reason that a protocol hears when its connection breaks with *problem*."""
-    return Failure(error.ConnectionLost(problem.strerror or str(problem)))
-
-
 @implementer(ITCPTransport, IPushProducer, IReadWriteDescriptor)
-class Connection:
+class Connection(Sending):
     """
     One stream connection, TCP or unix.
 
-    :ivar pending: bytes written that the kernel has not taken yet
-    :ivar drained: of the bytes that had to wait, those that the kernel has taken since, ever
-    :ivar high_water: the producer is paused when more than so many bytes are pending
     :ivar hears_last_words: when the other side breaks the connection while nobody reads, what it had sent before is read first
-    :ivar disconnected: the protocol has heard, or is about to hear, that the connection is gone
     """
 
     __slots__ = (
         "__weakref__",
-        "_broken",
         "_deliver",
-        "_half_closing",
-        "_poller",
-        "_producer",
-        "_producer_paused",
         "_protocol",
-        "_queue",
         "_read_done",
         "_read_size",
         "_reading",
         "_recv",
-        "_send",
-        "_sock",
-        "_write_done",
-        "_writing",
-        "disconnected",
-        "disconnecting",
-        "drained",
         "hears_last_words",
-        "high_water",
-        "pending",
     )
 
     def __init__(self, sock: socket.socket, poller: Poller, protocol: IProtocol) -> None:
-        self._sock = sock
+        super().__init__(sock, poller)
         self._recv = sock.recv
-        self._send = sock.send
-        self._poller = poller
-        self._queue: deque[bytes | memoryview] = deque()
-        self.pending = 0
-        self.drained = 0
-        self.high_water = HIGH_WATER
         self.hears_last_words = True
         self._read_size = SMALL_READ
         self._reading = False
-        self._writing = False
-        self._half_closing = False
-        #: The other side's end was told; ours was sent.
+        #: The other side's end was told.
         self._read_done = False
-        self._write_done = False
-        #: Why writing failed, while what came before is still read.
-        self._broken: OSError | None = None
-        self.disconnected = False
-        self.disconnecting = False
-        self._producer: Any = None
-        self._producer_paused = False
         self.protocol = protocol
 
     @property
@@ -140,19 +93,6 @@ class Connection:
     def reading(self) -> bool:
         """Whether what the other side sends is taken now."""
         return self._reading
-
-    @property
-    def acknowledged(self) -> int:
-        """
-        Bytes that the other side has, on a scale that begins anywhere and rises as long as bytes are pending.
-
-        What the kernel holds for it is known where the system tells (Linux: ``SIOCOUTQ``); elsewhere that counts as taken.
-        """
-        try:
-            held = fcntl.ioctl(self._sock.fileno(), termios.TIOCOUTQ, bytes(4))
-        except OSError:
-            return self.drained
-        return self.drained - int.from_bytes(held, sys.byteorder)
 
     def is_quiet(self, *, and_open: bool) -> bool:
         """
@@ -250,152 +190,6 @@ class Connection:
         """Read and write no more."""
         self.loseConnection()
 
-    # Writing.
-
-    def write(self, data: bytes) -> None:
-        """Send *data*: at once as far as the kernel takes it, the rest when there is room."""
-        if self.pending:
-            if not self.disconnecting:
-                self._queue.append(data)
-                self.pending += len(data)
-                self._hold_producer()
-            return
-        if self.disconnected or self.disconnecting or self._write_done or not data:
-            return
-        try:
-            sent = self._send(data)
-        except (BlockingIOError, InterruptedError):
-            sent = 0
-        except OSError as problem:
-            self._break(problem)
-            return
-        if sent != len(data):
-            self._wait(memoryview(data)[sent:])
-
-    def writeSequence(self, data: Iterable[bytes]) -> None:
-        """Send several pieces in order; small ones are joined, large ones are not copied."""
-        pieces = data if isinstance(data, list) else list(data)
-        total = sum(map(len, pieces))
-        if total <= SMALL_READ:
-            self.write(b"".join(pieces))
-            return
-        if self.pending:
-            if not self.disconnecting:
-                self._queue.extend(pieces)
-                self.pending += total
-                self._hold_producer()
-            return
-        if self.disconnected or self.disconnecting or self._write_done:
-            return
-        try:
-            sent = self._send_pieces(pieces)
-        except (BlockingIOError, InterruptedError):
-            sent = 0
-        except OSError as problem:
-            self._break(problem)
-            return
-        if sent == total:
-            return
-        rest: list[bytes | memoryview] = []
-        for piece in pieces:
-            if sent >= len(piece):
-                sent -= len(piece)
-            else:
-                rest.append(memoryview(piece)[sent:] if sent else piece)
-                sent = 0
-        self._wait(*rest)
-
-    def _send_pieces(self, pieces: list[bytes]) -> int:
-        return self._sock.sendmsg(pieces)
-
-    def _wait(self, *pieces: bytes | memoryview) -> None:
-        """Keep *pieces* until the kernel has room."""
-        for piece in pieces:
-            self._queue.append(piece)
-            self.pending += len(piece)
-        if not self._writing:
-            self._writing = True
-            self._poller.addWriter(self)
-        self._hold_producer()
-
-    def _hold_producer(self) -> None:
-        if self._producer is not None and not self._producer_paused and self.pending > self.high_water:
-            self._producer_paused = True
-            self._producer.pauseProducing()
-
-    def doWrite(self) -> None:
-        if self.disconnected:
-            return
-        if self._broken is not None:
-            self.connectionLost(lost(self._broken))
-            return
-        queue = self._queue
-        while queue:
-            piece = queue.popleft()
-            if queue and len(piece) < _JOIN:
-                size = len(piece)
-                pieces: list[bytes | memoryview] = [piece]
-                while queue and size < _JOIN:
-                    pieces.append(queue.popleft())
-                    size += len(pieces[-1])
-                piece = b"".join(pieces)
-            try:
-                sent = self._send(piece)
-            except (BlockingIOError, InterruptedError):
-                queue.appendleft(piece)
-                return
-            except OSError as problem:
-                self._break(problem)
-                return
-            self.pending -= sent
-            self.drained += sent
-            if sent != len(piece):
-                queue.appendleft(memoryview(piece)[sent:])
-                return
-        self._drained()
-
-    def _drained(self) -> None:
-        """All that was written is with the kernel."""
-        self._writing = False
-        self._poller.removeWriter(self)
-        if self._producer_paused:
-            self._producer_paused = False
-            self._producer.resumeProducing()
-            if self.pending or self.disconnected:
-                return
-        if self._producer is None:
-            if self.disconnecting:
-                self._shut()
-            elif self._half_closing:
-                self._shutdown_writing()
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """
-        Let *producer* (an ``IPushProducer``) be paused while much waits to be sent, and resumed when all was sent.
-
-        :raises RuntimeError: a producer is registered already
-        :raises ValueError: *streaming* is false; pull producers are not served
-        """
-        if not streaming:
-            raise ValueError("only push producers (streaming=True) are served")
-        if self._producer is not None:
-            raise RuntimeError(f"{self._producer!r} is registered already")
-        if self.disconnected:
-            producer.stopProducing()
-            return
-        self._producer = producer
-        self._hold_producer()
-
-    def unregisterProducer(self) -> None:
-        """The producer is done; a close that was asked for happens when all was sent."""
-        self._producer = None
-        self._producer_paused = False
-        if not self.pending and not self.disconnected:
-            if self.disconnecting:
-                self._shut()
-            elif self._half_closing:
-                self._shutdown_writing()
-
     # Ending.
 
     def loseConnection(self, _connDone: Failure = DONE) -> None:
@@ -475,9 +269,6 @@ class Connection:
         protocol.connectionLost(reason)
 
     # Facts.
-
-    def fileno(self) -> int:
-        return self._sock.fileno()
 
     def logPrefix(self) -> str:
         return type(self._protocol).__name__

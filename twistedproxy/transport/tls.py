@@ -18,7 +18,8 @@ from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
 
 from twistedproxy.transport.poller import Poller
-from twistedproxy.transport.tcp import DONE, LARGE_READ, SMALL_READ, Connection, lost
+from twistedproxy.transport.sending import lost
+from twistedproxy.transport.tcp import DONE, LARGE_READ, SMALL_READ, Connection
 from twistedproxy.transport.tls_records import (
     BROKEN,
     CUT,

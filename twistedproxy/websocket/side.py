@@ -28,7 +28,7 @@ from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IPush
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twistedproxy.transport.tcp import HIGH_WATER
+from twistedproxy.transport.sending import HIGH_WATER
 from twistedproxy.websocket.deflate import Deflate
 from twistedproxy.websocket.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame_head, masked, new_mask
 
