@@ -135,3 +135,26 @@ def test_a_drain_with_a_deadline_is_over_on_time() -> None:
         play.later(60)
         serve(play, FIRST, SECOND)
         drains.stopService()
+
+
+def test_a_peer_at_a_unix_socket_hears_the_clients_host_or_localhost() -> None:
+    site = """
+    [pool app]
+    servers = unix:/run/app.sock
+    [route /]
+    pool = app
+    [route /upstream]
+    pool = app
+    host = upstream
+    """
+    with Play(site) as play:
+        client = play.client()
+        for path, host in (("/", "example.com"), ("/upstream", "localhost")):
+            client.says(f"""
+                GET {path} HTTP/1.1
+                Host: example.com
+            """)
+            origin = play.same_origin()
+            assert origin.hears_message().fields["host"] == host
+            origin.says(ANSWER, b"hello")
+            client.hears(ANSWER, b"hello")
