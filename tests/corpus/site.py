@@ -33,6 +33,18 @@ pool = origin
 client_timeout = 1s
 read_timeout = 1s
 send_timeout = 1s
+[route /steady/]
+; where drops are not enough
+pool = origin
+min_rate = 1k
+min_rate_grace = 1s
+[route /timed/]
+pool = origin
+total_timeout = 1s
+[route /collected/]
+pool = origin
+request_buffering = yes
+client_timeout = 1s
 [route /small/]
 pool = origin
 max_body = 8

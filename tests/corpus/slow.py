@@ -9,6 +9,14 @@ from tests.corpus.case import Case, Client, Origin, hostile
 H = b"Host: corpus.example\r\n"
 HEAD = "SECURITY.md: head within header_timeout"
 BODY = "SECURITY.md: a body that moves"
+TOTAL = "issue 3: total_timeout"
+COLLECTED = "issue 3: request_buffering"
+
+
+def _drops(drop: bytes) -> list[bytes | Client]:
+    """The same *drop* again and again, for some seconds."""
+    return [step for _ in range(60) for step in (drop, Client.PAUSE, Client.PAUSE)]
+
 
 CASES: Final[tuple[Case, ...]] = (
     Case("a connection that says nothing", HEAD, (), (), requests=0, kept=False, listener="brief"),
@@ -68,6 +76,128 @@ CASES: Final[tuple[Case, ...]] = (
         kept=False,
         request_cut=True,
         peer_kept=False,
+    ),
+    Case(
+        "a body that drips",
+        BODY + " at least 1 KiB/s after a grace",
+        (b"POST /steady/<id> HTTP/1.1\r\n" + H + b"Content-Length: 10000\r\n\r\n", *_drops(b"x")),
+        (408,),
+        requests=1,
+        kept=False,
+        request_cut=True,
+        peer_kept=False,
+    ),
+    Case(
+        "chunks that drip",
+        BODY + " at least 1 KiB/s after a grace",
+        (b"POST /steady/<id> HTTP/1.1\r\n" + H + b"Transfer-Encoding: chunked\r\n\r\n", *_drops(b"1\r\nx\r\n")),
+        (408,),
+        requests=1,
+        kept=False,
+        request_cut=True,
+        peer_kept=False,
+    ),
+    Case(
+        "extensions of chunks that drip move no body",
+        BODY + " at least 1 KiB/s after a grace",
+        (
+            b"POST /steady/<id> HTTP/1.1\r\n" + H + b"Transfer-Encoding: chunked\r\n\r\n",
+            *_drops(b"1;" + b"x" * 100 + b"\r\nx\r\n"),
+        ),
+        (408,),
+        requests=1,
+        kept=False,
+        request_cut=True,
+        peer_kept=False,
+    ),
+    Case(
+        "an upload within its total time",
+        TOTAL,
+        (b"POST /timed/<id> HTTP/1.1\r\n" + H + b"Content-Length: 5\r\n\r\nhello",),
+        (200,),
+        requests=1,
+        kept=True,
+        body=b"hello",
+    ),
+    Case(
+        "an upload beyond its total time",
+        TOTAL,
+        (b"POST /timed/<id> HTTP/1.1\r\n" + H + b"Content-Length: 10000\r\n\r\n", *_drops(b"x")),
+        (504,),
+        requests=1,
+        kept=False,
+        request_cut=True,
+        peer_kept=False,
+    ),
+    hostile(
+        "an origin that says nothing within the total time",
+        TOTAL,
+        Origin.SILENCE,
+        status=504,
+        client=(b"GET /timed/<id> HTTP/1.1\r\n" + H + b"\r\n",),
+    ),
+    hostile(
+        "an origin that goes on and on",
+        TOTAL,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        *(step for _ in range(60) for step in (b"1\r\nx\r\n", Origin.PAUSE, Origin.PAUSE)),
+        Origin.SILENCE,
+        status=200,
+        cut=True,
+        kept=False,
+        client=(b"GET /timed/<id> HTTP/1.1\r\n" + H + b"\r\n",),
+    ),
+    Case(
+        "a body that is collected first",
+        COLLECTED,
+        (b"POST /collected/<id> HTTP/1.1\r\n" + H + b"Content-Length: 10\r\n\r\nhello", Client.PAUSE, b"world"),
+        (200,),
+        requests=1,
+        kept=True,
+        body=b"helloworld",
+    ),
+    Case(
+        "chunks that are collected first",
+        COLLECTED,
+        (
+            b"POST /collected/<id> HTTP/1.1\r\n" + H + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+            Client.PAUSE,
+            b"5\r\nworld\r\n0\r\n\r\n",
+        ),
+        (200,),
+        requests=1,
+        kept=True,
+        body=b"helloworld",
+    ),
+    Case(
+        "a body that stops while it is collected reaches no origin",
+        COLLECTED,
+        (b"POST /collected/<id> HTTP/1.1\r\n" + H + b"Content-Length: 10\r\n\r\nhello",),
+        (408,),
+        requests=0,
+        kept=False,
+    ),
+    Case(
+        "a malformed chunk in a body that is collected reaches no origin",
+        COLLECTED,
+        (b"POST /collected/<id> HTTP/1.1\r\n" + H + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n-1\r\n\r\n",),
+        (400,),
+        requests=0,
+        kept=False,
+    ),
+    Case(
+        "a body that is collected after a 100 of the proxy's own",
+        COLLECTED + "; RFC 9110 §10.1.1",
+        (
+            b"POST /collected/<id> HTTP/1.1\r\n" + H + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+            Client.ANSWERED,
+            b"hello",
+        ),
+        (200,),
+        requests=1,
+        kept=True,
+        got=(b"HTTP/1.1 100 Continue\r\n\r\n",),
+        body=b"hello",
     ),
     hostile(
         "an origin that says nothing",
