@@ -6,6 +6,7 @@ The origin behind every subject: Debian's nginx with fixed answers, and a WebSoc
 ``/page``                 16 KiB
 ``/large``                10 MiB
 ``/cached/small``         128 bytes with ``Cache-Control: max-age=3600``
+``/cached/body``          1 MB, likewise
 ``/upload``               204, after the whole body has been read
 ``/seen``                 the forwarding fields of the request, and its number on its connection
 ``/count``                requests that the origin has answered (stub_status)
@@ -25,6 +26,7 @@ from bench.processes import Process, free_ports
 
 SMALL = 128
 PAGE = 16 * 1024
+BODY = 1_000_000
 LARGE = 10 * 1024 * 1024
 
 _NGINX = """\
@@ -54,6 +56,7 @@ http {{
         root {directory}/files;
         location = /small {{ return 200 "{small}"; }}
         location = /cached/small {{ add_header Cache-Control "public, max-age=3600"; return 200 "{small}"; }}
+        location = /cached/body {{ add_header Cache-Control "public, max-age=3600"; alias {directory}/files/body; }}
         location = /seen {{
             set $forwarded "for=$http_x_forwarded_for proto=$http_x_forwarded_proto host=$http_x_forwarded_host";
             return 200 "$forwarded turn=$connection_requests";
@@ -104,6 +107,7 @@ def start_answers(directory: Path, *, cpu: int, files: int) -> tuple[int, Proces
     content = directory / "files"
     content.mkdir(parents=True)
     (content / "page").write_bytes(b"p" * PAGE)
+    (content / "body").write_bytes(b"b" * BODY)
     (content / "large").write_bytes(b"l" * LARGE)
     (port,) = free_ports(1)
     configuration = directory / "nginx.conf"

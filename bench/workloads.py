@@ -11,7 +11,7 @@ from bench.loads.bodies import transfer_bodies
 from bench.loads.tools import LoadFailed, ab, wrk
 from bench.loads.websockets import idle, ping_pong
 from bench.measure import Load
-from bench.origin import LARGE, PAGE, SMALL, Origin
+from bench.origin import BODY, LARGE, PAGE, SMALL, Origin
 from bench.subjects.subject import Feature
 
 #: Connections that wrk and ab keep busy, and that carry large bodies.
@@ -72,13 +72,16 @@ def _url(target: Target, path: str, tls: bool) -> str:
     return f"https://127.0.0.1:{target.https}{path}" if tls else f"http://127.0.0.1:{target.http}{path}"
 
 
-def _cache_hit(target: Target, seconds: int) -> Load:
-    before = target.origin.answered()
-    load = _get("/cached/small")(target, seconds)
-    passed_on = target.origin.answered() - before - 1
-    if passed_on > max(5, load.units // 100):
-        raise LoadFailed(f"not served from the cache: the origin saw {passed_on} of {load.units} requests")
-    return load
+def _cache_hit(path: str, connections: int) -> Callable[[Target, int], Load]:
+    def run(target: Target, seconds: int) -> Load:
+        before = target.origin.answered()
+        load = _get(path, connections=connections)(target, seconds)
+        passed_on = target.origin.answered() - before - 1
+        if passed_on > max(5, load.units // 100):
+            raise LoadFailed(f"not served from the cache: the origin saw {passed_on} of {load.units} requests")
+        return load
+
+    return run
 
 
 def _handshakes(target: Target, seconds: int) -> Load:
@@ -107,7 +110,24 @@ WORKLOADS: tuple[Workload, ...] = (
     Workload("small_get", "Small GET (128 bytes)", "request", "requests", _get("/small"), path="/small", size=SMALL),
     Workload("page_get", "GET of 16 KiB", "request", "requests", _get("/page"), path="/page", size=PAGE),
     Workload(
-        "cache_hit", "Cache hit (128 bytes)", "request", "requests", _cache_hit, Feature.CACHE, path="/cached/small", size=SMALL
+        "cache_hit",
+        "Cache hit (128 bytes)",
+        "request",
+        "requests",
+        _cache_hit("/cached/small", CONNECTIONS),
+        Feature.CACHE,
+        path="/cached/small",
+        size=SMALL,
+    ),
+    Workload(
+        "cache_disk",
+        "Cache hit from disk (1 MB)",
+        "body",
+        "bodies",
+        _cache_hit("/cached/body", TRANSFERS),
+        Feature.DISK_CACHE,
+        path="/cached/body",
+        size=BODY,
     ),
     Workload("download", "Download of 10 MiB", "body", "bodies", _download),
     Workload("upload", "Upload of 10 MiB", "body", "bodies", _upload),

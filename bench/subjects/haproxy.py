@@ -48,7 +48,7 @@ class HAProxy:
     """Debian's HAProxy."""
 
     name = "haproxy"
-    features = frozenset(Feature)
+    features = frozenset(Feature) - {Feature.DISK_CACHE}
 
     def version(self) -> str:
         return first_line("haproxy", "-v").partition(" 20")[0].replace("version ", "")

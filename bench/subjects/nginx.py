@@ -21,6 +21,8 @@ error_log stderr error;
 events {{ worker_connections {connections}; }}
 http {{
     access_log off;
+    sendfile on;
+    tcp_nopush on;
     keepalive_requests 100000000;
     keepalive_timeout 3600s;
     client_max_body_size 64m;

@@ -53,6 +53,7 @@ cache = bench
 [route /ws]
 pool = echo
 """
+_MESSAGES = "websocket = messages\n"
 
 
 class Ours:
@@ -60,6 +61,7 @@ class Ours:
 
     name = "ours"
     features = frozenset(Feature)
+    _configuration = _CONFIGURATION
 
     def version(self) -> str:
         return f"this proxy on Twisted {importlib.metadata.version('twisted')}, Python {sys.version.split()[0]}"
@@ -67,7 +69,7 @@ class Ours:
     def command(self, site: Site) -> Command:
         path = site.write(
             "site.ini",
-            _CONFIGURATION.format(
+            self._configuration.format(
                 directory=site.directory,
                 connections=site.connections,
                 http=site.http,
@@ -80,3 +82,11 @@ class Ours:
         )
         twistd = Path(sys.executable).with_name("twistd")
         return Command((str(twistd), "-n", "--pidfile=", "--logfile=-", "revproxy", "-c", path), {"PYTHONPATH": _ROOT})
+
+
+class OursByMessages(Ours):
+    """The same, its WebSockets relayed message by message."""
+
+    name = "ours-messages"
+    features = frozenset((Feature.WEBSOCKET,))
+    _configuration = _CONFIGURATION + _MESSAGES

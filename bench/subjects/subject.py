@@ -18,6 +18,7 @@ class Feature(enum.Enum):
     HTTP = "HTTP"
     TLS = "TLS"
     CACHE = "cache"
+    DISK_CACHE = "cache of large bodies"
     WEBSOCKET = "WebSockets"
 
 

@@ -66,30 +66,56 @@ class Facts:
 class BodyFile:
     """An open body file.  What replaces or removes the file on disk does not disturb those who read it here."""
 
-    __slots__ = ("_descriptor", "outside")
+    __slots__ = ("_checked", "_seen", "descriptor", "outside")
 
     def __init__(self, descriptor: int, outside: Outside) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self.outside = outside
+        # The blocks that were checked since the file, as it was last seen, has changed.
+        self._checked = bytearray(len(outside.sums))
+        self._seen = (0, 0, 0)
+
+    def _look(self) -> None:
+        about = os.fstat(self.descriptor)
+        seen = (about.st_mtime_ns, about.st_ctime_ns, about.st_size)
+        if seen != self._seen:
+            self._seen = seen
+            self._checked = bytearray(len(self.outside.sums))
+
+    def is_in_place(self) -> bool:
+        """Whether the file still has its name, as far as that can be known, and its length."""
+        try:
+            about = os.fstat(self.descriptor)
+        except OSError:
+            return False
+        return about.st_nlink > 0 and about.st_size == self.outside.length
+
+    def checked(self, number: int, most: int) -> int:
+        """How many blocks, at most *most*, from block *number* on have been read, found right, and not changed since."""
+        self._look()
+        end = self._checked.find(0, number, number + most)
+        return (end if end >= 0 else min(number + most, len(self._checked))) - number
 
     def block(self, number: int) -> bytes:
         """
-        Block *number*, checked.
+        Block *number*, checked; once, as long as the file stays open and does not change.
 
         :raises DamagedEntry: when it cannot be read or its checksum is wrong
         """
         outside = self.outside
         wanted = min(BLOCK, outside.length - number * BLOCK)
         try:
-            data = os.pread(self._descriptor, wanted, number * BLOCK)
+            self._look()
+            data = os.pread(self.descriptor, wanted, number * BLOCK)
         except OSError as error:
             raise DamagedEntry(f"block {number} cannot be read: {error}") from error
-        if len(data) != wanted or zlib.crc32(data) != outside.sums[number]:
+        if len(data) != wanted or not (self._checked[number] or zlib.crc32(data) == outside.sums[number]):
             raise DamagedEntry(f"block {number} is damaged")
+        self._checked[number] = 1
         return data
 
     def __del__(self) -> None:
-        os.close(self._descriptor)
+        os.close(self.descriptor)
 
 
 class BodyReader:
@@ -113,6 +139,24 @@ class BodyReader:
         data = file.block(self._next)
         self._next += 1
         return data
+
+    def checked(self, most: int) -> tuple[BodyFile, int, int] | None:
+        """
+        The next blocks that need not be read, because they were checked before; they count as read.
+
+        :param most: bytes, at least 256 KiB
+        :return: the file, and the offset and number of bytes in it; None when the next block has to be read
+        """
+        file = self._file
+        if file is None:
+            return None
+        number = self._next
+        count = file.checked(number, most // BLOCK)
+        if count <= 0:
+            return None
+        self._next += count
+        start = number * BLOCK
+        return file, start, min(file.outside.length, self._next * BLOCK) - start
 
     def close(self) -> None:
         """No more is read; further reads return nothing."""

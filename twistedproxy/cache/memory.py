@@ -1,4 +1,4 @@
-"""The hot tier: small entries with their bodies in memory, the least recently used go first."""
+"""The hot tier: small entries with their bodies, large ones with open files; the least recently used go first."""
 
 from __future__ import annotations
 
@@ -16,12 +16,19 @@ _OVERHEAD: Final = 2048
 #: What may be kept in ``Entry.prepared``.
 _PREPARED: Final = 16 * 1024
 
+#: Bodies that are files, and are kept open.
+_MOST_OPEN: Final = 256
+#: Seconds after their last use in which they stay open.
+_OPEN_FOR: Final = 20.0
+
 Place = bytes | tuple[bytes, Values]
 
 
 def cost(entry: Entry) -> int:
     """The bytes of memory that *entry* is counted with."""
     text = sum(len(name) + len(value) + 64 for name, value in entry.headers)
+    if entry.file is not None:
+        return _OVERHEAD + len(entry.key) + text + 8 * len(entry.file.outside.sums)
     return _OVERHEAD + len(entry.key) + text + entry.length + min(entry.length, _PREPARED)
 
 
@@ -42,6 +49,8 @@ class Memory:
         self.bytes = 0
         self._entries: OrderedDict[Place, Entry] = OrderedDict()
         # For keys with variants: the names of Vary, and what is stored of them.
+        # Those whose bodies are files that are open, in the order in which they came.
+        self._open: dict[Place, None] = {}
         self._variants: dict[bytes, tuple[tuple[bytes, ...], set[Values]]] = {}
 
     def __len__(self) -> int:
@@ -67,12 +76,17 @@ class Memory:
         names, values = entry.facts.names, entry.facts.values
         self._supersede(entry.key, names, values)
         size = cost(entry)
-        if entry.body is None or entry.length > BLOCK or size > self.limit // 4:
+        if (entry.body is None and not entry.files) or (entry.body or b"")[BLOCK:] or size > self.limit // 4:
             return
         if names:
             self._variants.setdefault(entry.key, (names, set()))[1].add(values)
-        self._entries[_place(entry)] = entry
+        place = _place(entry)
+        self._entries[place] = entry
         self.bytes += size
+        if entry.file is not None:
+            self._open[place] = None
+            if len(self._open) > _MOST_OPEN:
+                self._drop(next(iter(self._open)))
         while self.bytes > self.limit:
             self._drop(next(iter(self._entries)))
 
@@ -116,14 +130,22 @@ class Memory:
                     entry.change(facts)
         return count
 
+    def close_idle(self, now: float) -> None:
+        """Drops entries with open files that were not used lately: a file that is removed meanwhile fills the disk until then."""
+        for place in list(self._open):
+            if not 0 <= now - self._entries[place].touched < _OPEN_FOR:
+                self._drop(place)
+
     def clear(self) -> None:
         """Drops everything."""
         self._entries.clear()
+        self._open.clear()
         self._variants.clear()
         self.bytes = 0
 
     def _drop(self, place: Place) -> None:
         entry = self._entries.pop(place)
+        self._open.pop(place, None)
         self.bytes -= cost(entry)
         if type(place) is tuple:
             key, values = place

@@ -42,6 +42,7 @@ class Shelf:
         self.on_purges: Callable[[list[Purge], bool], object] = _nobody_asks
         self._clock = clock
         self._refreshed = float("-inf")
+        upkeep.each_round.append(lambda: memory.close_idle(clock.wall()))
 
     def find(self, key: bytes, asked: Headers, now: float) -> Entry | LookupVerdict:
         """
@@ -51,6 +52,9 @@ class Shelf:
         """
         entry = self.memory.get(key, asked)
         if entry is None:
+            return self._from_disk(key, asked, now)
+        if entry.file is not None and not entry.file.is_in_place():
+            self.memory.discard(entry)
             return self._from_disk(key, asked, now)
         # To the second is exact enough, and spares the hot path the rest.
         if now - entry.touched >= 1.0 or now < entry.touched:

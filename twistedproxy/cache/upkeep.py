@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -52,6 +52,7 @@ class Upkeep:
     :ivar complete: every file that was there at the start has been seen
     :ivar progress: of that, 0 to 1
     :ivar evicted: files that were removed for lack of room, or because nobody asked for them
+    :ivar each_round: called at the beginning of every round
     :ivar swept: files that were removed because a purge covers them
     """
 
@@ -67,6 +68,7 @@ class Upkeep:
         self._reactor = reactor
         self._work: Iterator[None] = iter(())
         self._call: IDelayedCall | None = None
+        self.each_round: list[Callable[[], object]] = []
         self._pause = 0.0
         self._swept_at = float("-inf")
 
@@ -103,6 +105,8 @@ class Upkeep:
                 return
 
     def _round(self) -> Iterator[None]:
+        for action in self.each_round:
+            action()
         yield from self._scan_aside()
         yield from self.trim()
         now = self._clock.monotonic()

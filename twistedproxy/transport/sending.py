@@ -13,6 +13,7 @@ from typing import Any, Final
 from twisted.internet import error
 from twisted.python.failure import Failure
 
+from twistedproxy.transport.file_part import FilePart
 from twistedproxy.transport.poller import Poller
 
 #: A producer is paused when more than this many bytes wait for the kernel, unless a connection is told otherwise.
@@ -61,7 +62,7 @@ class Sending:
         self._sock = sock
         self._send: Callable[[Any], int] = sock.send
         self._poller = poller
-        self._queue: deque[bytes | memoryview] = deque()
+        self._queue: deque[bytes | memoryview | FilePart] = deque()
         self.pending = 0
         self.drained = 0
         self.high_water = HIGH_WATER
@@ -145,7 +146,29 @@ class Sending:
     def _send_pieces(self, pieces: list[bytes]) -> int:
         return self._sock.sendmsg(pieces)
 
-    def _wait(self, *pieces: bytes | memoryview) -> None:
+    @property
+    def sends_files(self) -> bool:
+        """Whether :meth:`send_file` may be called."""
+        return isinstance(self._sock, socket.socket)
+
+    def send_file(self, part: FilePart) -> None:
+        """Send a part of a file as :meth:`write` sends bytes; the file must not change until then."""
+        if not self.pending:
+            if self.disconnected or self.disconnecting or self._write_done:
+                return
+            try:
+                while part:
+                    part.send(self._sock)
+            except (BlockingIOError, InterruptedError):
+                self._wait(part)
+            except OSError as problem:
+                self._break(problem)
+        elif not self.disconnecting:
+            self._queue.append(part)
+            self.pending += len(part)
+            self._hold_producer()
+
+    def _wait(self, *pieces: bytes | memoryview | FilePart) -> None:
         """Keep *pieces* until the kernel has room."""
         for piece in pieces:
             self._queue.append(piece)
@@ -169,15 +192,10 @@ class Sending:
         queue = self._queue
         while queue:
             piece = queue.popleft()
-            if queue and len(piece) < _JOIN:
-                size = len(piece)
-                pieces: list[bytes | memoryview] = [piece]
-                while queue and size < _JOIN:
-                    pieces.append(queue.popleft())
-                    size += len(pieces[-1])
-                piece = b"".join(pieces)
+            if not isinstance(piece, FilePart) and queue and len(piece) < _JOIN:
+                piece = self._joined(piece)
             try:
-                sent = self._send(piece)
+                sent = piece.send(self._sock) if isinstance(piece, FilePart) else self._send(piece)
             except (BlockingIOError, InterruptedError):
                 queue.appendleft(piece)
                 return
@@ -186,10 +204,27 @@ class Sending:
                 return
             self.pending -= sent
             self.drained += sent
-            if sent != len(piece):
+            if isinstance(piece, FilePart):
+                if piece:
+                    queue.appendleft(piece)
+            elif sent != len(piece):
                 queue.appendleft(memoryview(piece)[sent:])
                 return
         self._drained()
+
+    def _joined(self, first: bytes | memoryview) -> bytes:
+        """*first* with small pieces that wait behind it, for one system call."""
+        queue = self._queue
+        size = len(first)
+        pieces = [first]
+        while queue and size < _JOIN:
+            piece = queue[0]
+            if isinstance(piece, FilePart):
+                break
+            queue.popleft()
+            pieces.append(piece)
+            size += len(piece)
+        return b"".join(pieces)
 
     def _drained(self) -> None:
         """All that was written is with the kernel."""

@@ -175,6 +175,11 @@ class TlsConnection(Connection):
             self._poller.removeReader(self)
         self._poller.addWriter(self)
 
+    @property
+    def sends_files(self) -> bool:
+        # The kernel knows nothing of our keys.
+        return False
+
     def _send_pieces(self, pieces: list[bytes]) -> int:
         """Whole records leave uncopied; what is smaller is joined with what follows."""
         send = self._send
