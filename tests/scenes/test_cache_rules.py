@@ -109,6 +109,28 @@ def test_an_answer_to_post_serves_get_only_when_it_says_so(
             assert said(client, b"got").startswith("fwd=uri-miss")
 
 
+@pytest.mark.parametrize(("purged", "word"), [("", "HIT"), ("/", "MISS")])
+def test_an_answer_to_post_is_not_stored_when_its_url_is_purged_meanwhile(tmp_path: Path, purged: str, word: str) -> None:
+    with Play(SITE + "cache_methods = GET HEAD POST\n", tmp_path) as play:
+        client = play.client()
+        client.says("POST / HTTP/1.1\nHost: example.com\nContent-Length: 2", b"in")
+        ask(play.client(), target="/other", method="DELETE")
+        origin, other = play.origin(), play.origin()
+        answered(play, other, b"")
+        if purged:
+            play.caches["pages"].purge(b"http://example.com" + purged.encode())
+        answered(play, origin, b"out", *POSTED)
+        client.overlooks()
+        ask(client)
+        if word == "MISS":
+            for each in (origin, other):
+                if each.overlooks():
+                    each.says("HTTP/1.1 200 OK\nContent-Length: 0")
+        assert client.hears_message().fields["x-cache-status"] == word
+        for party in play._clients:
+            party.overlooks()
+
+
 def _shown(detail: str) -> str:
     # Of a request that is not for the cache, that is what is said.
     return "detail=method" if detail else detail

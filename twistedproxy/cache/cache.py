@@ -110,8 +110,7 @@ class Cache:
         _, key, wishes = asked
         if wishes.passes is not None:
             self.counts.passed += 1
-            # What is brought for a POST is not older than what that request itself removes.
-            return Lookup(key, wishes.passes, Outcome.PASS, None, self.removals.latest + 1)
+            return Lookup(key, wishes.passes, Outcome.PASS, None, self.removals.latest)
         if wishes.bypasses:
             self.counts.passed += 1
             return Lookup(key, LookupVerdict.BYPASS, Outcome.FETCH, None, self.removals.latest)
@@ -391,7 +390,13 @@ class Cache:
         :param lookup: what :meth:`lookup` said of the request
         :return: how many stored responses went
         """
-        return sum(self.removals.drop(key) for key in invalidated_keys(request.method, lookup.key, response))
+        keys = invalidated_keys(request.method, lookup.key, response)
+        # What the request itself removes is no reason not to store what it brings, where that may be (RFC 9110 §9.3.3).
+        untouched = keys and not self.removals.may_concern(lookup)
+        dropped = sum(self.removals.drop(key) for key in keys)
+        if untouched:
+            lookup.removals = self.removals.latest
+        return dropped
 
     def drop(self, entry: Entry) -> None:
         """Forgets *entry*, for instance because its body is damaged."""

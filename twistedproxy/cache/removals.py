@@ -120,6 +120,13 @@ class Removals:
         later = itertools.takewhile(lambda noted: noted[0] > lookup.removals, reversed(self._purges))
         return any(purge.covers(facts) for _, purge in later)
 
+    def may_concern(self, lookup: Lookup) -> bool:
+        """Whether something was removed after *lookup* that may concern its key."""
+        self._shelf.look_for_purges()
+        if self._keys.get(lookup.key, 0) > lookup.removals or self._floor > lookup.removals:
+            return True
+        return bool(self._purges) and self._purges[-1][0] > lookup.removals
+
     def generation(self, lookup: Lookup) -> int:
         """The number of the last purge before the *lookup*."""
         for number, purge in reversed(self._purges):
