@@ -37,7 +37,6 @@ class Views:
             pool.refresh(self.live.clock.monotonic())
         several = any(membership.names for membership in self.live.memberships.values())
         bound = any(pool.settings.sticky is not None for pool in self.live.pools.values())
-        bound = any(pool.settings.sticky is not None for pool in self.live.pools.values())
         queues = any(pool.queue is not None for pool in self.live.pools.values())
         hedges = any(pool.hedges for pool in self.live.pools.values())
         columns = (
@@ -45,7 +44,6 @@ class Views:
             Column("PEERS"),
             *([Column("FOUND BY", drop=4)] if several else []),
             Column("BALANCE", drop=3),
-            *([Column("STICKY", drop=5)] if bound else []),
             *([Column("STICKY", drop=4)] if bound else []),
             Column("CHECK", drop=2),
             Column("RUNNING", right=True),
