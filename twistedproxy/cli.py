@@ -34,6 +34,18 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("site", help="the site file")
     check.add_argument("--print", action="store_true", dest="effective", help="print every setting, with what is inherited")
     check.set_defaults(run=_check)
+    replay = commands.add_parser(
+        "replay",
+        help="say to a WebSocket peer what a client said in a recording",
+        description="Plays the client's part of a recording that the shell's record() made. Exit status: 0 when all of it was "
+        "said, 1 when not.",
+    )
+    replay.add_argument("file", help="the recording")
+    replay.add_argument("--to", required=True, metavar="URL", help="ws://HOST:PORT/PATH or wss://…")
+    replay.add_argument("--websocket", type=int, metavar="NUMBER", help="which of those in the file; the first without")
+    replay.add_argument("--speed", type=float, default=1.0, metavar="FACTOR", help="2 is twice as fast; 0 without any pause")
+    replay.add_argument("--subprotocol", action="append", default=[], help="to be offered; may be given several times")
+    replay.set_defaults(run=_replay)
     return parser
 
 
@@ -51,6 +63,12 @@ def _check(options: argparse.Namespace) -> int:
     else:
         print(_summary(options.site, loaded))
     return 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from twistedproxy.admin.replay import replay_recording
+
+    return replay_recording(options.file, options.to, options.websocket, options.speed, options.subprotocol)
 
 
 def _summary(site: str, loaded: Loaded) -> str:

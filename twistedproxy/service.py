@@ -92,7 +92,7 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
     tls_servers = {name: TlsServer(tls, state_dir, clock) for name, tls in settings.tls.items()}
     listeners = [Listener(door, site, poller, tls_servers[door.tls] if door.tls else None) for door in settings.listen]
 
-    live = Live(settings, pools, caches, routes, listeners, clock, clock.wall(), memberships)
+    live = Live(settings, pools, caches, routes, listeners, clock, clock.wall(), memberships, site.websockets)
     logs = [AccessLog(log, reactor) for log in settings.logs]
     site.finished += [log.exchange_finished for log in logs]
     lookouts: list[IService] = []

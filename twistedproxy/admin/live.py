@@ -12,6 +12,7 @@ from twistedproxy.clock import Clock
 from twistedproxy.downstream.listener import Listener
 from twistedproxy.forward.routes import RouteTable
 from twistedproxy.settings import Settings
+from twistedproxy.websocket.register import Register
 
 
 @dataclass(repr=False)
@@ -27,6 +28,7 @@ class Live:
     :ivar listeners: in the file's order
     :ivar clock: the proxy's clocks
     :ivar started: when the proxy started, seconds of the wall clock
+    :ivar websockets: those that are open
     """
 
     settings: Settings
@@ -37,6 +39,7 @@ class Live:
     clock: Clock
     started: float
     memberships: dict[str, Membership] = field(default_factory=dict)
+    websockets: Register = field(default_factory=Register)
 
     def __repr__(self) -> str:
         names = ", ".join(each.name for each in fields(self))

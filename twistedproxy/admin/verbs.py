@@ -18,6 +18,7 @@ from twistedproxy.admin.live import Live
 from twistedproxy.admin.tables import Column, duration, printable, table
 from twistedproxy.admin.verb import Listing, Said, Verb, known
 from twistedproxy.admin.views import Views, client_of
+from twistedproxy.admin.websockets import WebSocketVerbs
 from twistedproxy.balance.membership import FoundByName, Membership
 from twistedproxy.balance.peer import Peer, counted
 from twistedproxy.balance.pool import PeerExists, Pool
@@ -64,6 +65,7 @@ class Verbs:
             Verb(self.remove_peer, (self._pool_names, self._member_names)),
             Verb(self.purge, (self._entry_urls,)),
             Verb(self.kill, (self._no_names, self._listener_names)),
+            *WebSocketVerbs(live, who, width).verbs(),
             Verb(self.help, (self._verb_names,)),
         )
         self._verbs = {verb.name: verb for verb in verbs}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from twistedproxy.errors import TOO_MANY_OF_CLIENT, TOO_MANY_WEBSOCKETS, RequestError
@@ -10,6 +10,7 @@ from twistedproxy.errors import TOO_MANY_OF_CLIENT, TOO_MANY_WEBSOCKETS, Request
 if TYPE_CHECKING:
     from twistedproxy.settings import RouteSettings
     from twistedproxy.transport.tunnel import Tunnel
+    from twistedproxy.websocket.recording import Recording
     from twistedproxy.websocket.relay import Relay
 
 
@@ -45,6 +46,10 @@ class Register:
         self._open: dict[int, WebSocket] = {}
         self._of_route: dict[str, int] = {}
         self._of_client: dict[tuple[str, str], int] = {}
+        #: Called with each that is opened, for those who wait for one.
+        self.on_open: list[Callable[[WebSocket], None]] = []
+        #: What is recorded, by the names of the files, each with who watches for more to record.
+        self.recordings: dict[str, tuple[Recording, Callable[[WebSocket], None]]] = {}
 
     def __iter__(self) -> Iterator[WebSocket]:
         return iter(list(self._open.values()))
@@ -90,6 +95,8 @@ class Register:
         """One more is open."""
         self._last += 1
         websocket = self._open[self._last] = WebSocket(self._last, client, now, subprotocol, joined)
+        for observer in self.on_open:
+            observer(websocket)
         return websocket
 
     def closed(self, websocket: WebSocket) -> None:

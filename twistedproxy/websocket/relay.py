@@ -53,17 +53,18 @@ class Relay(Timed):
     :ivar messages_up: messages that the client began, *messages_down*: those of the peer
     :ivar bytes_up: bytes of messages from the client, uncompressed; *bytes_down*: from the peer
     :ivar last_activity: monotonic time at which a part of a message came last
+    :ivar reactor: whose time it is
     :ivar watchers: hear of all that passes
     :ivar filtering: the site's filter of messages at work, or None
     :ivar resumption: what is needed to go on with another peer, or None
     :ivar outcome: who ended it and how, for people; empty as long as it goes on
+    :ivar on_outcome: called when that is known
     """
 
     __slots__ = (
         "_bucket",
         "_deadlines",
         "_on_end",
-        "_reactor",
         "bytes_down",
         "bytes_up",
         "client",
@@ -72,9 +73,11 @@ class Relay(Timed):
         "messages_down",
         "messages_up",
         "now",
+        "on_outcome",
         "outcome",
         "peer",
         "peer_name",
+        "reactor",
         "resumption",
         "route_name",
         "settings",
@@ -88,7 +91,7 @@ class Relay(Timed):
         self.settings = settings
         self.route_name = self.peer_name = ""
         self._deadlines = deadlines
-        self._reactor = reactor
+        self.reactor = reactor
         self._on_end: Callable[[Relay], None] | None = on_end
         self.now = deadlines.now
         self.client: ClientSide
@@ -99,6 +102,7 @@ class Relay(Timed):
         self.filtering: Filtering | None = None
         self.resumption: Resumption | None = None
         self.outcome = ""
+        self.on_outcome: tuple[Callable[[], None], ...] = ()
         rate = settings.websocket_message_rate
         self._bucket = Bucket(rate, settings.websocket_message_burst, self.now()) if rate else None
 
@@ -173,7 +177,7 @@ class Relay(Timed):
         if wait:
             # This one passes: the next is read when its token would be there.
             self.client.hold(FAST)
-            self._reactor.callLater(wait, self.client.release, FAST)
+            self.reactor.callLater(wait, self.client.release, FAST)
         return True
 
     def full(self, sink: Side) -> None:
@@ -320,6 +324,8 @@ class Relay(Timed):
     def _ended(self, outcome: str) -> None:
         if not self.outcome:
             self.outcome = outcome
+            for told in self.on_outcome:
+                told()
 
     # Time.
 
