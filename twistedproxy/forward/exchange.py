@@ -166,6 +166,8 @@ class Exchange:
                 self.refuse(errors.NO_ROUTE)
                 return
             head.routed = (routes, route)
+            # By what it is found in a cache is the route's to say.
+            head.cached = None
         assert route is not None
         route.requests += 1
         settings = route.settings
