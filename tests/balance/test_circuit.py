@@ -219,6 +219,15 @@ def test_an_ejection_starts_the_count_anew() -> None:
     assert a.state is PeerState.UP
 
 
+def test_a_success_under_way_at_an_ejection_does_not_end_it() -> None:
+    pool = by_share()
+    a = nick(pool, "a")
+    a.begin()
+    fail(a, 0.0, times=4)
+    a.succeed(1.0)
+    assert a.state is PeerState.EJECTED
+
+
 def test_who_is_restored_is_not_on_trial() -> None:
     pool, a = returned()
     picks(pool, 2, now=10.0)
@@ -277,7 +286,8 @@ def test_peers_that_fail_their_checks_are_asked_only_if_the_site_says_so() -> No
                 down(peer)
         assert picks(shut, 2) == "--"
         assert picks(open_, 2) == "ab"
-        picks(open_, 4)
+        open_.set_weight("a:80", 3)
+        assert sorted(picks(open_, 4)) == ["a", "a", "a", "b"]
     assert [line for line in lines if "tried all the same" in line] == [
         "warn: pool app: every peer is down; they are tried all the same (fail_open)"
     ]

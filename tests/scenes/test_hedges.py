@@ -258,3 +258,23 @@ def test_a_slow_peer_that_loses_every_race_is_ejected_for_it() -> None:
         assert peers.asked[FIRST] == 3
         slow = play.pools["app"].peers[0]
         assert (str(slow.state), slow.failures) == ("ejected", 0)
+
+
+def test_a_retry_that_waits_in_the_queue_as_the_hedge_is_due_waits_on() -> None:
+    site = HEDGED.replace(":80\n", ":80 max_connections=1\n").replace("[route", "queue = 5\n[route")
+    with Play(site) as play:
+        one, two = play.client(), play.client()
+        one.says(ASKED)
+        two.says(ASKED)
+        first, second = play.origin(FIRST), play.origin(SECOND)
+        first.hears(FORWARDED)
+        second.hears(FORWARDED)
+        first.leaves()
+        play.pools["app"].drain(FIRST)
+        play.later(0.5)
+        play.no_connection()
+        second.says(ANSWER, b"hello")
+        two.hears(ANSWER, b"hello")
+        second.hears(FORWARDED)
+        second.says(ANSWER, b"hello")
+        one.hears(ANSWER, b"hello")

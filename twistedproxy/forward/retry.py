@@ -12,6 +12,7 @@ from twistedproxy.errors import (
     CONNECT_FAILED,
     CONNECT_REFUSED_BY_PEER,
     CONNECT_TIMEOUT,
+    EXHAUSTED,
     KEPT_CLOSED,
     NAME_UNRESOLVED,
     PEER_CLOSED,
@@ -28,7 +29,7 @@ from twistedproxy.message import IDEMPOTENT
 from twistedproxy.settings import NEVER, RouteKnobs
 from twistedproxy.verdicts import RetryVerdict
 
-_REFUSED: Final = frozenset((CONNECT_REFUSED_BY_PEER, CONNECT_FAILED, NAME_UNRESOLVED, TLS_FAILED, TLS_UNVERIFIED))
+_REFUSED: Final = frozenset((CONNECT_REFUSED_BY_PEER, CONNECT_FAILED, NAME_UNRESOLVED, TLS_FAILED, TLS_UNVERIFIED, EXHAUSTED))
 _RESET: Final = frozenset((PEER_CLOSED, PEER_RESET))
 
 #: What the words of ``retry`` mean; the others are statuses.
