@@ -57,22 +57,25 @@ class ConsistentHash:
         if peer is None:
             if not self._peers:
                 return None
-            peer = self._winners[slot] = self._order(slot)[0]
+            peer = self._winners[slot] = self._winner(slot)
         if self._bound:
             return self._within_bound(peer, slot, avoided)
         if not avoided or peer not in avoided:
             return peer
         return next((peer for peer in self._order(slot) if peer not in avoided), None)
 
+    def _ranks(self, slot: int) -> list[float]:
+        # The logarithm of a number from 0 to 1: the higher the share, the closer to 0.
+        return [(log(drawn[slot] + 0.5) - _HIGHEST) / peer.share for peer, drawn in self._draws.items()]
+
+    def _winner(self, slot: int) -> Peer:
+        ranks = self._ranks(slot)
+        return self._peers[ranks.index(max(ranks))]
+
     def _order(self, slot: int) -> list[Peer]:
         """All peers, by what they have drawn."""
-        drawn = self._draws
-
-        def rank(peer: Peer) -> float:
-            # The logarithm of a number from 0 to 1: the higher the share, the closer to 0.
-            return (log(drawn[peer][slot] + 0.5) - _HIGHEST) / peer.share
-
-        return sorted(self._peers, key=rank, reverse=True)
+        ranks = self._ranks(slot)
+        return [self._peers[number] for number in sorted(range(len(ranks)), key=ranks.__getitem__, reverse=True)]
 
     def _within_bound(self, first: Peer, slot: int, avoided: Sequence[Peer]) -> Peer | None:
         # What runs, the exchange in question included, as many times over as a peer may have of it, for each part of all shares.
