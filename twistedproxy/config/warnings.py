@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from twistedproxy.addresses import Tcp
-from twistedproxy.config import balancing, cache_leaks, failures, files, shared_caches, websockets
+from twistedproxy.config import balancing, cache_leaks, failures, files, patience, shared_caches, websockets
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import write_duration, write_size
@@ -76,6 +76,7 @@ def of(draft: Draft) -> list[Problem]:
         found += _edits(each.section, each.value)
         if each.value is not None:
             found += websockets.warnings(each.section, each.value)
+            found += patience.warnings(each.section, each.value)
         found += cache_leaks.of(each.section, each.value)
         found += failures.of_route(each.section, each.value)
     for kind in ("shell", "status"):
