@@ -42,6 +42,9 @@ PIECE: Final = 64 * 1024
 _HEADS: Final = 2 * 1024
 #: Compressed bytes that are inflated at once: at most a thousandfold comes out (deflate's bound is 1032).
 _INFLATED: Final = 1024
+#: The first bytes of frames that are messages, uncompressed.
+_TEXT_MESSAGE: Final = 0x81
+_WHOLE_MESSAGES: Final = frozenset((_TEXT_MESSAGE, 0x82))
 #: RSV1, which a compressed message begins with (RFC 7692 §6).
 _COMPRESSED: Final = 4
 #: Smaller messages are sent as they are.
@@ -247,6 +250,36 @@ class Side(WebSocketProtocol):
         """Read frames until there is no whole one, or somebody holds this side."""
         while not self.held and not self.ended and self.processData():
             pass
+
+    def processData(self) -> bool:
+        """
+        Read a frame, or a part of one.
+
+        A message in one short frame that is here whole, and not compressed, is what most are: it is read at once.  Whatever
+        else there is, wrong things included, is autobahn's.
+        """
+        data = self.data
+        if self.current_frame is None and not self.inside_message and len(data) > 3 and data[0] in _WHOLE_MESSAGES:
+            server = self.factory.isServer
+            size = data[1] ^ 0x80 if server else data[1]
+            start = 2
+            if size == 126:
+                size = data[2] << 8 | data[3]
+                start = 4 if size > 125 else len(data)
+            elif size > 126:
+                start = len(data)
+            if server:
+                start += 4
+            end = start + size
+            limit = self.maxMessagePayloadSize
+            if end <= len(data) and (not limit or size <= limit):
+                payload = masked(data[start:end], data[start - 4 : start]) if server else data[start:end]
+                if data[0] == _TEXT_MESSAGE and not payload.isascii() and not _is_text(payload):
+                    return bool(super().processData())
+                self.data = data[end:]
+                self.relay.piece(self, data[0] & 15, payload, True, True)
+                return end < len(data)
+        return bool(super().processData())
 
     def hold(self, why: int) -> None:
         """Read no more until :meth:`release` was called for everything that holds it."""
@@ -471,6 +504,14 @@ SLOW: Final = 1
 FAST: Final = 2
 FILTERING: Final = 4
 WAITING: Final = 8
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class ClientSide(Side, WebSocketServerProtocol):
