@@ -513,3 +513,97 @@ def test_an_url_purged_while_it_comes_in_serves_those_who_read_it_and_nobody_els
         asked(origin)
         origin.says(head(), b"newer")
         statuses([after], b"newer")
+
+
+def test_when_a_fetch_fails_those_whose_answers_are_not_for_others_ask_for_themselves(tmp_path: Path) -> None:
+    with Play(SITE.replace("keepalive_timeout", "max_fails = 0\nkeepalive_timeout") + "tries = 1\n", tmp_path) as play:
+        first, header, part, last = (play.client() for _ in range(4))
+        ask(first)
+        ask(header, method="HEAD")
+        ask(part, "Range: bytes=0-1")
+        ask(last)
+        origin = play.origin()
+        asked(origin)
+        origin.resets()
+        assert first.hears_message().status == 502
+        wanted = {b"HEAD": header, b"Range": part, b"GET / HTTP/1.1\r\nHost: example.com\r\nVia": last}
+        for words, client in wanted.items():
+            other = play.origin()
+            assert words in asked(other)
+            other.says("HTTP/1.1 204 No Content\nCache-Control: no-store")
+            assert client.hears_message().status == 204
+
+
+def test_a_file_that_is_damaged_while_it_is_read_along_cuts_the_answer(tmp_path: Path) -> None:
+    body = LARGE * 4
+    with Play(SITE, tmp_path) as play:
+        first, slow = play.client(), play.client()
+        slow.stops_reading(1000)
+        ask(first)
+        ask(slow)
+        origin = play.origin()
+        asked(origin)
+        origin.says(head(len(body)), body[:-10])
+        (file,) = (tmp_path / "cache" / "aside").iterdir()
+        with file.open("r+b") as stream:
+            stream.seek(3_600_000)
+            stream.write(b"!!")
+        slow.reads_on()
+        assert len(slow.overlooks()) < 3_600_000
+        assert slow.is_closed
+        origin.says(body[-10:])
+        assert first.hears_message().body == body
+
+
+def test_who_reads_along_and_leaves_holds_nobody_up_when_the_body_is_too_large(tmp_path: Path) -> None:
+    body = LARGE * 4
+    with Play(SITE.replace("directory = cache", "directory = cache\nmax_entry = 1m"), tmp_path) as play:
+        first, slow = crowd(play, 2)
+        slow.stops_reading(1000)
+        origin = play.origin()
+        asked(origin)
+        origin.says(head(None), *(chunk(body[start : start + 100_000]) for start in range(0, len(body), 100_000)), b"0\r\n\r\n")
+        assert origin.waiting > 0
+        slow.resets()
+        _, _, found = first.overlooks().partition(b"\r\n\r\n")
+        assert unchunked(found) == body
+        assert origin.waiting == 0
+
+
+def test_an_origin_that_varies_by_something_else_each_time_keeps_nobody_waiting(tmp_path: Path) -> None:
+    with Play(SITE, tmp_path) as play:
+        clients = [play.client() for _ in range(3)]
+        for client, language in zip(clients, ("de", "fr", "it"), strict=True):
+            ask(client, f"Accept-Language: {language}", f"X-Other: {language}")
+        origins = [play.origin()]
+        for number in range(4):
+            for origin in list(origins):
+                if origin.overlooks():
+                    vary = ("Accept-Language", "X-Other")[number % 2]
+                    origin.says(head(1, "Cache-Control: max-age=60", f"Vary: {vary}"), b"%d" % number)
+            while play._unclaimed:
+                origins.append(play.origin())
+        for client in clients:
+            assert client.hears_message().status == 200
+
+
+def test_an_error_of_which_nothing_may_stand_in_is_asked_for_by_everybody(tmp_path: Path) -> None:
+    with Play(SITE + "cache_use_stale = 503\n", tmp_path) as play:
+        first = play.client()
+        ask(first)
+        origin = play.origin()
+        asked(origin)
+        origin.says(head(5, "Cache-Control: max-age=10"), b"hello")
+        statuses([first], b"hello")
+        play.later(11)
+        clients = crowd(play, 2)
+        limited = play.client()
+        ask(limited, "Cache-Control: max-age=5")
+        asked(origin)
+        for each in (play._unclaimed and play.origin(),):
+            if each:
+                asked(each)
+                each.says("HTTP/1.1 503 Busy\nContent-Length: 0")
+        origin.says("HTTP/1.1 503 Busy\nContent-Length: 0")
+        assert {status.partition(";")[0] for status in statuses(clients, b"hello")} == {"fwd=stale"}
+        assert limited.hears_message().status == 503
