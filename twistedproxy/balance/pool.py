@@ -8,7 +8,7 @@ needs no timer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from random import Random
 
@@ -78,7 +78,7 @@ class Pool:
         self.bindings = Bindings() if settings.sticky is not None and settings.sticky.cookie else None
         self._backups_serve = False
         self._pick = self._primaries.pick
-        self._pick_other = self._another
+        self._pick_other: Callable[[Sequence[Peer], float], Peer | None] = self._another
         self.queue = Queue(settings.queue.length) if settings.queue is not None else None
         self.retries = self.hedges = self.retries_refused = self.ejections_refused = 0
         budget = settings.retry_budget
@@ -144,10 +144,10 @@ class Pool:
             self.refresh(now)
         return peer.takes_bound and (not peer.backup or self._backups_serve)
 
-    def _another(self, tried: Sequence[Peer], now: float) -> Peer | None:
+    def _another(self, tried: Collection[Peer], now: float) -> Peer | None:
         return self._primaries.pick_other(tried, now) or self._backups.pick_other(tried, now)
 
-    def _another_for(self, key: str, tried: Sequence[Peer]) -> Peer | None:
+    def _another_for(self, key: str, tried: Collection[Peer]) -> Peer | None:
         assert self._keyed is not None and self._keyed_backups is not None
         return self._keyed.pick_for(key, tried) or self._keyed_backups.pick_for(key, tried)
 
@@ -159,12 +159,16 @@ class Pool:
     def _another_open(self, tried: Sequence[Peer], now: float) -> Peer | None:
         return self._open(lambda avoided: self._another(avoided, now), tried)
 
-    def _open(self, pick: Callable[[Sequence[Peer]], Peer | None], tried: Sequence[Peer]) -> Peer | None:
+    def _open(self, pick: Callable[[Collection[Peer]], Peer | None], tried: Sequence[Peer]) -> Peer | None:
         """What *pick* makes of *tried* and those that take nothing more; one whose trial runs if there is nobody else."""
-        full = [peer for peer in self._limited if peer.is_full]
-        closed = full + [peer for peer in self._limited if peer.is_being_tried]
-        peer = pick((*tried, *closed))
-        return pick((*tried, *full)) if peer is None and len(closed) > len(full) else peer
+        closed, on_trial = set(tried), []
+        for peer in self._limited:
+            if 0 < peer.settings.max_connections <= peer.in_flight:
+                closed.add(peer)
+            elif peer.is_being_tried and peer not in closed:
+                on_trial.append(peer)
+        found = pick(closed.union(on_trial))
+        return pick(closed) if found is None and on_trial else found
 
     def verdict_when_none(self, tried: Sequence[Peer], now: float) -> ChooseVerdict:
         """Why :meth:`choose` with the same arguments has just returned None."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import ceil, log
 from typing import Final
 from zlib import crc32
@@ -50,7 +50,7 @@ class ConsistentHash:
         self._total = sum(peer.share for peer in peers)
         self._winners.clear()
 
-    def pick_for(self, key: str, avoided: Sequence[Peer]) -> Peer | None:
+    def pick_for(self, key: str, avoided: Collection[Peer]) -> Peer | None:
         """The peer of *key*; the next one in its order when that is one of *avoided*, or has enough; None: there is no other."""
         slot = slot_of(key)
         peer = self._winners.get(slot)
@@ -77,7 +77,7 @@ class ConsistentHash:
         ranks = self._ranks(slot)
         return [self._peers[number] for number in sorted(range(len(ranks)), key=ranks.__getitem__, reverse=True)]
 
-    def _within_bound(self, first: Peer, slot: int, avoided: Sequence[Peer]) -> Peer | None:
+    def _within_bound(self, first: Peer, slot: int, avoided: Collection[Peer]) -> Peer | None:
         # What runs, the exchange in question included, as many times over as a peer may have of it, for each part of all shares.
         allowed = self._bound * (sum([peer.in_flight for peer in self._peers]) + 1) / self._total
         if first.in_flight < ceil(allowed * first.share) and first not in avoided:

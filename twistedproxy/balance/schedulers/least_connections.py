@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from twistedproxy.balance.peer import Peer
 from twistedproxy.balance.schedulers.accounts import Accounts
@@ -35,7 +35,7 @@ class LeastConnections:
             return peer
         return self._least(self._peers, peer)
 
-    def pick_other(self, tried: Sequence[Peer], now: float) -> Peer | None:
+    def pick_other(self, tried: Collection[Peer], now: float) -> Peer | None:
         others = [peer for peer in self._peers if peer not in tried]
         return self._least(others, None) if others else None
 

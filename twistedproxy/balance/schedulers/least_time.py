@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from twistedproxy.balance.peer import Peer
@@ -46,7 +46,7 @@ class LeastTime:
             return peers[costs.index(least)]
         return self._accounts.take([peer for peer, cost in zip(peers, costs, strict=True) if cost == least])
 
-    def pick_other(self, tried: Sequence[Peer], now: float) -> Peer | None:
+    def pick_other(self, tried: Collection[Peer], now: float) -> Peer | None:
         if self._peers:
             self._read(now)
         costs = {

@@ -7,7 +7,7 @@ See M. Mitzenmacher, The Power of Two Choices in Randomized Load Balancing, IEEE
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import accumulate
 from random import Random
 
@@ -45,7 +45,7 @@ class RandomTwo:
             return self._peers[0] if self._peers else None
         return self._better(self._peers, self._sums, self._total, self._last)
 
-    def pick_other(self, tried: Sequence[Peer], now: float) -> Peer | None:
+    def pick_other(self, tried: Collection[Peer], now: float) -> Peer | None:
         others = RandomTwo.__new__(RandomTwo)
         others._random = self._random
         others.update([peer for peer in self._peers if peer not in tried])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from math import gcd
 from operator import add, length_hint
 from typing import Final
@@ -75,7 +75,7 @@ class SmoothRoundRobin:
         peer = next(self._turns, None)
         return self._next_round() if peer is None else peer
 
-    def pick_other(self, tried: Sequence[Peer], now: float) -> Peer | None:
+    def pick_other(self, tried: Collection[Peer], now: float) -> Peer | None:
         others = [peer for peer in self._peers if peer not in tried]
         # Accounts of their own: what a failing peer leaves to the others is shared by their weights.
         return self._others.take(others) if others else None

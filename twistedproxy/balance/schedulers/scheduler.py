@@ -7,7 +7,7 @@ and whatever else it schedules by, from the peers themselves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from twistedproxy.balance.peer import Peer
@@ -22,5 +22,5 @@ class Scheduler(Protocol):
     def pick(self, now: float) -> Peer | None:
         """The peer of the next exchange; None when no peer is available."""
 
-    def pick_other(self, tried: Sequence[Peer], now: float) -> Peer | None:
+    def pick_other(self, tried: Collection[Peer], now: float) -> Peer | None:
         """The peer of a further attempt: not one of *tried*; None when there is no other."""
