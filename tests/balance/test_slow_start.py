@@ -135,3 +135,14 @@ def test_a_peer_that_comes_to_a_pool_at_work_starts_slowly_and_those_of_the_firs
     assert Counter(picks(pool, 410))["c"] == 10
     clock.advance(20)
     assert Counter(picks(pool, 300, clock.monotonic()))["c"] == 100
+
+
+def test_a_slow_start_that_is_taken_back_is_over() -> None:
+    clock = HandClock()
+    pool = starting(clock)
+    a = nick(pool, "a")
+    pool.maintain("a:80")
+    pool.restore("a:80")
+    assert share(pool, clock, 420) < 0.06
+    pool.revise(a, server("a", 2), "its name")
+    assert share(pool, clock) == 0.5

@@ -246,7 +246,7 @@ def test_the_101_of_a_websocket_has_the_cookie() -> None:
 
 def test_our_cookie_is_not_stored_and_hits_have_none(tmp_path: object) -> None:
     site = sticky("cookie srv") + f"cache = c\n[cache c]\ndirectory = {tmp_path}/cache\n"
-    answer = "HTTP/1.1 200 OK\nCache-Control: max-age=60\nETag: \"1\"\nContent-Length: 0"
+    answer = 'HTTP/1.1 200 OK\nCache-Control: max-age=60\nETag: "1"\nContent-Length: 0'
     with Play(site) as play:
         client = play.client()
         client.says(ASKED)
@@ -301,6 +301,33 @@ def test_a_learnt_session_goes_elsewhere_when_its_peer_is_gone_and_stays_there()
         for _ in range(3):
             assert asks(play, client, "SID=one")[0] == other
         assert counts(play) == (3, 1, 1, 0)
+
+
+def test_a_learnt_session_whose_peer_refuses_it_is_moved_and_one_that_is_renewed_stays() -> None:
+    with Play(sticky("learn SID")) as play:
+        client = play.client()
+        first, _ = asks(play, client, answer=f"{ANSWER.rstrip()}\n    Set-Cookie: SID=one\n")
+        for party in play._parties:
+            if party.name == f"origin {first}":
+                party.leaves()
+        play.refuses(first)
+        other, _ = asks(play, client, "SID=one")
+        assert other != first
+        assert counts(play) == (0, 1, 1, 0)
+        renewed = f"{ANSWER.rstrip()}\n    Set-Cookie: SID=two; HttpOnly\n"
+        assert asks(play, client, "SID=one", answer=renewed)[0] == other
+        assert asks(play, client, "SID=two")[0] == other
+        assert counts(play) == (2, 1, 1, 0)
+
+
+def test_an_answer_of_our_own_teaches_nothing() -> None:
+    with Play(sticky("learn SID")) as play:
+        for peer in (FIRST, SECOND):
+            play.refuses(peer)
+        client = play.client()
+        client.says(ASKED)
+        assert client.hears_message().status == 502
+        assert counts(play) == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("end", ["Max-Age=0", "max-age=-1", "Expires=Thu, 01 Jan 1970 00:00:00 GMT"])

@@ -25,7 +25,8 @@ def apportion(peers: Sequence[Peer], now: float) -> float:
         peer.share = peer.weight * STEPS
     for peer in starting:
         width = peer.settings.slow_start / STEPS
-        steps = int((now - peer.starts_from) / width + 1e-9) + 1
+        # The name by which it was found may say meanwhile that there is none.
+        steps = int((now - peer.starts_from) / width + 1e-9) + 1 if width else STEPS
         if steps < STEPS:
             peer.share = peer.weight * steps
             due = min(due, peer.starts_from + steps * width)
