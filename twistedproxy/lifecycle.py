@@ -139,7 +139,8 @@ class Doors(Service):
     """
     The listeners: bound before privileges drop, opened last, closed first.
 
-    When it stops, running exchanges have *stop_timeout* seconds to finish; tunnels, which know no end, are cut at once.
+    When it stops, running exchanges have *stop_timeout* seconds to finish, and so have the two sides of a WebSocket whose messages
+    are relayed to answer to its end; tunnels, which know no end, are cut at once.
     """
 
     def __init__(self, listeners: Sequence[Listener], site: Site, stop_timeout: float, reactor: IReactorTime) -> None:
@@ -172,7 +173,7 @@ class Doors(Service):
             listener.stop()
             for connection in list(listener.connections):
                 if connection.tunnel is not None:
-                    connection.close_now()
+                    connection.tunnel.stop()
                 else:
                     connection.close_when_idle()
         if not self._busy():

@@ -415,6 +415,23 @@ def test_messages_that_come_too_fast_can_end_the_websocket() -> None:
         client.sees_end()
 
 
+def test_a_proxy_that_stops_tells_both_sides() -> None:
+    with Play(MESSAGES) as play:
+        client, origin = opened(play)
+        (connection,) = play.connections()
+        assert connection.tunnel is not None
+        connection.tunnel.stop()
+        play.turn()
+        hears_close(client, 1001, "the proxy stops")
+        hears_close(origin, 1001, "the proxy stops")
+        client.says(from_client(CLOSE, closing(1001)))
+        client.sees_end()
+        client.leaves()
+        origin.says(frame(CLOSE, closing(1001)))
+        origin.leaves()
+        assert len(play.finished) == 1
+
+
 def test_what_is_cut_from_the_shell_is_cut_on_both_sides() -> None:
     with Play(MESSAGES) as play:
         client, origin = opened(play)

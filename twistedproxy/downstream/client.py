@@ -19,7 +19,7 @@ from twistedproxy.forward.exchange import Exchange
 from twistedproxy.settings import RouteKnobs
 from twistedproxy.transport.deadlines import Timed
 from twistedproxy.transport.sending import HIGH_WATER
-from twistedproxy.transport.tunnel import Tunnel
+from twistedproxy.transport.tunnel import Joined
 from twistedproxy.wire.framing import BodyReader
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Client(Timed):
         self.opened = listener.site.deadlines.now()
         self.requests = 0
         self.exchange: Exchange | None = None
-        self.tunnel: Tunnel | None = None
+        self.tunnel: Joined | None = None
         self.handshake: IncomingTls | None = None
         self.transport: Any = None
         self.known: tuple[object, object, bytes] | None = None

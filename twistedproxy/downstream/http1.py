@@ -21,7 +21,7 @@ from twistedproxy.downstream.answering import Answering, status_line
 from twistedproxy.errors import Reason, RequestError
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.message import CHUNKED, Headers, RequestFields, RequestHead, ResponseHead
-from twistedproxy.transport.tunnel import Tunnel
+from twistedproxy.transport.tunnel import Joined
 from twistedproxy.wire import http1
 from twistedproxy.wire.framing import BadChunk, BadTrailer, BodyReader, ChunkedReader, LengthReader, Piece
 
@@ -373,6 +373,6 @@ class DownstreamConnection(Answering):
         self.known = None
         return self.transport, rest
 
-    def tunnel_began(self, tunnel: Tunnel) -> None:
+    def tunnel_began(self, tunnel: Joined) -> None:
         """The transport handed over is part of *tunnel* now."""
         self.tunnel = tunnel

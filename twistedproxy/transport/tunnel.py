@@ -8,7 +8,7 @@ timeout is cut.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IPushProducer
@@ -21,13 +21,33 @@ from twistedproxy.transport.deadlines import Deadlines, Timed
 _GRACE: Final = 30.0
 
 
-class Tunnel(Timed):
+class Joined(Protocol):
     """
-    Two joined transports.
+    What two connections have become.
 
     :ivar route_name: the route that it came by, and
     :ivar peer_name: the peer that it leads to, for those who look
+    :ivar bytes_up: bytes that came from the client, *bytes_down*: from the peer
     """
+
+    route_name: str
+    peer_name: str
+
+    @property
+    def bytes_up(self) -> int: ...
+
+    @property
+    def bytes_down(self) -> int: ...
+
+    def stop(self) -> None:
+        """End it because the proxy stops."""
+
+    def cut(self) -> None:
+        """End it at once."""
+
+
+class Tunnel(Timed):
+    """Two joined transports, as :class:`Joined`."""
 
     __slots__ = (
         "_deadlines",
@@ -109,6 +129,10 @@ class Tunnel(Timed):
         """End both directions at once."""
         self._up.source.abortConnection()
         self._down.source.abortConnection()
+
+    def stop(self) -> None:
+        """The proxy stops: a tunnel knows no end of its own that could be waited for."""
+        self.cut()
 
     def close(self) -> None:
         """End both directions in order: each side gets what was sent to it."""

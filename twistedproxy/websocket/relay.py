@@ -194,6 +194,10 @@ class Relay(Timed):
         for side in (self.client, self.peer):
             self._close(side, code, reason)
 
+    def stop(self) -> None:
+        """The proxy stops: both sides are told."""
+        self.end(GOING_AWAY, "the proxy stops")
+
     def cut(self) -> None:
         """End it at once, without a word."""
         self._ended("cut")

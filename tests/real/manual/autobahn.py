@@ -7,7 +7,7 @@ The suite (PyPI autobahntestsuite 25.10.1) runs on Python 2.7 with Twisted 19.10
     python -m tests.real.manual.autobahn /tmp/autobahn/bin/wstest
     python -m tests.real.manual.autobahn /tmp/autobahn/bin/wstest --cases 1.* 7.* --ways messages
 
-Its fuzzing client plays each of its cases against the echo server (autobahn's own, autobahn_echo.py), and against the proxy in front of
+Its fuzzing client plays each of its cases against the echo server (autobahn_echo.py), and against the proxy in front of
 it with ``websocket = tunnel`` and with ``websocket = messages``, compression on both sides.  What is printed is how many cases
 got which verdict, and every case whose verdict is not the one of the echo server alone.
 """
