@@ -186,6 +186,15 @@ def _route(section: Section, route: RouteSettings, draft: Draft) -> Iterator[Pro
         for key in _ONLY_WITH_CACHE:
             if section.gives(key):
                 yield section.problem(key, "has no effect without cache", "add cache = NAME, or remove the line")
+    if route.cache is not None and not route.cache_lock:
+        if section.gives("cache_lock_timeout"):
+            yield section.problem("cache_lock_timeout", "has no effect: cache_lock is no", "remove the line")
+        if not route.cache_background_update:
+            yield section.problem(
+                "cache_background_update" if section.gives("cache_background_update") else "cache_lock",
+                "without cache_lock nobody knows of an update that goes on, and nothing is served stale meanwhile",
+                "let one of the two be yes",
+            )
     doors = [door for door in draft.values("listen") if not route.listen or door.name in route.listen]
     if route.match.scheme is not None and not any((door.tls is not None) == (route.match.scheme == "https") for door in doors):
         needed = "has tls" if route.match.scheme == "https" else "is without tls"
