@@ -89,8 +89,13 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
         for route in settings.routes
     )
     site = Site(routes, clock, reactor, deadlines)
-    tls_servers = {name: TlsServer(tls, state_dir, clock) for name, tls in settings.tls.items()}
-    listeners = [Listener(door, site, poller, tls_servers[door.tls] if door.tls else None) for door in settings.listen]
+    tls_servers = {
+        (tls, protocols): TlsServer(settings.tls[tls], state_dir, clock, tuple(name.encode() for name in protocols))
+        for tls, protocols in {(door.tls, door.protocols) for door in settings.listen if door.tls is not None}
+    }
+    listeners = [
+        Listener(door, site, poller, tls_servers[door.tls, door.protocols] if door.tls else None) for door in settings.listen
+    ]
 
     live = Live(settings, pools, caches, routes, listeners, clock, clock.wall(), memberships, site.websockets)
     logs = [AccessLog(log, reactor) for log in settings.logs]

@@ -71,6 +71,12 @@ class ListenSettings:
     name: str
     on: tuple[Address, ...] = knob("listen_addresses", "tcp:PORT, tcp:HOST:PORT or unix:PATH, one a line", required=True)
     tls: str | None = knob("tls_name", "the [tls NAME] section that terminates TLS here; plain without")
+    protocols: tuple[str, ...] = knob(
+        "protocols",
+        "what is spoken, the preferred first: h2, http/1.1; with TLS by ALPN, without it HTTP/2 by prior knowledge",
+        default=("h2", "http/1.1"),
+        choices=("h2", "http/1.1"),
+    )
     trusted_proxies: tuple[str, ...] = knob(
         "networks", "addresses (CIDR) whose X-Forwarded-* fields are believed and extended, not replaced", default=()
     )
@@ -92,6 +98,16 @@ class ListenSettings:
     max_header_size: int = knob("size", "bytes of a request's head", default=32 * 1024, minimum=256)
     max_headers: int = knob("integer", "header fields of a request", default=100, minimum=1)
     max_target: int = knob("size", "bytes of a request target", default=8 * 1024, minimum=64)
+    http2_max_streams: int = knob("integer", "streams at a time on one HTTP/2 connection", default=100, minimum=1)
+    http2_window: int = knob(
+        "size", "bytes of a request's body that an HTTP/2 client may send ahead of its peer", default=64 * 1024, minimum=1024
+    )
+    http2_max_resets: int = knob(
+        "integer", "streams that an HTTP/2 client may reset in 10s, besides a tenth of those that it opens", default=100, minimum=0
+    )
+    http2_max_control_frames: int = knob(
+        "integer", "SETTINGS, PING, PRIORITY and empty DATA frames of an HTTP/2 client in 10s, of each", default=100, minimum=1
+    )
 
 
 @dataclass(frozen=True)

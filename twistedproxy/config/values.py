@@ -83,6 +83,7 @@ KINDS: Final[dict[str, Kind]] = {
     "sticky": Kind("stickiness", balancing.sticky, balancing.write_sticky),
     "tls_name": Kind("name of a [tls …]", scalars.line_of_text),
     "use_stale": Kind("choices", scalars.choice, shape=Shape.WORDS),
+    "protocols": Kind("choices", scalars.choice, shape=Shape.WORDS),
     "tls_versions": Kind("choices", scalars.choice, shape=Shape.WORDS),
 }
 

@@ -24,6 +24,7 @@ from twistedproxy.message import CHUNKED, Headers, RequestFields, RequestHead, R
 from twistedproxy.transport.tunnel import Joined
 from twistedproxy.wire import http1
 from twistedproxy.wire.framing import BadChunk, BadTrailer, BodyReader, ChunkedReader, LengthReader, Piece
+from twistedproxy.wire.http2_frames import PREFACE
 
 if TYPE_CHECKING:
     from twistedproxy.downstream.listener import Listener
@@ -138,7 +139,10 @@ class DownstreamConnection(Answering):
                     try:
                         head = self._parse(head_bytes)
                     except RequestError as error:
-                        self._refuse(error.reason, error.detail, head_bytes)
+                        if error.reason is errors.VERSION_UNSUPPORTED and self._is_http2(head_bytes):
+                            self.listener.speak_http2(self, data)
+                        else:
+                            self._refuse(error.reason, error.detail, head_bytes)
                         return
                     self._head = head
                     self._head_bytes = head_bytes
@@ -151,6 +155,10 @@ class DownstreamConnection(Answering):
                 data, at, self._buffer = self._buffer, self._at, b""
         finally:
             self._serving = False
+
+    def _is_http2(self, head: bytes) -> bool:
+        """Whether *head* is the beginning of HTTP/2's preface, where that is welcome."""
+        return not self.requests and self.listener.knows_prior_knowledge and PREFACE.startswith(head)
 
     def _incomplete(self, data: bytes, at: int) -> int:
         """

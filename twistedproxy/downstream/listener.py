@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 
 from twistedproxy.downstream.http1 import DownstreamConnection
+from twistedproxy.downstream.http2 import Http2Connection
 from twistedproxy.forward.clients import TrustedProxies
 from twistedproxy.forward.site import Site
 from twistedproxy.settings import ListenSettings
@@ -43,7 +44,7 @@ class Listener:
         self.trusted_proxies = TrustedProxies(settings.trusted_proxies)
         self.limits = Limits(head=settings.max_header_size, fields=settings.max_headers, target=settings.max_target)
         self.addresses: list[str] = []
-        self.connections: set[DownstreamConnection] = set()
+        self.connections: set[DownstreamConnection | Http2Connection] = set()
         self.accepted = 0
         self.turned_away = 0
         self.failed_handshakes = 0
@@ -137,9 +138,25 @@ class Listener:
         if connection.handshake is not None:
             self._handshakes.discard(connection.handshake)
             connection.handshake = None
+            if connection.transport.alpn == b"h2":
+                self.speak_http2(connection, b"")
+                return
         self.connections.add(connection)
 
-    def closed(self, connection: DownstreamConnection) -> None:
+    @property
+    def knows_prior_knowledge(self) -> bool:
+        """Whether a client may begin to speak HTTP/2 unasked, without TLS (RFC 9113 §3.3)."""
+        return self._tls is None and "h2" in self.settings.protocols
+
+    def speak_http2(self, connection: DownstreamConnection, data: bytes) -> None:
+        """The client of *connection* speaks HTTP/2, as its first *data* or ALPN says: another takes its place."""
+        self.site.deadlines.forget(connection)
+        self.connections.discard(connection)
+        successor = Http2Connection(connection)
+        self.connections.add(successor)
+        successor.start(data)
+
+    def closed(self, connection: DownstreamConnection | Http2Connection) -> None:
         """*connection* is gone."""
         if connection in self.connections:
             self.connections.remove(connection)
