@@ -141,6 +141,10 @@ class Listener:
             if connection.transport.alpn == b"h2":
                 self.speak_http2(connection, b"")
                 return
+        if self.settings.protocols == ("h2",):
+            # Whatever else the client says is an error of HTTP/2.
+            self.speak_http2(connection, b"")
+            return
         self.connections.add(connection)
 
     @property

@@ -18,8 +18,7 @@ from twistedproxy.settings import HeaderEdit, RouteSettings
 
 #: What Via calls us (RFC 9110 §7.6.3).
 PSEUDONYM: Final = b"twistedproxy"
-_VIA_1_0: Final = b"1.0 " + PSEUDONYM
-_VIA_1_1: Final = b"1.1 " + PSEUDONYM
+_VIA: Final = {10: b"1.0 " + PSEUDONYM, 11: b"1.1 " + PSEUDONYM, 20: b"2.0 " + PSEUDONYM}
 
 #: Fields for one hop (RFC 9110 §7.6.1), whether Connection names them or not.
 HOP_BY_HOP: Final = frozenset(
@@ -146,7 +145,7 @@ def request_fields(
     fields += headers.fields_without(dropped)
     if head.fields.length >= 0 and b"content-length" in headers.index:
         fields.append((b"Content-Length", b"%d" % head.fields.length))
-    fields.append((b"Via", _appended(headers, b"via", _VIA_1_0 if head.version == 10 else _VIA_1_1)))
+    fields.append((b"Via", _appended(headers, b"via", _VIA[head.version])))
     if route.forwarded:
         if trusted:
             fields += _extended_forwarding(head, client.encode("ascii"), address.encode("ascii"), scheme, port)
