@@ -103,7 +103,7 @@ class ListenSettings:
         "size", "bytes of a request's body that an HTTP/2 client may send ahead of its peer", default=64 * 1024, minimum=1024
     )
     http2_max_resets: int = knob(
-        "integer", "streams that an HTTP/2 client may reset in 10s, besides a tenth of those that it opens", default=100, minimum=0
+        "integer", "streams that an HTTP/2 client may reset in 10s, besides a tenth of those it opens", default=100, minimum=0
     )
     http2_max_control_frames: int = knob(
         "integer", "SETTINGS, PING, PRIORITY and empty DATA frames of an HTTP/2 client in 10s, of each", default=100, minimum=1

@@ -20,7 +20,10 @@ WEBSOCKET: list[Field] = [
 ]
 
 
-def parsed(fields: list[Field], *, ended: bool = True, limits: Limits = Limits()) -> RequestHead:
+LIMITS = Limits()
+
+
+def parsed(fields: list[Field], *, ended: bool = True, limits: Limits = LIMITS) -> RequestHead:
     return parse_request(fields, limits, ended=ended, key=b"a2V5")
 
 

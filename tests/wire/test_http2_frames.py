@@ -22,7 +22,10 @@ from hypothesis import strategies as st
 from twistedproxy.wire.http2_frames import PREFACE, WINDOW, Flood, FrameCounter, FrameLimits
 
 
-def fed(frames: list[Frame], *, limits: FrameLimits = FrameLimits()) -> bytes:
+LIMITS = FrameLimits()
+
+
+def fed(frames: list[Frame], *, limits: FrameLimits = LIMITS) -> bytes:
     """What a counter passes on of *frames*, all at once."""
     counter = FrameCounter(limits, 0.0)
     return counter.feed(PREFACE + b"".join(frame.serialize() for frame in frames), 0.0)

@@ -15,7 +15,7 @@ from twistedproxy.balance.peer import Peer
 from twistedproxy.balance.pool import Pool
 from twistedproxy.cache.cache import Cache
 from twistedproxy.cache.responses import Summary
-from twistedproxy.downstream.http1 import DownstreamConnection
+from twistedproxy.downstream.listener import AnyConnection
 from twistedproxy.downstream.listener import Listener
 from twistedproxy.forward.routes import Route
 from twistedproxy.settings import NEVER
@@ -183,7 +183,7 @@ class Views:
         listeners = ((listener.settings.name, listener) for listener in self.live.listeners)
         return Listing(listeners, columns, row, self.width, empty="no listeners")
 
-    def connections(self) -> Listing[DownstreamConnection]:
+    def connections(self) -> Listing[AnyConnection]:
         """A row for each connection of a client, in the order in which they came to their listeners."""
         connections = [connection for listener in self.live.listeners for connection in listener.connections]
         columns = (
@@ -195,7 +195,7 @@ class Views:
             Column("NOW"),
         )
 
-        def row(connection: DownstreamConnection) -> list[str]:
+        def row(connection: AnyConnection) -> list[str]:
             return [
                 str(connection.number),
                 client_of(connection),
@@ -301,12 +301,12 @@ def destination(route: Route) -> str:
     return f"pool {settings.pool}"
 
 
-def client_of(connection: DownstreamConnection) -> str:
+def client_of(connection: AnyConnection) -> str:
     """A client's address and port."""
     return str(Tcp(connection.client, connection.client_port)) if connection.client_port else connection.client
 
 
-def occupation(connection: DownstreamConnection) -> str:
+def occupation(connection: AnyConnection) -> str:
     """What a connection is doing, for people: ``idle``, a request and who serves it, or a WebSocket and its bytes."""
     if connection.tunnel is not None:
         tunnel = connection.tunnel

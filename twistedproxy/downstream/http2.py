@@ -416,7 +416,7 @@ class Http2Connection(Timed):
             deadlines.watch(self, deadlines.now() + self.listener.settings.keepalive_timeout)
 
     def close_when_idle(self) -> None:
-        """Take no further streams; the connection ends with the last that runs (RFC 9113 §6.8: first a notice, then the number)."""
+        """Take no further streams, and end with the last that runs (RFC 9113 §6.8: first a notice, then the number)."""
         if self._closing or self._ended:
             return
         self._closing = True

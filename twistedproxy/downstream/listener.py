@@ -22,6 +22,9 @@ from twistedproxy.transport.tls_handshake import IncomingTls
 from twistedproxy.transport.tls_problems import TlsProblem
 from twistedproxy.wire.http1 import Limits
 
+#: A client's connection, whichever version of HTTP it speaks.
+AnyConnection = DownstreamConnection | Http2Connection
+
 _log = Logger()
 
 
@@ -44,7 +47,7 @@ class Listener:
         self.trusted_proxies = TrustedProxies(settings.trusted_proxies)
         self.limits = Limits(head=settings.max_header_size, fields=settings.max_headers, target=settings.max_target)
         self.addresses: list[str] = []
-        self.connections: set[DownstreamConnection | Http2Connection] = set()
+        self.connections: set[AnyConnection] = set()
         self.accepted = 0
         self.turned_away = 0
         self.failed_handshakes = 0
@@ -160,7 +163,7 @@ class Listener:
         self.connections.add(successor)
         successor.start(data)
 
-    def closed(self, connection: DownstreamConnection | Http2Connection) -> None:
+    def closed(self, connection: AnyConnection) -> None:
         """*connection* is gone."""
         if connection in self.connections:
             self.connections.remove(connection)

@@ -79,9 +79,7 @@ def _split(fields: Sequence[Field]) -> tuple[dict[bytes, bytes], list[Field]]:
     for name, value in fields:
         if name.startswith(b":"):
             if rest or crumbs or name in pseudo or name not in _PSEUDO:
-                raise Malformed(
-                    errors.MALFORMED_STREAM, f"{name[:40]!r} unknown, repeated, or behind other fields (RFC 9113 §8.3)"
-                )
+                raise Malformed(errors.MALFORMED_STREAM, f"{name[:40]!r} unknown, repeated, or not in front (RFC 9113 §8.3)")
             if _VALUE.fullmatch(value) is None:
                 raise Malformed(errors.MALFORMED_STREAM, f"{name[:40]!r}: {value[:40]!r}")
             pseudo[name] = value
