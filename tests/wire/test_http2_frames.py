@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 
 from twistedproxy.wire.http2_frames import PREFACE, WINDOW, Flood, FrameCounter, FrameLimits
 
-
 LIMITS = FrameLimits()
 
 
