@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: Seconds for which a closed connection is read on, so that the client gets to see the answer before a reset (RFC 9112 §9.6).
 _LINGER: Final = 2.0
 #: The patience with clients whose request took no route.
-_NO_ROUTE: Final = RouteKnobs(client_timeout=_LINGER, min_rate=0)
+NO_ROUTE: Final = RouteKnobs(client_timeout=_LINGER, min_rate=0)
 
 
 class Client(Timed):
@@ -115,7 +115,7 @@ class Client(Timed):
         self._taking = False
         self._draining = False
         #: Of the route that was taken last.
-        self._settings: RouteKnobs = _NO_ROUTE
+        self._settings: RouteKnobs = NO_ROUTE
         self._sending_pace: Pace | None = None
         self._taking_pace: Pace | None = None
         #: The last byte that waited when we looked last, as ``transport.drained`` counts.

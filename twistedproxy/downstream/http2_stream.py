@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 from h2.errors import ErrorCodes
 
 from twistedproxy import errors
+from twistedproxy.downstream.client import NO_ROUTE
+from twistedproxy.downstream.pace import Pace, time_to_look
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.message import Headers, RequestHead, ResponseHead
+from twistedproxy.settings import RouteKnobs
 from twistedproxy.transport.deadlines import Timed
-from twistedproxy.transport.tcp import HIGH_WATER
+from twistedproxy.transport.sending import HIGH_WATER
 from twistedproxy.wire.framing import Piece
 from twistedproxy.wire.http2 import response_fields, trailer_fields
 
@@ -45,13 +48,16 @@ class Stream(Timed):
     __slots__ = (
         "_ending",
         "_head",
-        "_mark",
+        "_knobs",
         "_paused",
         "_producer",
         "_producer_paused",
         "_queue",
         "_received_end",
+        "_sending_pace",
+        "_sent",
         "_sent_end",
+        "_taking_pace",
         "_trailers",
         "_unacknowledged",
         "address",
@@ -100,13 +106,17 @@ class Stream(Timed):
         self._queue: deque[Piece] = deque()
         self._trailers: Headers | None = None
         self._ending = False
+        self._knobs: RouteKnobs = NO_ROUTE
+        #: Bytes that have gone out, and whether the end has.
+        self._sent = 0
         self._sent_end = False
         self._received_end = ended
         self._paused = False
         self._unacknowledged = 0
         self._producer: Any = None
         self._producer_paused = False
-        self._mark = 0
+        self._sending_pace: Pace | None = None
+        self._taking_pace: Pace | None = None
         self.exchange: Exchange | None = Exchange(connection.site, self, head)
 
     @property
@@ -124,8 +134,11 @@ class Stream(Timed):
         """The request is here, perhaps but for its body."""
         exchange = self.exchange
         assert exchange is not None
-        if not self._received_end:
-            self._expect_progress()
+        if not (self._received_end or self._is_connect):
+            deadlines = self.connection.site.deadlines
+            now = deadlines.now()
+            self._sending_pace = Pace(now, 0)
+            deadlines.watch(self, now + time_to_look(self._settings))
         exchange.begin((), self._received_end or self._is_connect)
 
     @property
@@ -143,10 +156,6 @@ class Stream(Timed):
             if ended and self.carrier is not None:
                 self.carrier.ended()
         elif self.exchange is not None and not self._is_connect:
-            if ended:
-                self.deadline = inf
-            else:
-                self._expect_progress()
             self.exchange.request_body((data,) if data else (), ended, None)
         if not self._paused:
             self._acknowledge()
@@ -154,7 +163,6 @@ class Stream(Timed):
     def trailers_received(self, trailers: Headers) -> None:
         """The end of the request's body."""
         self._received_end = True
-        self.deadline = inf
         if self.exchange is not None:
             self.exchange.request_body((), True, trailers)
 
@@ -163,14 +171,6 @@ class Stream(Timed):
             self.connection.open_window(self.number, self._unacknowledged)
             self._unacknowledged = 0
 
-    def _expect_progress(self) -> None:
-        exchange = self.exchange
-        if exchange is not None:
-            deadlines = self.connection.site.deadlines
-            route = exchange.route
-            timeout = route.settings.client_timeout if route else self.connection.listener.settings.header_timeout
-            deadlines.watch(self, deadlines.now() + timeout)
-
     def pause_request(self) -> None:
         """Open no window: the client sends what fits, which is kept, and no more."""
         self._paused = True
@@ -178,8 +178,8 @@ class Stream(Timed):
     def resume_request(self) -> None:
         if self._paused:
             self._paused = False
-            if not self._received_end:
-                self._expect_progress()
+            if self._sending_pace is not None:
+                self._sending_pace.is_held_back(self.connection.site.deadlines.now())
             self._acknowledge()
             self.connection.flush()
 
@@ -261,6 +261,7 @@ class Stream(Timed):
                 queue[0] = view[size:]
                 connection.send_data(self, bytes(view[:size]), False)
             self.pending -= size
+            self._sent += size
             left -= size
             self._sent_end = last
         if not queue and self._ending and not self._sent_end:
@@ -294,6 +295,8 @@ class Stream(Timed):
             self._leave()
 
     def exchange_over(self) -> None:
+        if self.pending:
+            self._watch_client()
         self.exchange = None
         self._settle()
 
@@ -321,23 +324,39 @@ class Stream(Timed):
 
     # The client's patience, and ours.
 
+    @property
+    def _settings(self) -> RouteKnobs:
+        """Of the route that the request took, from when that is known."""
+        if self.exchange is not None and self.exchange.route is not None:
+            self._knobs = self.exchange.route.settings
+        return self._knobs
+
     def _watch_client(self) -> None:
-        """Much waits for the client: see that it opens its window in time."""
-        exchange = self.exchange
-        if self.deadline == inf and exchange is not None and exchange.route is not None:
-            self._mark = exchange.bytes_sent - self.pending
+        """Bytes wait for the client: see that it opens its windows in time."""
+        if self._taking_pace is None and self.carrier is None:
             deadlines = self.connection.site.deadlines
-            deadlines.watch(self, deadlines.now() + exchange.route.settings.client_timeout)
+            now = deadlines.now()
+            self._taking_pace = Pace(now, self._sent)
+            if self.deadline == inf:
+                deadlines.watch(self, now + time_to_look(self._settings))
 
     def deadline_passed(self, now: float) -> None:
-        exchange = self.exchange
-        if self.pending:
-            if exchange is not None and exchange.bytes_sent - self.pending != self._mark:
-                self._watch_client()
-            else:
-                self._give_up(ErrorCodes.CANCEL)
-        elif exchange is not None and not (self._received_end or self._paused or self._is_connect):
-            exchange.request_malformed(errors.REQUEST_TIMEOUT, "the body stopped")
+        settings = self._settings
+        if not self.pending:
+            self._taking_pace = None
+        elif self._taking_pace is not None and self._taking_pace.is_too_slow(now, self._sent, settings):
+            self._give_up(ErrorCodes.CANCEL)
+            return
+        exchange, pace = self.exchange, self._sending_pace
+        sends = exchange is not None and pace is not None and not self._received_end
+        if exchange is not None and pace is not None and sends:
+            if self._paused:
+                pace.is_held_back(now)
+            elif pace.is_too_slow(now, exchange.bytes_received, settings):
+                exchange.request_malformed(errors.REQUEST_TIMEOUT, "the body stopped, or came too slowly")
+                return
+        if sends or self.pending:
+            self.connection.site.deadlines.watch(self, now + time_to_look(settings))
 
     def _give_up(self, code: ErrorCodes) -> None:
         exchange, self.exchange = self.exchange, None
