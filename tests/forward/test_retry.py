@@ -12,7 +12,7 @@ from twistedproxy.forward.retry import WORDS, RetryPolicy
 from twistedproxy.settings import RouteKnobs
 from twistedproxy.verdicts import RetryVerdict
 
-UNTOUCHED = [reason for reason in REASONS.values() if reason.untouched]
+UNTOUCHED = [reason for reason in REASONS.values() if reason.untouched and reason.whose is Whose.UPSTREAM]
 WORTH_IT = [errors.PEER_CLOSED, errors.PEER_RESET, errors.READ_TIMEOUT, errors.SEND_TIMEOUT]
 HOPELESS = [
     reason
