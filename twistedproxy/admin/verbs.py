@@ -28,7 +28,7 @@ from twistedproxy.cache.responses import Summary
 from twistedproxy.config import network
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context
-from twistedproxy.downstream.listener import AnyConnection
+from twistedproxy.downstream.http1 import DownstreamConnection
 from twistedproxy.downstream.listener import Listener
 from twistedproxy.errors import RequestError
 from twistedproxy.forward.cache_why import NotAsked, cache_why
@@ -103,7 +103,7 @@ class Verbs:
         """
         return self._views.listeners()
 
-    def connections(self) -> Listing[AnyConnection]:
+    def connections(self) -> Listing[DownstreamConnection]:
         """the clients' connections, and what each is doing; kill(number) closes one"""
         return self._views.connections()
 
