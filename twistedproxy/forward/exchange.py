@@ -290,13 +290,22 @@ class Exchange:
 
     def choose(self) -> None:
         """Try a peer of the route's pool."""
-        assert self.route is not None and self.route.backend is not None
-        pool = self.route.backend.pool
+        route = self.route
+        assert route is not None and route.backend is not None
+        backend = route.backend
+        pool = backend.pool
         if pool.queue is not None and pool.queue.is_before:
             wait(self, pool, pool.queue)
-        else:
-            now = self.site.clock.monotonic()
-            self.go_on(self.pick(self.tried, now), now)
+            return
+        now = self.site.clock.monotonic()
+        peer = pool.choose(self.tried, now) if backend.affinity is None else self.pick(self.tried, now)
+        if peer is None or peer.backup or route.retries.hedge is not None:
+            self.go_on(peer, now)
+            return
+        # The short way of most: :meth:`go_on` would do the same.
+        self.tries_made += 1
+        attempt = self.attempt = Attempt(self, peer, now)
+        attempt.start(backend.connector)
 
     def pick(self, tried: Sequence[Peer], now: float) -> Peer | None:
         """The peer for the next attempt, none of *tried*; None when there is none, or none that has room."""
