@@ -165,7 +165,7 @@ def test_least_time_a_peer_that_was_slow_is_asked_again_after_a_while() -> None:
     b.answered(1.0, 0.0)
     for _ in range(60):
         a.answered(0.1, clock.monotonic())
-        assert a.usual_time(clock.monotonic()) == pytest.approx(0.1)
+        assert a.answer_time.usual(clock.monotonic()) == pytest.approx(0.1)
         if "b" in picks(pool, 1, clock.monotonic()):
             break
         clock.advance(1)
@@ -178,10 +178,10 @@ def test_the_average_time_follows_answers_within_seconds_however_many_there_are(
     a.answered(1.0, 0.0)
     for number in range(1000):
         a.answered(0.1, number / 1000)
-    assert a.usual_time(1.0) > 0.8
+    assert a.answer_time.usual(1.0) > 0.8
     for number in range(300):
         a.answered(0.1, 1 + number / 10)
-    assert a.usual_time(31) == pytest.approx(0.1, abs=0.06)
+    assert a.answer_time.usual(31) == pytest.approx(0.1, abs=0.06)
 
 
 def test_a_failure_makes_a_peer_seem_slower_so_that_who_fails_at_once_is_not_the_quickest() -> None:

@@ -138,7 +138,7 @@ def _peer(peer: Peer, membership: Membership | None, now: float) -> dict[str, An
         "idle": len(peer.idle),
         "attempts": peer.attempts,
         "failures": peer.failures,
-        "answer_time": round(peer.usual_time(now), 6) if peer.is_timed else None,
+        "answer_time": round(peer.answer_time.usual(now), 6) if peer.is_timed else None,
         "ejections": peer.ejections,
         "last_failure": peer.last_failure.name if peer.last_failure is not None else None,
         "bytes_sent": peer.bytes_sent,

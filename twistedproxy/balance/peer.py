@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from math import exp
 from typing import Any, Final
 
+from twistedproxy.balance.answer_time import AnswerTime
 from twistedproxy.balance.circuit import Circuit
 from twistedproxy.errors import KEPT_CLOSED, Reason, Whose
 from twistedproxy.settings import NEVER, PoolSettings, ServerSettings
@@ -23,10 +23,6 @@ from twistedproxy.settings import NEVER, PoolSettings, ServerSettings
 CHECKS_KEPT: Final = 20
 #: A slow start has so many steps.
 STEPS: Final = 20
-#: Seconds in which two thirds of what was known of a peer's answering fade.
-MEMORY_OF_TIMES: Final = 10.0
-#: No failure makes a peer seem slower than this, in seconds.
-_SLOWEST: Final = 60.0
 
 
 class PeerState(Enum):
@@ -94,6 +90,7 @@ class Peer:
     :ivar share: its weight in relation to the shares of the others, 1 or more; smaller for a while after a slow start
     :ivar starts_from: monotonic time at which a slow start began; NEVER when there is none
     :ivar is_timed: its pool wants to know how soon its answers begin
+    :ivar answer_time: how soon that is, if so
     :ivar why: the reason of the present state, for people; empty as long as nothing happened
     :ivar since: when the present state began, seconds since 1970 (wall clock)
     :ivar in_flight: attempts that have begun and not ended
@@ -121,12 +118,11 @@ class Peer:
         "_passes_checks",
         "_rise",
         "_streak",
-        "_time",
-        "_timed_at",
         "_trial_from",
         "_will",
         "address",
         "alone",
+        "answer_time",
         "attempts",
         "attentive",
         "backup",
@@ -189,8 +185,7 @@ class Peer:
         self.circuit = Circuit(pool)
         self.attentive = self.circuit.window is not None
         self.is_timed = False
-        self._time = 0.0
-        self._timed_at = 0.0
+        self.answer_time = AnswerTime()
         self.on_change: Callable[[Change], None] | None = None
         self.on_room: Callable[[], None] | None = None
         self.on_trial_over: Callable[[], None] | None = None
@@ -235,14 +230,6 @@ class Peer:
         """Its weight; less after a slow start."""
         return self.weight if self.starts_from == NEVER or not self.weight else self.share / STEPS
 
-    def usual_time(self, now: float) -> float:
-        """
-        Seconds after which its answers begin, on the average of the last ones; 0.0 when none is known.
-
-        It fades from the last answer on to *now*, so that who was slow is not so for ever.
-        """
-        return self._time * exp((self._timed_at - now) / MEMORY_OF_TIMES)
-
     # What attempts report.
 
     def begin(self) -> None:
@@ -255,11 +242,7 @@ class Peer:
         The answer to an attempt begins after *header_time*, and is none that counts as a failure; called if :attr:`attentive`.
         """
         if self.is_timed:
-            # The average of the last seconds, however many answers these had.
-            before = self._time
-            keep = exp((self._timed_at - now) / MEMORY_OF_TIMES) if before else 0.0
-            self._time = header_time + (before - header_time) * keep
-            self._timed_at = now
+            self.answer_time.note(header_time, now)
         # However long the rest takes, a WebSocket's for instance: who is on trial may be asked once more.
         self._trial_from = self.attempts
 
@@ -298,8 +281,7 @@ class Peer:
         if reason.whose is Whose.UPSTREAM and reason is not KEPT_CLOSED:
             self.failures += 1
             self.last_failure = reason
-            # Who fails at once must not seem to be the quickest.
-            self._time = min(2 * self._time, _SLOWEST)
+            self.answer_time.note_failure()
             if self._is_judged:
                 why = circuit.failed(reason, now)
         elif self._is_judged and circuit.is_slow(waited):

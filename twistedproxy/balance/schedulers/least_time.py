@@ -16,8 +16,8 @@ class LeastTime:
     """
     The peer with the least ``time × (in_flight + 1) / share`` is next; among several of these, by their shares in turn.
 
-    *time* is the average in which its answers begin (:meth:`twistedproxy.balance.peer.Peer.usual_time`), which fades when nobody
-    asks, so that a peer that was slow is tried again.  One of which nothing is known yet counts as average.
+    *time* is the average in which its answers begin (:class:`twistedproxy.balance.answer_time.AnswerTime`), which fades when
+    nobody asks, so that a peer that was slow is tried again.  One of which nothing is known yet counts as average.
     """
 
     __slots__ = ("_accounts", "_costs", "_fresh_until", "_peers")
@@ -59,7 +59,7 @@ class LeastTime:
 
     def _read(self, now: float) -> None:
         self._fresh_until = now + _REFRESH
-        times = [peer.usual_time(now) for peer in self._peers]
+        times = [peer.answer_time.usual(now) for peer in self._peers]
         known = [time for time in times if time]
         average = sum(known) / len(known) if known else 1.0
         self._costs = [(time or average) / peer.share for time, peer in zip(times, self._peers, strict=True)]
