@@ -34,9 +34,9 @@ def test_the_simplest_sample_is_one_door_one_pool_and_one_route(tmp_path: Path) 
     assert (len(settings.listen), len(settings.pools), len(settings.routes)) == (1, 1, 1)
 
 
-def test_the_websocket_sample_takes_websockets_on_one_route_only(tmp_path: Path) -> None:
+def test_the_websocket_sample_takes_websockets_on_two_routes_only(tmp_path: Path) -> None:
     settings = settings_of("websocket.ini", tmp_path)
-    assert {route.match.path: route.websocket for route in settings.routes} == {"/": "no", "/ws/": "tunnel"}
+    assert {route.match.path: route.websocket for route in settings.routes} == {"/": "no", "/ws/": "tunnel", "/chat/": "messages"}
 
 
 def test_the_cache_sample_stores_all_but_the_account(tmp_path: Path) -> None:
