@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
 
@@ -33,7 +33,7 @@ class Shouting:
 class Thinking:
     """Answers later, when it is told to."""
 
-    thoughts: list[Deferred[Any]] = []
+    thoughts: ClassVar[list[Deferred[Any]]] = []
 
     def __init__(self, conversation: Any) -> None:
         pass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.kit.frames import BINARY, CLOSE, TEXT, closing, frame, from_client, heard, hears_close, hears_frame
@@ -12,6 +14,14 @@ from tests.scenes.test_websocket_messages import MESSAGES, opened
 
 def site(name: str, *lines: str) -> str:
     return MESSAGES + "\n".join((f"websocket_filter = tests.scenes.filters:{name}", *lines, ""))
+
+
+@pytest.fixture(autouse=True)
+def no_thoughts() -> Iterator[None]:
+    """Every play begins and ends without any."""
+    Thinking.thoughts.clear()
+    yield
+    Thinking.thoughts.clear()
 
 
 def test_a_filter_changes_drops_and_answers_messages() -> None:
@@ -63,7 +73,6 @@ def test_a_filter_may_end_the_websocket() -> None:
 
 
 def test_a_filter_that_thinks_keeps_the_order_and_the_other_direction_free() -> None:
-    Thinking.thoughts.clear()
     with Play(site("Thinking")) as play:
         client, origin = opened(play)
         origin.says(frame(TEXT, "a"), frame(TEXT, "b"))
@@ -80,7 +89,6 @@ def test_a_filter_that_thinks_keeps_the_order_and_the_other_direction_free() -> 
 
 
 def test_a_filter_that_thinks_too_long_has_failed() -> None:
-    Thinking.thoughts.clear()
     with Play(site("Thinking", "websocket_filter_timeout = 2s")) as play:
         client, origin = opened(play)
         origin.says(frame(TEXT, "a"))
@@ -126,5 +134,5 @@ def test_a_filter_that_cannot_be_made_lets_nothing_pass() -> None:
 
 def test_or_everything() -> None:
     with Play(site("Stillborn", "websocket_filter_errors = open")) as play:
-        client, origin = opened(play, from_client(TEXT, "early"))
+        _, origin = opened(play, from_client(TEXT, "early"))
         hears_frame(origin, TEXT, "early")
