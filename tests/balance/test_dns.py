@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from twisted.internet import defer
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.names import client, dns
+from twisted.names import dns
 from twisted.names.error import DNSNameError, DNSQueryRefusedError, DNSServerError
 
 from tests.balance.pools import HandClock
 from twistedproxy.addresses import Tcp
-from twistedproxy.balance.dns import Dns, NotFound, records_of, servers_of
+from twistedproxy.balance.dns import TCP_TIMEOUT, Dns, NotFound, TcpFirst, records_of, servers_of
 from twistedproxy.settings import ServerSettings, StandsFor
 from twistedproxy.transport.names import Answered, Resolved
 
@@ -150,6 +150,42 @@ def test_failures_are_said_in_few_words(answer: Deferred[Any], said: str) -> Non
 
 
 def test_the_name_servers_of_the_site_are_asked() -> None:
-    resolver = records_of((Tcp("192.0.2.53", 5353),), HandClock())
-    assert isinstance(resolver, client.Resolver)
-    assert resolver.servers == [("192.0.2.53", 5353)]
+    made = records_of((Tcp("192.0.2.53", 5353),), HandClock())
+    assert isinstance(made, TcpFirst)
+    assert made.resolver.servers == [("192.0.2.53", 5353)]
+
+
+class Beneath:
+    """A resolver whose answers over TCP and UDP are given."""
+
+    def __init__(self, tcp: Deferred[Any], udp: str = "over udp") -> None:
+        self.tcp = tcp
+        self.udp = udp
+
+    def queryTCP(self, queries: list[dns.Query], timeout: float) -> Deferred[Any]:
+        assert [(query.name.name, query.type) for query in queries] == [(b"_http._tcp.a", dns.SRV)]
+        return self.tcp
+
+    def lookupService(self, name: str, timeout: object) -> Deferred[Any]:
+        return succeed(self.udp)
+
+    def filterAnswers(self, message: Any) -> Any:
+        if isinstance(message, Exception):
+            raise message
+        return message
+
+
+def test_tcp_comes_first_and_udp_where_nobody_answers_it() -> None:
+    clock = HandClock()
+
+    def ask(tcp: Deferred[Any]) -> Deferred[Any]:
+        beneath: Any = Beneath(tcp)
+        return TcpFirst(beneath, clock).lookupService("_http._tcp.a")
+
+    assert result(ask(succeed("over tcp"))) == "over tcp"
+    assert result(ask(fail(ConnectionError()))) == "over udp"
+    # A name that does not exist does not exist over UDP either.
+    assert result(ask(succeed(DNSNameError("no"))))[0] is DNSNameError
+    silent = ask(Deferred())
+    clock.advance(TCP_TIMEOUT)
+    assert result(silent) == "over udp"

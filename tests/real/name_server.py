@@ -1,8 +1,8 @@
 """
-A DNS server in a process of its own: ``python -m tests.real.name_server PORT FILE``.
+A DNS server in a process of its own: ``python -m tests.real.name_server PORT FILE [udp]``.
 
 FILE is JSON and read for every question: a name to its SRV records, each ``[priority, weight, port, target]``.  It speaks UDP
-and TCP on 127.0.0.1, and knows no other records.
+on 127.0.0.1, and TCP unless told otherwise, and knows no other records.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.names import common, dns, error, server
+from twisted.python import log
 
 
 class Zone(common.ResolverBase):
@@ -36,9 +37,11 @@ class Zone(common.ResolverBase):
 
 
 if __name__ == "__main__":
+    log.startLogging(sys.stdout)
     factory = server.DNSServerFactory(clients=[Zone(Path(sys.argv[2]))])
     port = int(sys.argv[1])
     loop: Any = reactor
     loop.listenUDP(port, dns.DNSDatagramProtocol(factory), interface="127.0.0.1")
-    loop.listenTCP(port, factory, interface="127.0.0.1")
+    if sys.argv[3:] != ["udp"]:
+        loop.listenTCP(port, factory, interface="127.0.0.1")
     loop.run()

@@ -117,6 +117,7 @@ def test_srv_records_are_followed_under_traffic(
         page = proxy.status_page()["pools"]["app"]
         assert [(peer["origin"], peer["backup"]) for peer in page["peers"]] == [(f"srv:{NAME}", True), (f"srv:{NAME}", False)]
         assert "127.0.0.1" in page["peers"][1]["addresses"]
+        assert not proxy.said("DNSDatagramProtocol"), proxy.story()
         # A name that cannot be resolved changes nothing.
         zone.write_text("{}")
         eventually(lambda: proxy.status_page()["pools"]["app"]["names"][0]["problem"], "the name is missed")
@@ -125,6 +126,20 @@ def test_srv_records_are_followed_under_traffic(
         proxy.end()
         again = start_proxy(SITE.format(dns=dns, key=key, servers=f"srv:{NAME}"), name="again")
         assert fetch(again.port, "/").body == b"one"
+
+
+def test_a_name_server_that_speaks_udp_only_is_asked_so(
+    start_proxy: StartProxy, start_program: StartProgram, tmp_path: Path, key: str
+) -> None:
+    (dns,) = free_ports(1)
+    with Origin(answering(b"found")) as origin:
+        zone = tmp_path / "zone.json"
+        zone.write_text(json.dumps({NAME: [(1, 1, origin.port, "localhost")]}))
+        names = start_program("names", python("tests.real.name_server", str(dns), str(zone), "udp"))
+        names.await_output("starting on")
+        proxy = start_proxy(SITE.format(dns=dns, key=key, servers=f"srv:{NAME}"))
+        eventually(lambda: str(origin.port) in peers(proxy), proxy.story)
+        assert fetch(proxy.port, "/").body == b"found"
 
 
 @needs_ssh

@@ -11,17 +11,20 @@ import re
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.names import client, dns
 from twisted.names.error import DNSNameError, DNSServerError, DomainError
+from twisted.python.failure import Failure
 
 from twistedproxy.addresses import Tcp, Unix
 from twistedproxy.settings import ServerSettings, StandsFor
 from twistedproxy.transport.names import LookUp, Resolved
 
-#: Seconds after which a server that does not answer is asked again, or the next one is.
+#: Seconds that a server has to answer over TCP.
+TCP_TIMEOUT: Final = 3.0
+#: Seconds after which a server that does not answer over UDP is asked again, or the next one is.
 TIMEOUTS: Final = (1, 2, 4)
 
 _FAMILIES: Final = {
@@ -48,7 +51,32 @@ class Records(Protocol):
 def records_of(nameservers: Sequence[Tcp], reactor: Any) -> Records:
     """What asks *nameservers*, or those of /etc/resolv.conf when there are none."""
     servers = [(server.host, server.port) for server in nameservers]
-    return cast(Records, client.Resolver(None if servers else "/etc/resolv.conf", servers, TIMEOUTS, reactor))
+    return TcpFirst(client.Resolver(None if servers else "/etc/resolv.conf", servers, TIMEOUTS, reactor), reactor)
+
+
+class TcpFirst:
+    """
+    Asks over TCP, and over UDP where that fails.
+
+    Over TCP an answer may have any number of records, and cannot be forged by somebody who is not on the way; and Twisted
+    writes four lines into the log for every question over UDP.
+
+    :ivar resolver: which does
+    """
+
+    def __init__(self, resolver: client.Resolver, reactor: Any) -> None:
+        self.resolver = resolver
+        self._reactor = reactor
+
+    def lookupService(self, name: str, timeout: Any = None) -> Deferred[Any]:
+        """The SRV records of *name*: answers, authorities and additional records."""
+
+        def over_udp(failure: Failure) -> Any:
+            return failure if failure.check(DomainError) else self.resolver.lookupService(name, timeout)
+
+        asked: Deferred[Any] = self.resolver.queryTCP([dns.Query(name, dns.SRV, dns.IN)], TCP_TIMEOUT)
+        asked.addTimeout(TCP_TIMEOUT, self._reactor)
+        return asked.addCallback(self.resolver.filterAnswers).addErrback(over_udp)
 
 
 class Dns:
