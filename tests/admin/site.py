@@ -17,8 +17,13 @@ from twistedproxy.admin.live import Live
 from twistedproxy.admin.verbs import Verbs
 from twistedproxy.balance.membership import Membership
 from twistedproxy.balance.pool import Pool
+from twistedproxy.cache.entry import Facts
+from twistedproxy.cache.policy import Terms
+from twistedproxy.cache.purge import Purge, PurgeKind
+from twistedproxy.cache.removals import Preview, Purged
 from twistedproxy.cache.responses import Counts, Stats, Summary
 from twistedproxy.forward.routes import Route, RouteTable
+from twistedproxy.message import Headers
 from twistedproxy.settings import (
     CacheSettings,
     ListenSettings,
@@ -94,16 +99,32 @@ class StillCache:
 
     def stats(self) -> Stats:
         counts = Counts(hits=30, stale=4, misses=6, passed=2)
-        return Stats(counts, len(self.urls), 524288, 1, 4096, 0, complete=True, troubles=0)
+        more = {"complete": True, "troubles": 0, "progress": 1.0, "damaged": 0, "evicted": 0, "purges": 0, "swept": 0}
+        return Stats(counts, len(self.urls), 524288, 1, 4096, 0, **more)  # type: ignore[arg-type]
 
     def entries(self) -> Iterator[Summary]:
         for url in self.urls:
             yield Summary(url, 200, 2048, 60, 540, (("accept-encoding", "gzip"),))
 
-    def purge(self, url: bytes) -> int:
-        before = len(self.urls)
-        self.urls = [known for known in self.urls if known.encode() != url]
-        return before - len(self.urls)
+    @property
+    def removals(self) -> StillCache:
+        return self
+
+    def purge(self, kind: PurgeKind, value: bytes, *, soft: bool) -> Purged:
+        purge = Purge(kind, value, soft)
+        covered = [url for url in self.urls if purge.covers(_facts(url))]
+        if not soft:
+            self.urls = [url for url in self.urls if url not in covered]
+        return Purged(len(covered), written=value != b"lost")
+
+    def preview(self, kind: PurgeKind, value: bytes, seconds: float) -> Preview:
+        purge = Purge(kind, value, True)
+        return Preview(sum(purge.covers(_facts(url)) for url in self.urls), len(self.urls), len(self.urls))
+
+
+def _facts(url: str) -> Facts:
+    fields = Headers([(b"Cache-Tag", b"pictures")])
+    return Facts(url.encode(), (), (), 200, b"OK", fields, 0.0, 0.0, Terms(0.0, 60.0))
 
 
 def live_site(clock: HandClock | None = None) -> Live:

@@ -55,7 +55,7 @@ def test_tab_inserts_what_is_certain(text: str, insert: str) -> None:
         ("drain(", ("'api'", "'app'")),
         ("drain('a", ("api", "app")),
         ("drain('app', '", ("app1:3000", "app2:3000", "spare:3000")),
-        ("p", ("peers", "pools", "purge")),
+        ("p", ("peers", "pools", "purge", "purge_all", "purge_prefix", "purge_tag")),
         ("live.pools['", ("api", "app")),
         ("live.", ("caches", "clock", "listeners", "memberships", "pools", "routes", "settings", "started", "websockets")),
     ],

@@ -152,6 +152,35 @@ def test_purge_says_where_the_url_was_stored() -> None:
         purge("/logo.svg")
 
 
+def test_a_soft_purge_makes_stale() -> None:
+    purge = names(live_site())["purge"]
+    for _ in range(2):
+        said = "https://example.com/logo.svg is stale: 1 response in static"
+        assert repr(purge("https://example.com/logo.svg", soft=True)) == said
+
+
+def test_purges_of_many_can_be_counted_before() -> None:
+    live = live_site()
+    verbs = names(live)
+    prefix = "https://example.com/l"
+    assert repr(verbs["purge_prefix"](prefix, preview=True)).startswith("static: 1 response among all ")
+    assert repr(verbs["purge_tag"]("pictures", preview=True)).startswith("static: ")
+    with Log() as log:
+        said = f"whatever begins with {prefix} is forgotten; the files go behind"
+        assert repr(verbs["purge_prefix"](prefix)) == said
+    assert f"shell: alice@laptop: purge_prefix('{prefix}', soft=False)" in log.lines
+    assert repr(verbs["purge_prefix"](prefix, preview=True)).startswith("static: 0 responses among all ")
+    assert repr(verbs["purge_tag"]("pictures", soft=True)) == "whatever has the tag pictures is stale"
+    assert "in static until the next start only" in repr(verbs["purge_tag"]("lost"))
+    assert repr(verbs["purge_all"]("static")).startswith("all of static is forgotten: ")
+    with pytest.raises(VerbError, match="a tag is one word"):
+        verbs["purge_tag"]("two words")
+    with pytest.raises(VerbError, match="a URL is absolute"):
+        verbs["purge_prefix"]("/l")
+    with pytest.raises(VerbError, match="static"):
+        verbs["purge_all"]("statics")
+
+
 def test_kill_closes_the_connection() -> None:
     live = live_site()
     kill = names(live)["kill"]
@@ -214,6 +243,9 @@ def test_help_lists_every_verb_and_explains_one() -> None:
         "add_peer",
         "remove_peer",
         "purge",
+        "purge_prefix",
+        "purge_tag",
+        "purge_all",
         "kill",
     ):
         assert f"\n{name}(" in listed
@@ -237,4 +269,7 @@ def test_every_table_fits_the_terminal(width: int) -> None:
 
 
 def test_the_proxy_itself_says_where_to_look_on() -> None:
-    assert repr(names(live_site())["live"]) == "<Live: settings, pools, caches, routes, listeners, clock, started, memberships, websockets>"
+    assert (
+        repr(names(live_site())["live"])
+        == "<Live: settings, pools, caches, routes, listeners, clock, started, memberships, websockets>"
+    )

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.admin.live import Live
+from twistedproxy.admin.purging import Purging
 from twistedproxy.admin.tables import Column, duration, printable, table
 from twistedproxy.admin.verb import Listing, Said, Verb, known
 from twistedproxy.admin.views import Views, client_of
@@ -23,7 +24,7 @@ from twistedproxy.balance.membership import FoundByName, Membership
 from twistedproxy.balance.peer import Peer, counted
 from twistedproxy.balance.pool import PeerExists, Pool
 from twistedproxy.cache.cache import Cache
-from twistedproxy.cache.key import key_of_url
+from twistedproxy.cache.purge import PurgeKind
 from twistedproxy.cache.responses import Summary
 from twistedproxy.config import network
 from twistedproxy.config.problems import BadValue
@@ -49,6 +50,7 @@ class Verbs:
         self.who = who
         self._width = width
         self._views = Views(live, width)
+        self._purging = Purging(live)
         pool_and_peer = (self._pool_names, self._peer_names)
         verbs = (
             Verb(self.pools),
@@ -64,6 +66,9 @@ class Verbs:
             Verb(self.add_peer, (self._pool_names,)),
             Verb(self.remove_peer, (self._pool_names, self._member_names)),
             Verb(self.purge, (self._entry_urls,)),
+            Verb(self.purge_prefix, (self._entry_urls,)),
+            Verb(self.purge_tag),
+            Verb(self.purge_all, (self._cache_names,)),
             Verb(self.kill, (self._no_names, self._listener_names)),
             *WebSocketVerbs(live, who, width).verbs(),
             Verb(self.help, (self._verb_names,)),
@@ -217,21 +222,49 @@ class Verbs:
         peers = "" if [each.name for each in gone] == [called] else f" with {counted(len(gone), 'peer')}"
         return Said(f"{called} is removed{peers}, {left}")
 
-    def purge(self, url: str) -> Said:
+    def purge(self, url: str, soft: bool = False) -> Said:
         """
         forget what is stored for a URL, in every cache
 
         The URL is absolute, as a client would ask for it: purge('https://example.com/a?b=c').
+        With soft=True it is stale from now on instead: it is validated, or serves where stale answers may.
         """
-        key = url.encode("utf-8", "backslashreplace") if isinstance(url, str) else b""
-        if key_of_url(key) is None:
-            raise VerbError(f"a URL is absolute, like 'https://example.com/a?b=c', not {url!r}")
-        gone = {name: number for name, cache in self.live.caches.items() if (number := cache.purge(key))}
-        self._changed(f"purge({url!r})")
-        if not gone:
-            return Said(f"nothing was stored for {printable(url)}")
-        where = ", ".join(f"{counted(number, 'response')} in {name}" for name, number in gone.items())
-        return Said(f"{printable(url)} is forgotten: {where}")
+        gone = self._purging.url(url, soft=soft)
+        self._changed(f"purge({url!r}, soft={bool(soft)})")
+        return gone
+
+    def purge_prefix(self, prefix: str, soft: bool = False, preview: bool = False) -> Said:
+        """
+        forget what is stored for all URLs that begin so, in every cache
+
+        purge_prefix('https://example.com/images/').  soft=True: stale instead.  preview=True: only count what that would be.
+        """
+        return self._purge_many("purge_prefix", PurgeKind.PREFIX, prefix, soft, preview)
+
+    def purge_tag(self, tag: str, soft: bool = False, preview: bool = False) -> Said:
+        """
+        forget what has a tag (Cache-Tag, Surrogate-Key), in every cache
+
+        soft=True: stale instead.  preview=True: only count what that would be.
+        """
+        return self._purge_many("purge_tag", PurgeKind.TAG, tag, soft, preview)
+
+    def purge_all(self, cache: str, soft: bool = False) -> Said:
+        """
+        forget all that a cache has stored
+
+        soft=True: all of it is stale instead.
+        """
+        said = self._purging.all(known("cache", cache, self.live.caches), soft=soft)
+        self._changed(f"purge_all({cache!r}, soft={bool(soft)})")
+        return said
+
+    def _purge_many(self, verb: str, kind: PurgeKind, value: str, soft: bool, preview: bool) -> Said:
+        if preview:
+            return self._purging.preview(kind, value)
+        said = self._purging.many(kind, value, soft=soft)
+        self._changed(f"{verb}({value!r}, soft={bool(soft)})")
+        return said
 
     def kill(self, number: int, listener: str | None = None) -> Said:
         """

@@ -427,6 +427,11 @@ class Cache:
             self._filling,
             self._upkeep.complete,
             self._store.troubles.count,
+            self._upkeep.progress,
+            self._store.damaged,
+            self._upkeep.evicted,
+            self.removals.purges,
+            self._upkeep.swept,
         )
 
     def entries(self) -> Iterator[Summary]:

@@ -80,6 +80,11 @@ class Stats:
     :ivar fills: responses that are being written
     :ivar complete: the files of earlier runs have all been found
     :ivar troubles: with the disk, since the start
+    :ivar progress: of finding the files of earlier runs, 0 to 1
+    :ivar damaged: files that were not what was written, since the start
+    :ivar evicted: files that were removed for lack of room, or because nobody asked for them, since the start
+    :ivar purges: that this process was asked for, since the start
+    :ivar swept: files that were found and removed since the start because a purge by prefix or tag covers them
     """
 
     counts: Counts
@@ -90,6 +95,11 @@ class Stats:
     fills: int
     complete: bool
     troubles: int
+    progress: float
+    damaged: int
+    evicted: int
+    purges: int
+    swept: int
 
 
 @dataclass(frozen=True, slots=True)
