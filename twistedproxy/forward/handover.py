@@ -94,12 +94,14 @@ class Handover:
         self._searching = False
         site = self._exchange.site
         self._settled = site.clock.monotonic() + self._upgrade.settings.websocket_resume_timeout
+        attempt.let_go()
         self._upgrade.handed_over(attempt)
         self.resumption.resumed(upstream.transport, codec, deflates, rest)
 
     def failed(self, attempt: Redial) -> None:
         """A peer was not to be had."""
         self._attempt = None
+        attempt.let_go()
         self._tried = (*self._tried, attempt.peer)
         self._later(0.0)
 
@@ -111,6 +113,9 @@ class Handover:
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             attempt.cancel(CLIENT_GONE)
+            attempt.let_go()
+        # The circle would keep both until the garbage collector comes by.
+        del self.resumption
         return self._searching
 
 
@@ -120,6 +125,10 @@ class Redial(Attempt):
     def __init__(self, exchange: Exchange, peer: Peer, now: float, handover: Handover) -> None:
         super().__init__(exchange, peer, now)
         self._handover = handover
+
+    def let_go(self) -> None:
+        """The search has heard of it all that it will."""
+        del self._handover
 
     def interim(self, head: ResponseHead) -> None:
         """Nobody waits for it."""

@@ -279,6 +279,7 @@ class Relay(Timed):
             on_end(self)
             # The circle would keep both sides until the garbage collector comes by.
             self.client.relay = self.peer.relay = _NOBODY
+            self.filtering = self.resumption = None
 
     def _part(self, source: Side) -> None:
         """Nothing more comes from *source*, which has not said so itself: the other side is told."""
