@@ -80,7 +80,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 def test_a_command_prints_its_table_and_exits_with_zero(shell: Shell) -> None:
     done = shell.run("pools()")
     assert done.stderr == ""
-    assert done.stdout.splitlines()[1].split() == ["app", "3", "of", "3", "up", "round_robin", "-", "0", "0", "0", "0"]
+    assert done.stdout.splitlines()[1].split() == ["app", "3", "of", "3", "up", "round_robin", "-", "0", "0", "0", "0", "0"]
     assert done.returncode == 0
 
 
