@@ -607,3 +607,79 @@ def test_an_error_of_which_nothing_may_stand_in_is_asked_for_by_everybody(tmp_pa
         origin.says("HTTP/1.1 503 Busy\nContent-Length: 0")
         assert {status.partition(";")[0] for status in statuses(clients, b"hello")} == {"fwd=stale"}
         assert limited.hears_message().status == 503
+
+
+def part(client: Party) -> tuple[int, bytes, str, str]:
+    """An answer's status, body, Content-Range and Cache-Status."""
+    message = client.hears_message()
+    fields = message.fields
+    return message.status, message.body, fields.get("content-range", ""), fields["cache-status"].removeprefix("twistedproxy; ")
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_crowd_that_wants_the_same_part_makes_one_request(tmp_path: Path, at_once: bool) -> None:
+    with Play(SITE, tmp_path) as play:
+        clients = crowd(play, 3, "Range: bytes=2-5")
+        other, whole = play.client(), play.client()
+        ask(other, "Range: bytes=2-5", 'If-Range: "v0"')
+        origin = play.origin()
+        asked(origin)
+        play.no_connection()
+        answer = "HTTP/1.1 206 Partial Content\nCache-Control: max-age=60\nContent-Range: bytes 2-5/10\nContent-Length: 4"
+        if at_once:
+            origin.says(answer, b"2345")
+        else:
+            origin.says(answer, b"23")
+            origin.says(b"45")
+        found = [part(client) for client in clients]
+        assert [each[:3] for each in found] == [(206, b"2345", "bytes 2-5/10")] * 3
+        assert [each[3] for each in found] == ["fwd=uri-miss; stored", *["fwd=uri-miss; collapsed; ttl=60"] * 2]
+        # If-Range names another representation: that client wants the whole.
+        for each in (play._unclaimed and play.origin(), origin):
+            if each and each.overlooks():
+                each.says(head(10), b"0123456789")
+        assert part(other)[:2] == (200, b"0123456789")
+        ask(whole)
+        assert statuses([whole], b"0123456789") == ["hit; ttl=60"]
+
+
+def test_a_crowd_that_begins_to_play_a_video_makes_one_request(tmp_path: Path) -> None:
+    with Play(SITE, tmp_path) as play:
+        clients = crowd(play, 4, "Range: bytes=0-")
+        origin = play.origin()
+        asked(origin)
+        play.no_connection()
+        last = len(LARGE) - 1
+        origin.says(
+            f"HTTP/1.1 206 Partial Content\nCache-Control: max-age=60\nContent-Range: bytes 0-{last}/{last + 1}\n"
+            f"Content-Length: {last + 1}",
+            LARGE[:1000],
+        )
+        late = play.client()
+        ask(late, "Range: bytes=0-99")
+        origin.says(LARGE[1000:])
+        assert {part(client)[:3] for client in clients} == {(206, LARGE, f"bytes 0-{last}/{last + 1}")}
+        if play._unclaimed:
+            other = play.origin()
+            asked(other)
+            other.says("HTTP/1.1 204 No Content")
+        late.overlooks()
+        (after,) = crowd(play, 1)
+        assert statuses([after], LARGE) == ["hit; ttl=60"]
+
+
+def test_a_part_that_is_not_stored_releases_those_who_wait_for_it_and_says_nothing_of_the_whole(tmp_path: Path) -> None:
+    with Play(SITE, tmp_path) as play:
+        clients = crowd(play, 2, "Range: bytes=99-")
+        origin = play.origin()
+        asked(origin)
+        refused = "HTTP/1.1 416 Range Not Satisfiable\nCache-Control: max-age=60\nContent-Length: 0"
+        origin.says(refused)
+        asked(origin)
+        origin.says(refused)
+        assert {part(client)[0] for client in clients} == {416}
+        crowd_of_the_whole = crowd(play, 2)
+        asked(origin)
+        play.no_connection()
+        origin.says(head(), b"hello")
+        statuses(crowd_of_the_whole, b"hello")

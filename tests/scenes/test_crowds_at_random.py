@@ -1,4 +1,4 @@
-"""Crowds in which anything may happen at any moment: whoever gets a whole answer gets the right one, and nothing is left behind."""
+"""Crowds in which anything may happen at any moment: a whole answer is the right one, and nothing is left behind."""
 
 from __future__ import annotations
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 # Members of an enumeration are slow to get at.
 _UPDATING: Final = LookupVerdict.UPDATING
 
+#: Stands in the place of a variant for a part of it; the value of Range follows.
+_RANGE: Final = b"\0range"
+
 #: Requests whose answers may serve others.
 _LEADING: Final = frozenset(
     (
@@ -195,8 +198,12 @@ class Caching(Storing):
         fetches = self.cache.fetches
         # What an anonymous request brings serves everybody.
         fetch = fetches.of((place[0], place[1], False)) or fetches.of(place)
+        if fetch is None and self.exchange.head.cached[2].ranged:
+            # Nobody brings the whole; others may want the same part.
+            place = (place[0], (_RANGE, self.exchange.head.headers.joined(b"range")), place[2])
+            fetch = fetches.of((place[0], place[1], False)) or fetches.of(place)
         if fetch is None:
-            if self._may_lead() and not fetches.passes(place[0], place[2]):
+            if self._may_lead(place) and not fetches.passes(place[0], place[2]):
                 self._fetch = fetches.begin(place)
             return False
         if lookup.verdict not in _FOLLOWING or self.exchange.head.cached[2].no_cache:
@@ -208,13 +215,13 @@ class Caching(Storing):
             fetch.join(waiting, self._rules.settings.cache_lock_timeout)
         return True
 
-    def _may_lead(self) -> bool:
-        """Whether the answer to this request may be one for others."""
+    def _may_lead(self, place: Place) -> bool:
+        """Whether the answer to this request may be one for others who want what is at *place*."""
         head = self.exchange.head
         return (
             self._lookup.verdict in _LEADING
             and head.method == b"GET"
-            and not head.cached[2].ranged
+            and head.cached[2].ranged == (_RANGE in place[1])
             and not self._rules.of(self.exchange).skips
         )
 
@@ -236,7 +243,7 @@ class Caching(Storing):
     def lead(self, fetch: Fetch) -> None:
         """Ask a peer for those who wait for *fetch*, too."""
         self._waiting = None
-        if self._may_lead():
+        if self._may_lead(fetch.place):
             self._fetch = fetch
             self.exchange.choose()
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from twistedproxy.cache.entry import Entry
+from twistedproxy.cache.extent import Extent, Span, extent_of
 from twistedproxy.cache.fill import Fill
 from twistedproxy.cache.key import selecting_values
 from twistedproxy.cache.outcomes import HITS, LookupVerdict, Outcome
@@ -70,20 +71,28 @@ class Waiting:
             return
         entry = Entry(facts, None)
         outcome = Outcome.SERVE
-        spans = None
+        spans: tuple[Span, ...] | None = None
+        where: Extent | None = None
         if caching.cache.client_has(exchange.head, entry):
             outcome = Outcome.NOT_MODIFIED
-        elif wishes.ranged and facts.status == 200:
-            if fill.length >= 0:
-                spans = asked_spans(exchange.head.headers, facts.headers, fill.length)
-            if fill.length < 0 or (spans is not None and (len(spans) != 1 or spans[0][0] > fill.size + NEAR)):
+        elif facts.status == 206 or (wishes.ranged and facts.status == 200):
+            where = extent_of(facts.headers) if facts.status == 206 else Extent(0, fill.length, fill.length)
+            assert where is not None
+            spans = asked_spans(exchange.head.headers, facts.headers, where.total) if where.total >= 0 else ()
+            # None stands for the whole.
+            if not (facts.status == 200 if spans is None else len(spans) == 1 and _is_near(spans[0], where, fill.size)):
                 caching.go_alone(LookupVerdict.NOT_SHARED)
                 return
             outcome = Outcome.PART
         said = caching.shared(Lookup(entry.key, LookupVerdict.FRESH, outcome, entry), now)
         if outcome is Outcome.NOT_MODIFIED:
             caching.serving.not_modified(entry, now, said)
-        elif spans:
-            caching.serving.growing_part(fill, entry, spans[0], now, said)
+        elif spans and where is not None:
+            caching.serving.growing_part(fill, entry, where, spans[0], now, said)
         else:
             caching.serving.growing(fill, entry, now, said)
+
+
+def _is_near(span: Span, where: Extent, size: int) -> bool:
+    """Whether *span* is in what comes in *where*, of which *size* bytes are here, and its first byte is not far away."""
+    return where.covers(span) and span[0] - where.start <= size + NEAR

@@ -8,7 +8,7 @@ from twisted.logger import Logger
 
 from twistedproxy import errors
 from twistedproxy.cache.entry import BodyReader, DamagedEntry, Entry
-from twistedproxy.cache.extent import Span, content_range
+from twistedproxy.cache.extent import Extent, Span, content_range
 from twistedproxy.cache.fill import CutFill, Fill, FillReader
 from twistedproxy.cache.ranges import Plan, SpanReader, asked_spans, extent, partial_fields, plan_length, planned
 from twistedproxy.cache.validation import not_modified_fields
@@ -130,12 +130,13 @@ class Serving:
         else:
             self._begin(entry, head, FillReader(fill, self._pump_soon))
 
-    def growing_part(self, fill: Fill, entry: Entry, span: Span, now: float, said: Said) -> None:
-        """Answer with one part of what *fill* will be, whose length is known."""
-        fields: list[Field] = [*entry.headers.items, (b"Content-Range", content_range(span, fill.length))]
+    def growing_part(self, fill: Fill, entry: Entry, where: Extent, span: Span, now: float, said: Said) -> None:
+        """Answer with one part, *span*, of what *fill* will be, whose bytes belong *where*."""
+        headers = entry.headers.without({b"content-range"})
+        fields: list[Field] = [*headers.items, (b"Content-Range", content_range(span, where.total))]
         length = span[1] - span[0]
         head = self._made(206, b"Partial Content", fields, length, entry.age(now), now, said)
-        self._begin(entry, head, FillReader(fill, self._pump_soon, *span))
+        self._begin(entry, head, FillReader(fill, self._pump_soon, span[0] - where.start, span[1] - where.start))
 
     def read_along(self, fill: Fill, *, paused: bool) -> None:
         """From here on the client, which has got all that came, reads what *fill* is stored in: nobody waits for it."""

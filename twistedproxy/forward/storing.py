@@ -33,6 +33,9 @@ _NOT_REFUSED: Final = frozenset(
     (StoreVerdict.STORED, StoreVerdict.FRESHENED, StoreVerdict.UPDATED, StoreVerdict.PASSED, StoreVerdict.METHOD)
 )
 
+#: Refusals after which the next answer for the same key may well be for others.
+_OF_THE_MOMENT: Final = frozenset((StoreVerdict.FEW_USES, StoreVerdict.STATUS_PARTIAL, StoreVerdict.STATUS_RANGE))
+
 #: Fields of a request by which its user is known.
 _NAMES: Final = frozenset((b"authorization", b"cookie"))
 
@@ -172,7 +175,7 @@ class Storing:
         if fetch is None:
             return
         self._fetch = None
-        if status < 500 and admitted is not StoreVerdict.FEW_USES:
+        if status < 500 and admitted not in _OF_THE_MOMENT:
             fetches.let_pass(key, named)
         fetch.refused()
 
