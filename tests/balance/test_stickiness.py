@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.balance.pools import nick, server, weighted
 from twistedproxy.balance.stickiness import Sessions, Tags
+from twistedproxy.settings import StickySettings
 
 
 def test_a_tag_stands_for_one_peer_and_says_nothing_of_it() -> None:
@@ -83,3 +84,13 @@ def test_peers_keep_who_is_bound_to_them_while_they_drain_or_have_weight_0() -> 
     assert pool.choose_bound(a, 0.0)
     pool.maintain("a:80")
     assert not pool.choose_bound(a, 0.0)
+
+
+def test_only_pools_that_bind_by_cookies_count_what_became_of_it() -> None:
+    assert weighted(1).bindings is None
+    assert weighted(1, sticky=StickySettings("hash", key="{client}")).bindings is None
+    pool = weighted(1, sticky=StickySettings("cookie", "srv"))
+    assert pool.bindings is not None
+    assert (pool.bindings.kept, pool.bindings.made, pool.bindings.moved, pool.bindings.unknown) == (0, 0, 0, 0)
+    (a,) = pool.peers
+    assert [pool.choose_bound(a, 0.0), pool.choose_bound(a, 1.0)] == [True, True]
