@@ -61,6 +61,26 @@ def test_what_a_filter_says_comes_between_messages_not_within_one() -> None:
         assert [each.fin for each in (one, two, pong)] == [False, True, True]
 
 
+def test_who_does_not_read_a_filters_answers_is_not_read_either() -> None:
+    with Play(site("Shouting")) as play:
+        client, _ = opened(play)
+        client.stops_reading(room=1000)
+        client.says(*[from_client(TEXT, "ping")] * 200_000)
+        assert client.waiting > 500_000
+        client.reads_on()
+        assert len(heard(client)) == 200_000
+
+
+def test_answers_that_wait_for_the_end_of_a_message_are_not_without_number() -> None:
+    with Play(site("Shouting")) as play:
+        client, origin = opened(play)
+        origin.says(frame(TEXT, "one ", fin=False))
+        client.says(*[from_client(TEXT, "ping")] * 100_000)
+        assert client.waiting > 500_000
+        origin.says(frame(0, "two"))
+        assert [each.payload for each in heard(client)] == [b"one ", b"two", *[b"pong"] * 100_000]
+
+
 def test_a_filter_may_end_the_websocket() -> None:
     with Play(site("Shouting")) as play:
         client, origin = opened(play)

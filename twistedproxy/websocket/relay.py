@@ -26,7 +26,7 @@ from twistedproxy.settings import RouteKnobs
 from twistedproxy.transport.deadlines import Deadlines, Timed
 from twistedproxy.websocket.rate import Bucket
 from twistedproxy.websocket.resumption import LEAVING, Resumption
-from twistedproxy.websocket.side import FAST, SLOW, ClientSide, PeerSide, Side
+from twistedproxy.websocket.side import ANSWERED, FAST, SLOW, ClientSide, PeerSide, Side
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -182,9 +182,12 @@ class Relay(Timed):
 
     def full(self, sink: Side) -> None:
         self._other(sink).hold(SLOW)
+        if self.filtering is not None:
+            sink.hold(ANSWERED)
 
     def drained(self, sink: Side) -> None:
         self._other(sink).release(SLOW)
+        sink.release(ANSWERED)
 
     # The end.
 

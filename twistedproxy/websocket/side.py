@@ -47,6 +47,8 @@ _TEXT_MESSAGE: Final = 0x81
 _WHOLE_MESSAGES: Final = frozenset((_TEXT_MESSAGE, 0x82))
 #: RSV1, which a compressed message begins with (RFC 7692 §6).
 _COMPRESSED: Final = 4
+#: Messages of our own that wait for the end of one that is on its way.
+_MOST_INSERTED: Final = 100
 #: Smaller messages are sent as they are.
 _WORTH_DEFLATING: Final = 32
 #: Payloads up to here are joined with their head for one system call; larger ones are not copied.
@@ -163,7 +165,6 @@ class Side(WebSocketProtocol):
     _running = False
     _unread = b""
     _owed: bytes | None = None
-    _inserted: tuple[tuple[int, bytes], ...] = ()
     _inside = False
     _untold = True
     _codec: Deflate | None = None
@@ -186,6 +187,7 @@ class Side(WebSocketProtocol):
         self.transport = transport
         self.heard = relay.now()
         self.parts: list[bytes] = []
+        self._inserted: list[tuple[int, bytes]] = []
         if codec is not None:
             self._perMessageCompress = codec
             self._codec = codec if deflates else None
@@ -442,14 +444,19 @@ class Side(WebSocketProtocol):
         if last:
             self._inside = False
             if self._inserted:
-                inserted, self._inserted = self._inserted, ()
+                inserted, self._inserted = self._inserted, []
                 for message in inserted:
                     self.send_message(*message)
+                if not self.transport.pending > HIGH_WATER:
+                    self.release(ANSWERED)
 
     def send_message(self, opcode: int, data: bytes) -> None:
         """Send a message of our own, after the one that is on its way."""
         if self._inside:
-            self._inserted = (*self._inserted, (opcode, data))
+            self._inserted.append((opcode, data))
+            if len(self._inserted) >= _MOST_INSERTED:
+                # Who makes us speak so much says nothing more until it was said.
+                self.hold(ANSWERED)
         else:
             self.send_piece(opcode, data, True, True)
 
@@ -499,11 +506,13 @@ class Side(WebSocketProtocol):
         self.relay.lost(self, reason.check(ConnectionDone) is None)
 
 
-#: Bits of :attr:`Side.held`: the other side is slow; messages come too fast; a filter thinks; there is no peer at present.
+#: Bits of :attr:`Side.held`: the other side is slow; messages come too fast; a filter thinks; there is no peer at present; the
+#: side itself does not take what a filter answers.
 SLOW: Final = 1
 FAST: Final = 2
 FILTERING: Final = 4
 WAITING: Final = 8
+ANSWERED: Final = 16
 
 
 def _is_text(data: bytes) -> bool:
