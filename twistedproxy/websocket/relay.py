@@ -26,7 +26,8 @@ from twistedproxy.settings import RouteKnobs
 from twistedproxy.transport.deadlines import Deadlines, Timed
 from twistedproxy.websocket.rate import Bucket
 from twistedproxy.websocket.resumption import LEAVING, Resumption
-from twistedproxy.websocket.side import ANSWERED, FAST, SLOW, ClientSide, PeerSide, Side
+from twistedproxy.websocket.sending import ANSWERED
+from twistedproxy.websocket.side import FAST, SLOW, ClientSide, PeerSide, Side
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -381,6 +382,7 @@ class Relay(Timed):
                 self._ended(f"{side.name} did not answer to a ping")
                 side.transport.abortConnection()
         elif now - side.heard >= interval:
+            side.asked = now
             side.send_ping()
 
     def _next_look(self, now: float) -> float:

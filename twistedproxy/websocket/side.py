@@ -16,7 +16,6 @@ that do nothing should not cost much.
 
 from __future__ import annotations
 
-import struct
 from functools import cached_property
 from math import inf
 from typing import Any, Final, Protocol
@@ -30,7 +29,8 @@ from zope.interface import implementer
 
 from twistedproxy.transport.sending import HIGH_WATER
 from twistedproxy.websocket.deflate import Deflate
-from twistedproxy.websocket.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame_head, masked, new_mask
+from twistedproxy.websocket.frames import BINARY, PONG, TEXT, masked
+from twistedproxy.websocket.sending import Sending
 
 PROTOCOL_ERROR: Final = 1002
 INVALID_PAYLOAD: Final = 1007
@@ -45,14 +45,6 @@ _INFLATED: Final = 1024
 #: The first bytes of frames that are messages, uncompressed.
 _TEXT_MESSAGE: Final = 0x81
 _WHOLE_MESSAGES: Final = frozenset((_TEXT_MESSAGE, 0x82))
-#: RSV1, which a compressed message begins with (RFC 7692 §6).
-_COMPRESSED: Final = 4
-#: Messages of our own that wait for the end of one that is on its way.
-_MOST_INSERTED: Final = 100
-#: Smaller messages are sent as they are.
-_WORTH_DEFLATING: Final = 32
-#: Payloads up to here are joined with their head for one system call; larger ones are not copied.
-_JOINED: Final = 16 * 1024
 
 #: Codes that a Close frame may carry (RFC 6455 §7.4, and the registry of IANA).
 _CODES: Final = frozenset((*range(1000, 1004), *range(1007, 1015)))
@@ -114,17 +106,17 @@ class _Silence:
 
 
 @implementer(IProtocol, IHalfCloseableProtocol, IPushProducer)
-class Side(WebSocketProtocol):
+class Side(Sending, WebSocketProtocol):
     """
     One side; registered with its own transport as the producer of what is sent to it, it hears when that is too much.
 
     :ivar heard: monotonic time at which it gave a sign of life last
     :ivar asked: when it was pinged and has not answered since; 0.0 for not
-    :ivar received: bytes that came over its connection, *written*: that were sent
-    :ivar close_sent: it was sent a Close frame; *close_received*: it has sent one, whose code and reason are its *last_word*
+    :ivar received: bytes that came over its connection
+    :ivar close_received: it has sent a Close frame, whose code and reason are its *last_word*
     :ivar verdict: the code and the reason that it gets for a rule that it broke
     :ivar parts: of the message that comes, where it is wanted whole
-    :ivar ended: nothing more is read of it; *gone*: its connection is gone
+    :ivar ended: nothing more is read of it
     :ivar held: why it is not read at present, bits of whoever holds it; 0 for not
     """
 
@@ -153,27 +145,20 @@ class Side(WebSocketProtocol):
     # Ours.
     asked = 0.0
     received = 0
-    written = 0
     pending_seen = taken_seen = 0
     last_word: tuple[int | None, bytes] = (None, b"")
     verdict: tuple[int | None, bytes] | None = None
-    close_sent = False
     close_received = False
     ended = False
-    gone = False
     held = 0
     _running = False
     _unread = b""
     _owed: bytes | None = None
-    _inside = False
-    _untold = True
-    _codec: Deflate | None = None
     _isMessageCompressed = False
     _opcode = TEXT
     _first = True
     _gathered: list[bytes] | None = None
     _size = 0
-    _deflating = False
     #: When the end that has begun must have gone further.
     close_by = inf
     finishing = False
@@ -360,7 +345,7 @@ class Side(WebSocketProtocol):
             # Of several pings the last may be answered alone (RFC 6455 §5.5.3); who does not read shall not fill our memory.
             self._owed = payload
         else:
-            self._send_frame(PONG, payload)
+            self.send_frame(PONG, payload)
 
     def onPong(self, payload: bytes) -> None:
         """That something came is all that counts."""
@@ -405,73 +390,6 @@ class Side(WebSocketProtocol):
         if not self.gone:
             self.transport.resumeProducing()
 
-    # Sending.
-
-    def _send_frame(self, opcode: int, data: bytes, fin: bool = True, rsv: int = 0) -> None:
-        mask = b"" if self.factory.isServer else new_mask()
-        head = frame_head(opcode, len(data), fin=fin, rsv=rsv, mask=mask)
-        if mask:
-            data = masked(data, mask)
-        self.written += len(head) + len(data)
-        if len(data) <= _JOINED:
-            self.transport.write(head + data)
-        else:
-            self.transport.writeSequence([head, data])
-
-    def send_piece(self, opcode: int, data: bytes, first: bool, last: bool) -> None:
-        """Send a part of a message as one frame; compressed if that was agreed and is worth it."""
-        if self.close_sent or self.gone:
-            return
-        codec = self._codec
-        if first:
-            self._untold = self._inside = True
-            self._deflating = codec is not None and not (last and len(data) < _WORTH_DEFLATING)
-            if self._deflating and codec is not None:
-                codec.start_compress_message()
-        rsv = 0
-        if self._deflating and codec is not None:
-            data = codec.compress_message_data(data)
-            if last:
-                data += codec.end_compress_message()
-            elif not data:
-                return
-            rsv = _COMPRESSED
-        if self._untold:
-            self._untold = False
-            self._send_frame(opcode, data, last, rsv)
-        else:
-            self._send_frame(CONTINUATION, data, last)
-        if last:
-            self._inside = False
-            if self._inserted:
-                inserted, self._inserted = self._inserted, []
-                for message in inserted:
-                    self.send_message(*message)
-                if not self.transport.pending > HIGH_WATER:
-                    self.release(ANSWERED)
-
-    def send_message(self, opcode: int, data: bytes) -> None:
-        """Send a message of our own, after the one that is on its way."""
-        if self._inside:
-            self._inserted.append((opcode, data))
-            if len(self._inserted) >= _MOST_INSERTED:
-                # Who makes us speak so much says nothing more until it was said.
-                self.hold(ANSWERED)
-        else:
-            self.send_piece(opcode, data, True, True)
-
-    def send_ping(self) -> None:
-        """Ask for a sign of life."""
-        self.asked = self.relay.now()
-        self._send_frame(PING, b"")
-
-    def send_close(self, code: int | None, reason: bytes = b"") -> None:
-        """Send a Close frame, the only one; without a code an empty one.  *reason* has 123 bytes at most."""
-        if self.close_sent or self.gone:
-            return
-        self._send_frame(CLOSE, b"" if code is None else struct.pack("!H", code) + reason)
-        self.close_sent = True
-
     # What waits to be sent.
 
     def pauseProducing(self) -> None:
@@ -506,13 +424,12 @@ class Side(WebSocketProtocol):
         self.relay.lost(self, reason.check(ConnectionDone) is None)
 
 
-#: Bits of :attr:`Side.held`: the other side is slow; messages come too fast; a filter thinks; there is no peer at present; the
-#: side itself does not take what a filter answers.
+#: Bits of :attr:`Side.held`, beside ANSWERED: the other side is slow; messages come too fast; a filter thinks; there is no peer
+#: at present.
 SLOW: Final = 1
 FAST: Final = 2
 FILTERING: Final = 4
 WAITING: Final = 8
-ANSWERED: Final = 16
 
 
 def _is_text(data: bytes) -> bool:
@@ -535,3 +452,4 @@ class PeerSide(Side, WebSocketClientProtocol):
 
     name = "peer"
     factory = _Role(False)
+    masks = True
