@@ -139,8 +139,8 @@ class Doors(Service):
     """
     The listeners: bound before privileges drop, opened last, closed first.
 
-    When it stops, running exchanges have *stop_timeout* seconds to finish, and so have the two sides of a WebSocket whose messages
-    are relayed to answer to its end; tunnels, which know no end, are cut at once.
+    When it stops, running exchanges have *stop_timeout* seconds to finish, and so have the two sides of a WebSocket whose
+    messages are relayed to answer to its end; tunnels, which know no end, are cut at once.
     """
 
     def __init__(self, listeners: Sequence[Listener], site: Site, stop_timeout: float, reactor: IReactorTime) -> None:

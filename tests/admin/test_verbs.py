@@ -102,8 +102,8 @@ def test_listeners_show_where_clients_connect() -> None:
 
 def test_cache_shows_the_hit_ratio() -> None:
     assert repr(names(live_site())["cache"]()) == (
-        "CACHE   FILES    SIZE    OF  IN MEMORY  HITS  STALE  MISSES  PASSED  HIT RATIO  DIRECTORY\n"
-        "static      2  512.0k  1.0m       4.0k    30      4       6       2        75%  var/cache"
+        "CACHE   FILES    SIZE    OF  IN MEMORY  HITS  STALE  MISSES  PASSED  HIT RATIO  PURGES  EVICTED  DAMAGED  DIRECTORY\n"
+        "static      2  512.0k  1.0m       4.0k    30      4       6       2        75%       0        0        0  var/cache"
     )
 
 

@@ -31,8 +31,8 @@ LINE = CACHED.count("\n") + 1
         ),
         (
             "cache_ignore = set-cookie",
-            "cache_ignore: set-cookie: pages that are made as somebody logs in are stored for everybody; only the cookie is taken "
-            "out; have the peer say public where a page is everybody's",
+            "cache_ignore: set-cookie: pages that are made as somebody logs in are stored for everybody; only the cookie is "
+            "taken out; have the peer say public where a page is everybody's",
         ),
         (
             "cache_ignore = vary",

@@ -29,8 +29,7 @@ from twistedproxy.cache.responses import Summary
 from twistedproxy.config import network
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context
-from twistedproxy.downstream.http1 import DownstreamConnection
-from twistedproxy.downstream.listener import Listener
+from twistedproxy.downstream.listener import AnyConnection, Listener
 from twistedproxy.errors import RequestError
 from twistedproxy.forward.cache_why import NotAsked, cache_why
 from twistedproxy.forward.routes import Route
@@ -108,7 +107,7 @@ class Verbs:
         """
         return self._views.listeners()
 
-    def connections(self) -> Listing[DownstreamConnection]:
+    def connections(self) -> Listing[AnyConnection]:
         """the clients' connections, and what each is doing; kill(number) closes one"""
         return self._views.connections()
 

@@ -15,8 +15,7 @@ from twistedproxy.balance.peer import Peer
 from twistedproxy.balance.pool import Pool
 from twistedproxy.cache.cache import Cache
 from twistedproxy.cache.responses import Summary
-from twistedproxy.downstream.listener import AnyConnection
-from twistedproxy.downstream.listener import Listener
+from twistedproxy.downstream.listener import AnyConnection, Listener
 from twistedproxy.forward.routes import Route
 from twistedproxy.settings import NEVER
 
@@ -222,6 +221,9 @@ class Views:
             Column("MISSES", right=True),
             Column("PASSED", right=True, drop=4),
             Column("HIT RATIO", right=True),
+            Column("PURGES", right=True, drop=6),
+            Column("EVICTED", right=True, drop=7),
+            Column("DAMAGED", right=True, drop=8),
             Column("DIRECTORY", drop=5),
         )
 
@@ -230,7 +232,7 @@ class Views:
             counts = stats.counts
             return [
                 cache.settings.name,
-                count(stats.files) if stats.complete else f"{count(stats.files)}+",
+                count(stats.files) if stats.complete else f"{count(stats.files)}+ ({stats.progress:.0%} seen)",
                 size(stats.bytes),
                 size(cache.settings.max_size),
                 size(stats.memory_bytes),
@@ -239,6 +241,9 @@ class Views:
                 count(counts.misses),
                 count(counts.passed),
                 percent(counts.hits, counts.hits + counts.stale + counts.misses),
+                count(stats.purges),
+                count(stats.evicted),
+                count(stats.damaged),
                 cache.settings.directory,
             ]
 
