@@ -49,27 +49,34 @@ class Attempt:
     :ivar detail: more words on it
     """
 
-    exchange: Exchange
-    peer: Peer
-    started: float
-
-    # Until something happens, an attempt has these in common with all others, as an exchange has.
-    previous: Attempt | None = None
-    upstream: UpstreamConnection | None = None
-    sent: bool = False
-    connect_time: float | None = None
-    header_time: float | None = None
-    response_time: float | None = None
-    upgrade_time: float | None = None
-    reason: Reason | None = None
-    detail: str = ""
+    __slots__ = (
+        "connect_time",
+        "detail",
+        "exchange",
+        "header_time",
+        "peer",
+        "previous",
+        "reason",
+        "response_time",
+        "sent",
+        "started",
+        "upgrade_time",
+        "upstream",
+    )
 
     def __init__(self, exchange: Exchange, peer: Peer, now: float) -> None:
-        self.exchange = exchange
-        self.peer = peer
-        self.started = now
-        if exchange.attempt is not None:
-            self.previous = exchange.attempt
+        self.exchange: Exchange = exchange
+        self.peer: Peer = peer
+        self.started: float = now
+        self.previous: Attempt | None = exchange.attempt
+        self.upstream: UpstreamConnection | None = None
+        self.sent = False
+        self.connect_time: float | None = None
+        self.header_time: float | None = None
+        self.response_time: float | None = None
+        self.upgrade_time: float | None = None
+        self.reason: Reason | None = None
+        self.detail = ""
 
     # start
 

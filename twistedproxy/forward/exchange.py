@@ -83,54 +83,80 @@ class Exchange:
     :ivar verdicts: what was decided, in order
     """
 
-    number: int
-    site: Site
-    downstream: Downstream
-    head: RequestHead
-    client: str
-    client_port: int
-    scheme: bytes
-    started: float
-    started_wall: float
-    verdicts: list[Verdict]
-
-    # Until something happens, an exchange has these in common with all others, which makes it cheap to begin one.
-    route: Route | None = None
-    attempt: Attempt | None = None
-    content: RequestBody | None = None
-    upgrade: Upgrade | None = None
-    caching: Caching | None = None
-    affinity: Affinity | None = None
-    source: Source | None = None
-    chain: Chain | None = None
-    status: int = 0
-    bytes_sent: int = 0
-    bytes_received: int = 0
-    request_time: float = 0.0
-    cache_status: str = ""
-    reason: Reason | None = None
-    detail: str = ""
-    finished: bool = False
-    request_complete: bool = False
-    answered: bool = False
-    tried: tuple[Peer, ...] = ()
-    tries_made: int = 0
-    place: Place | None = None
-    hedge: Hedge | None = None
-    allotted: Allotted | None = None
-    collecting: Collecting | None = None
+    # Slots, each with a value from the beginning, are the cheapest attributes that there are.
+    __slots__ = (
+        "affinity",
+        "allotted",
+        "answered",
+        "attempt",
+        "bytes_received",
+        "bytes_sent",
+        "cache_status",
+        "caching",
+        "chain",
+        "client",
+        "client_port",
+        "collecting",
+        "content",
+        "detail",
+        "downstream",
+        "finished",
+        "head",
+        "hedge",
+        "number",
+        "place",
+        "reason",
+        "request_complete",
+        "request_time",
+        "route",
+        "scheme",
+        "site",
+        "source",
+        "started",
+        "started_wall",
+        "status",
+        "tried",
+        "tries_made",
+        "upgrade",
+        "verdicts",
+    )
 
     def __init__(self, site: Site, downstream: Downstream, head: RequestHead) -> None:
-        site.exchanges = self.number = site.exchanges + 1
-        self.site = site
-        self.downstream = downstream
-        self.head = head
-        self.client = downstream.address
-        self.client_port = downstream.client_port
-        self.scheme = downstream.scheme
-        self.started = site.clock.monotonic()
-        self.started_wall = site.clock.wall()
-        self.verdicts = []
+        site.exchanges += 1
+        self.number: int = site.exchanges
+        self.site: Site = site
+        self.downstream: Downstream = downstream
+        self.head: RequestHead = head
+        self.client: str = downstream.address
+        self.client_port: int = downstream.client_port
+        self.scheme: bytes = downstream.scheme
+        self.started: float = site.clock.monotonic()
+        self.started_wall: float = site.clock.wall()
+        self.verdicts: list[Verdict] = []
+        self.route: Route | None = None
+        self.attempt: Attempt | None = None
+        self.content: RequestBody | None = None
+        self.upgrade: Upgrade | None = None
+        self.caching: Caching | None = None
+        self.affinity: Affinity | None = None
+        self.source: Source | None = None
+        self.chain: Chain | None = None
+        self.place: Place | None = None
+        self.hedge: Hedge | None = None
+        self.allotted: Allotted | None = None
+        self.collecting: Collecting | None = None
+        self.tried: tuple[Peer, ...] = ()
+        self.tries_made: int = 0
+        self.status: int = 0
+        self.bytes_sent: int = 0
+        self.bytes_received: int = 0
+        self.request_time: float = 0.0
+        self.cache_status: str = ""
+        self.reason: Reason | None = None
+        self.detail: str = ""
+        self.finished: bool = False
+        self.request_complete: bool = False
+        self.answered: bool = False
 
     @property
     def pool_name(self) -> str:
