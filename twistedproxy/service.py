@@ -7,6 +7,7 @@ The composition root: settings become every object of the proxy, wired here and 
     memberships, drains, memory           who comes and goes, and what is known of them after a restart
     caches                                what is stored
     routes, site                          what becomes of a request
+    tls_servers, watches                  which certificates are shown, and what becomes of them
     listeners                             where clients come in
     status, shell, logs                   who looks on
 """
@@ -19,6 +20,7 @@ from typing import Any
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
 from twisted.python.reflect import namedAny
 
 from twistedproxy.admin.access_log import AccessLog
@@ -42,6 +44,7 @@ from twistedproxy.forward.routes import Backend, Route, RouteTable
 from twistedproxy.forward.site import Site
 from twistedproxy.lifecycle import Doors, Polling, Proxy, Rotation, Storing
 from twistedproxy.settings import Settings
+from twistedproxy.tls.watch import Watch
 from twistedproxy.transport.contexts import TlsClient, TlsServer
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.transport.dialer import Dialer
@@ -93,6 +96,12 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
         (tls, protocols): TlsServer(settings.tls[tls], state_dir, clock, tuple(name.encode() for name in protocols))
         for tls, protocols in {(door.tls, door.protocols) for door in settings.listen if door.tls is not None}
     }
+    in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
+    watches = [
+        Watch(servers, in_thread, clock, reactor)
+        for name in settings.tls
+        if (servers := [server for (tls, _), server in tls_servers.items() if tls == name])
+    ]
     listeners = [
         Listener(door, site, poller, tls_servers[door.tls, door.protocols] if door.tls else None) for door in settings.listen
     ]
@@ -109,7 +118,7 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
     stores = [Storing(cache) for cache in caches.values()]
     doors = Doors(listeners, site, settings.site.stop_timeout, reactor)
     pooling = [memory, *memberships.values(), *drains, *checks]
-    return Proxy([Polling(poller), *apps, *pooling, *stores, *logs, Rotation(logs, reactor), *lookouts, doors])
+    return Proxy([Polling(poller), *apps, *pooling, *stores, *watches, *logs, Rotation(logs, reactor), *lookouts, doors])
 
 
 def _health(pool: Pool, probe: Probe, reactor: Any) -> Health:

@@ -131,8 +131,32 @@ class TlsSettings:
     self_signed: tuple[str, ...] = knob(
         "host_names", "names for which a self-signed certificate is made in state_dir at the first start", default=()
     )
+    profile: str = knob(
+        "choice",
+        "versions, ciphers and curves by the name of one of Mozilla's profiles",
+        default="intermediate",
+        choices=("intermediate", "modern", "old"),
+    )
     versions: tuple[str, ...] = knob(
-        "tls_versions", "protocol versions offered", default=("TLSv1.2", "TLSv1.3"), choices=("TLSv1.2", "TLSv1.3")
+        "tls_versions",
+        "protocol versions offered, instead of the profile's",
+        default=(),
+        choices=("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
+    )
+    ciphers: tuple[str, ...] = knob(
+        "ciphers",
+        "OpenSSL's names, TLS_… for those of TLS 1.3, instead of the profile's; the first that a client knows is taken",
+        default=(),
+    )
+    curves: tuple[str, ...] = knob(
+        "curves", "groups for the exchange of keys, for instance X25519, instead of the profile's", default=()
+    )
+    session_timeout: float = knob("duration", "a client may resume its session for", default=3600.0, minimum=1, maximum=604_800)
+    ticket_rotation: float = knob(
+        "duration", "sessions are sealed with new keys after; older ones are not resumed; 0: never", default=43200.0, minimum=0
+    )
+    watch_interval: float = knob(
+        "duration", "files are looked at for changes every; 0: only when the proxy is told to", default=10.0, minimum=0
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
@@ -16,6 +16,10 @@ from twistedproxy.settings import CertificateFiles
 from twistedproxy.transport.certificates import is_address
 
 DAY = timedelta(days=1)
+_KEYS = {
+    "ECDSA": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "RSA": lambda: rsa.generate_private_key(65537, 2048),
+}
 
 
 class Authority:
@@ -50,9 +54,10 @@ class Authority:
         passphrase: bytes | None = None,
         alternatives: bool = True,
         common_name: str = "a common name",
+        kind: str = "ECDSA",
     ) -> CertificateFiles:
-        """A certificate for *names*; without *alternatives* it has a common name only."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        """A certificate for *names*, with a key of a *kind*; without *alternatives* it has a common name only."""
+        key = _KEYS[kind]()
         end = expires or datetime.now(UTC) + 10 * DAY
         builder = (
             x509.CertificateBuilder()

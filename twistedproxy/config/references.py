@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from twistedproxy.addresses import Address, Tcp, Unix
+from twistedproxy.config import tls
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.sections import SECTIONS, Built, Draft, rows
@@ -30,10 +31,7 @@ def check(draft: Draft, problems: list[Problem]) -> None:
     problems += _same_directories(draft.built["cache"])
     problems += _login_keys(draft)
     for each in draft.built["tls"]:
-        if not (each.section.gives("certificates") or each.section.gives("self_signed")):
-            problems.append(
-                each.section.problem("", "has no certificate", "add certificates = CHAIN.pem KEY.pem, or self_signed = NAME")
-            )
+        problems += tls.errors(each.section, each.value)
 
 
 def _dangling(draft: Draft) -> Iterator[Problem]:

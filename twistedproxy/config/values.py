@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from twistedproxy.config import balancing, failures, files, http, network, scalars, websockets
+from twistedproxy.config import balancing, failures, files, http, network, scalars, tls, websockets
 from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Entry, Section
 from twistedproxy.config.scalars import Context
@@ -51,7 +51,9 @@ KINDS: Final[dict[str, Kind]] = {
     "certificates": Kind("files", files.certificate, files.write_certificate, Shape.LINES),
     "check": Kind("check", http.check),
     "choice": Kind("choice", scalars.choice),
+    "ciphers": Kind("ciphers", tls.cipher, shape=Shape.WORDS),
     "conditions": Kind("templates", http.condition, shape=Shape.WORDS),
+    "curves": Kind("curves", tls.curve, shape=Shape.WORDS),
     "duration": Kind("duration", scalars.duration, scalars.write_duration),
     "error_statuses": Kind("statuses", failures.error_range, http.write_status_range, Shape.WORDS),
     "globs": Kind("paths with wildcards", files.pattern, shape=Shape.LINES),

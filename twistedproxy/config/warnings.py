@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from twistedproxy.addresses import Tcp
-from twistedproxy.config import balancing, cache_leaks, failures, files, patience, shared_caches, websockets
+from twistedproxy.config import balancing, cache_leaks, failures, files, patience, shared_caches, tls, websockets
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import write_duration, write_size
 from twistedproxy.config.sections import Built, Draft
 from twistedproxy.settings import CacheSettings, CertificateFiles, PoolSettings, RouteKnobs, RouteSettings
 
-_EXPIRES_SOON: Final = datetime.timedelta(days=14)
+_EXPIRES_SOON: Final = datetime.timedelta(days=21)
 _DOLLAR_NAME: Final = re.compile(r"\$([a-z_]+)")
 _BRACE_NAME: Final = re.compile(r"\{[a-z_.]+\}")
 _ONLY_WITH_CHECK: Final = ("check_interval", "check_timeout", "check_expect", "check_host", "rise", "fall")
@@ -66,6 +66,7 @@ def of(draft: Draft) -> list[Problem]:
         found += _listener(each)
     for each in draft.built["tls"]:
         found += _certificates(each.section, "certificates", each.value.certificates)
+        found += tls.warnings(each.section, each.value)
     for each in draft.built["pool"]:
         found += _pool(each.section, each.value)
     for each in draft.built["cache"]:

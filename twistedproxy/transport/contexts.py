@@ -16,109 +16,84 @@ from service_identity.pyopenssl import verify_hostname, verify_ip_address
 from twistedproxy.addresses import Address, Unix
 from twistedproxy.clock import Clock
 from twistedproxy.settings import PoolSettings, TlsSettings
-from twistedproxy.transport.certificates import CertificateProblem, Certified, is_address, load, names_of
+from twistedproxy.transport.certificates import CertificateProblem, is_address, load, names_of
+from twistedproxy.transport.credentials import Credential
+from twistedproxy.transport.profiles import TO_PEERS, context_for
 from twistedproxy.transport.self_signed import self_signed, utc
+from twistedproxy.transport.server_contexts import ServerContexts
 from twistedproxy.transport.tls_problems import TlsProblem, distrust_of, reasons_of
 from twistedproxy.transport.tls_records import session_reused
 
 #: What is spoken over TLS, in the order of preference (RFC 7301).
 HTTP_1: Final = (b"http/1.1",)
 
-_VERSIONS: Final = {"TLSv1.2": SSL.TLS1_2_VERSION, "TLSv1.3": SSL.TLS1_3_VERSION}
-#: For TLS 1.2: forward secrecy and authenticated encryption only.
-_CIPHERS: Final = b":".join(
-    (
-        b"ECDHE-ECDSA-AES128-GCM-SHA256",
-        b"ECDHE-RSA-AES128-GCM-SHA256",
-        b"ECDHE-ECDSA-AES256-GCM-SHA384",
-        b"ECDHE-RSA-AES256-GCM-SHA384",
-        b"ECDHE-ECDSA-CHACHA20-POLY1305",
-        b"ECDHE-RSA-CHACHA20-POLY1305",
-    )
-)
-#: Seconds for which a client may resume its session.
-_RESUMABLE: Final = 3600
 _FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]")
-
-
-def _context(method: int, oldest: int, newest: int) -> SSL.Context:
-    context = SSL.Context(method)
-    context.set_min_proto_version(oldest)
-    context.set_max_proto_version(newest)
-    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
-    # An idle connection keeps no buffers: 34 KiB less for each.
-    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
-    context.set_cipher_list(_CIPHERS)
-    return context
 
 
 class TlsServer:
     """
-    What a port shows to its clients: a certificate chosen by the name that they ask for (SNI).
+    What a port shows to its clients: certificates chosen by the name that they ask for (SNI), renewed while it is open.
 
-    The exact name wins over ``*.name``; who asks for none of the names, or for none at all, is shown the first certificate.
     Where there are no certificates but names for self-signed ones, *state_dir* keeps one for them; where there are both, it
     comes last.
 
     :param protocols: offered by ALPN (RFC 7301), the preferred one first
+    :ivar settings: its [tls …] section
     :raises CertificateProblem: a certificate cannot be used; nothing is listened on with half of them
     """
 
     def __init__(self, settings: TlsSettings, state_dir: str, clock: Clock, protocols: tuple[bytes, ...] = HTTP_1) -> None:
-        self._settings = settings
+        self.settings = settings
+        self._state_dir = state_dir
+        self._clock = clock
         self._protocols = protocols
-        self._names: dict[str, SSL.Context] = {}
-        contexts: list[SSL.Context] = []
-        for files in settings.certificates:
-            contexts.append(self._add(load(files), files.chain))
+        self._contexts = self.prepare()
+
+    @property
+    def credentials(self) -> tuple[Credential, ...]:
+        """What is shown, the default first."""
+        return self._contexts.credentials
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that others may change, each once."""
+        return tuple(dict.fromkeys(path for files in self.settings.certificates for path in (files.chain, files.key)))
+
+    def prepare(self) -> ServerContexts:
+        """
+        Read every file again, and make what is shown of them; nothing changes before :meth:`adopt`.  Any thread may do it.
+
+        :raises CertificateProblem: a certificate cannot be used
+        """
+        settings = self.settings
+        credentials = [Credential(load(files), files.chain) for files in settings.certificates]
         if settings.self_signed:
-            # The name is made safe for a file, and a digest keeps two names apart that become the same by it.
-            digest = hashlib.sha256(settings.name.encode()).hexdigest()[:8]
-            path = os.path.join(state_dir, f"self-signed-{_FILE_NAME.sub('_', settings.name)}-{digest}.pem")
-            contexts.append(self._add(self_signed(path, settings.self_signed, utc(clock.wall())), path))
-        if not contexts:
+            path = os.path.join(self._state_dir, f"self-signed-{file_name(settings.name)}.pem")
+            made = self_signed(path, settings.self_signed, utc(self._clock.wall()))
+            credentials.append(Credential(made, path, "self_signed"))
+        if not credentials:
             raise CertificateProblem(f"[tls {settings.name}] has neither certificates nor self_signed names")
-        self._default = contexts[0]
-        # Asked of the context that a connection begins with.
-        self._default.set_tlsext_servername_callback(self._choose)
+        return ServerContexts(settings, credentials, self._protocols)
 
-    def _add(self, certified: Certified, source: str) -> SSL.Context:
-        versions = [_VERSIONS[version] for version in self._settings.versions]
-        context = _context(SSL.TLS_SERVER_METHOD, min(versions), max(versions))
-        try:
-            certified.install(context)
-        except SSL.Error as error:
-            raise CertificateProblem(f"{source} cannot be used: {', '.join(reasons_of(error))}") from error
-        # Sessions are resumed by tickets, or from this cache by TLS 1.2 clients without; a session is for one [tls] section.
-        context.set_session_cache_mode(SSL.SESS_CACHE_SERVER)
-        context.set_session_id(hashlib.sha256(self._settings.name.encode()).digest())
-        context.set_timeout(_RESUMABLE)
-        context.set_alpn_select_callback(self._select_protocol)
-        for name in certified.names:
-            self._names.setdefault(name, context)
-        return context
+    def adopt(self, contexts: ServerContexts) -> None:
+        """
+        Show what was prepared to those who connect from now on.
 
-    def _choose(self, connection: SSL.Connection) -> None:
-        asked = connection.get_servername()
-        if asked is None:
-            return
-        name = asked.decode("ascii", "replace").lower().rstrip(".")
-        context = self._names.get(name) or self._names.get("*." + name.partition(".")[2])
-        if context is not None and context is not self._default:
-            connection.set_context(context)
-
-    def _select_protocol(self, connection: SSL.Connection, offered: list[bytes]) -> bytes:
-        for protocol in self._protocols:
-            if protocol in offered:
-                return protocol
-        # A fatal alert, not a guess: what both sides do not agree on is how one protocol is taken for another (RFC 7301 §3.2).
-        raise TlsProblem(f"no application protocol in common: the client offers {b' '.join(offered).decode('ascii', 'replace')}")
+        Handshakes and connections go on with what they began with.  Tickets of sessions are sealed with keys of their contexts:
+        who comes with an older one shakes hands in full.
+        """
+        self._contexts = contexts
 
     def connection(self, sock: socket.socket) -> SSL.Connection:
         """Our side of a handshake on *sock*."""
-        connection = SSL.Connection(self._default, sock)
+        connection = SSL.Connection(self._contexts.default, sock)
         connection.set_accept_state()
         return connection
+
+
+def file_name(name: str) -> str:
+    """The *name* of a section, safe for a file; a digest keeps two names apart that become the same by it."""
+    return f"{_FILE_NAME.sub('_', name)}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 class TlsClient:
@@ -134,7 +109,7 @@ class TlsClient:
         self._verified = settings.verify
         self._server_name = settings.server_name
         self._sessions: dict[Address, SSL.Session] = {}
-        context = _context(SSL.TLS_CLIENT_METHOD, SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION)
+        context = context_for(SSL.TLS_CLIENT_METHOD, TO_PEERS)
         context.set_session_cache_mode(SSL.SESS_CACHE_CLIENT | SSL.SESS_CACHE_NO_INTERNAL)
         context.set_alpn_protos(list(protocols))
         if settings.verify:

@@ -130,3 +130,14 @@ def forget_errors() -> None:
 def session_reused(connection: SSL.Connection) -> bool:
     """Whether the handshake resumed an earlier session."""
     return bool(_lib.SSL_session_reused(connection._ssl))
+
+
+def set_groups(context: SSL.Context, names: tuple[str, ...]) -> None:
+    """
+    Let *context* exchange keys by the groups *names* only, the preferred one first.
+
+    :raises ValueError: OpenSSL does not know one of them
+    """
+    if not _lib.SSL_CTX_set1_curves_list(context._context, ":".join(names).encode("ascii")):
+        _lib.ERR_clear_error()
+        raise ValueError(f"a group of {', '.join(names)} is not known")

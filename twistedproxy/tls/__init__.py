@@ -1,0 +1,1 @@
+"""Certificates over time: files that change, expiry."""
