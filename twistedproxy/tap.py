@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from twisted.application.service import IService
 from twisted.logger import Logger
 from twisted.python import usage
 
+from twistedproxy import memory
 from twistedproxy.config.load import Loaded, load
 from twistedproxy.config.problems import ConfigError
 from twistedproxy.version import VERSION
 
 log = Logger()
-
-#: New objects, less those that are gone, after which the garbage collector looks at them; Python's own number is 700.
-_YOUNG: Final = 20_000
 
 
 class Options(usage.Options):
@@ -69,19 +66,6 @@ def makeService(options: Options) -> IService:
         service: IService = make_service(options.loaded.settings, reactor)
     except (OSError, CertificateProblem) as problem:
         sys.exit(f"{options['config']} cannot be run: {problem}")
-    _spare_the_collector()
+    memory.spare_the_collector()
+    memory.keep_read_buffers()
     return service
-
-
-def _spare_the_collector() -> None:
-    """
-    Let the garbage collector leave alone what stays, and look seldom at the rest.
-
-    The modules and the objects of the site, sixty thousand and more, live as long as the process, so that to walk through them
-    again and again finds nothing and holds up every exchange (30 ms each time).  Exchanges leave no cycles behind: what
-    they are made of goes by reference counts, at once.  What is left for the collector is rare (failures with tracebacks, the
-    shell, the checks' HTTP client), and the objects of ten thousand clients who come and stay are no reason to look for it.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_YOUNG, 20, 20)
