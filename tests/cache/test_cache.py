@@ -10,6 +10,7 @@ from tests.cache.plays import Stage, body_of, date, request, response
 from twistedproxy.cache.entry import Entry
 from twistedproxy.cache.fill import Fill
 from twistedproxy.cache.outcomes import LookupVerdict, Outcome, StoreVerdict
+from twistedproxy.cache.purge import PurgeKind
 from twistedproxy.message import RequestHead
 
 ETAG = 'Cache-Control: max-age=60\nETag: "1"'
@@ -385,6 +386,11 @@ def test_what_is_stored_is_listed_and_counted(stage: Stage) -> None:
         ("http://example.com/page", 200, 5, 10, 50),
         ("http://example.com/large", 404, 300_000, 0, 5),
     ]
+    assert stage.cache.purge(b"http://example.com/page", soft=True) == 1
+    stage.later(3)
+    assert [(s.url, s.ttl) for s in stage.cache.entries()] == [("http://example.com/page", -3), ("http://example.com/large", 2)]
+    stage.cache.removals.purge(PurgeKind.PREFIX, b"http://example.com/pa", soft=False)
+    assert [s.url for s in stage.cache.entries()] == ["http://example.com/large"]
     stats = stage.cache.stats()
     assert (stats.counts.hits, stats.counts.misses, stats.counts.stored, stats.files) == (1, 2, 2, 2)
     assert stats.complete

@@ -41,6 +41,7 @@ def test_what_is_stored_is_told_with_its_age(tmp_path: Path) -> None:
         assert told["NOW"] == "served from the cache: a fresh response is stored (RFC 9111 §4.2)"
         assert told["STORED"] == "200, 5 bytes, age 7 s, fresh for 53 s, never served stale, accept-language: de"
         assert "selected by other request fields" in why(play)["NOW"]
+        assert why(play)["OTHERS"] == "accept-language: de"
         assert play.caches["pages"].counts.hits == before
 
 

@@ -31,7 +31,6 @@ from twistedproxy.cache.ranges import asked_spans, extent
 from twistedproxy.cache.refusals import Refusals
 from twistedproxy.cache.removals import Removals
 from twistedproxy.cache.responses import Counts, Lookup, Stats, Summary, summary
-from twistedproxy.cache.serial import Stored
 from twistedproxy.cache.shelf import Shelf
 from twistedproxy.cache.store import Store, Troubles
 from twistedproxy.cache.upkeep import Upkeep
@@ -244,6 +243,11 @@ class Cache(Admission):
         """What is stored, the most recently used first; every step reads one file, so take a few (``itertools.islice``)."""
         now = self._clock.wall()
         for name in list(self._store.index.newest_first()):
-            held = self._store.peek(name)
-            if isinstance(held, Stored):
+            held = self._shelf.peek(name)
+            if held is not None:
                 yield summary(held, now)
+
+    def variants(self, key: bytes) -> list[Summary]:
+        """What is stored for *key*, every variant of it; for those who only look."""
+        now = self._clock.wall()
+        return [summary(held, now) for held in self._shelf.all_of(key)]

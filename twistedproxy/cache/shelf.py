@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from twistedproxy.cache.entry import BodyFile, Entry, Facts
@@ -207,12 +208,26 @@ class Shelf:
             on_disk = int(self.store.remove(main))
         return max(in_memory, on_disk)
 
+    def peek(self, name: str) -> Stored | None:
+        """What the file *name* holds, as purges leave it, for those who only look; None when nothing of it may be served."""
+        held = self.store.peek(name)
+        if not isinstance(held, Stored):
+            return None
+        purge = self.store.ledger.purges.judge(held.facts)
+        if purge is None:
+            return held
+        return replace(held, facts=made_stale(held.facts, purge.at)) if purge.soft else None
+
+    def all_of(self, key: bytes) -> list[Stored]:
+        """What is stored for *key*, with all variants, for those who only look."""
+        main = file_name(key)
+        held = self.store.peek(main)
+        names = held.files if isinstance(held, Variants) else (main,)
+        return [found for found in map(self.peek, names) if found is not None and found.key == key]
+
     def count(self, key: bytes) -> int:
         """How many entries are stored for *key*, with all variants."""
-        held = self.store.peek(file_name(key))
-        if isinstance(held, Variants):
-            return sum(self.store.peek(name) is not None for name in held.files)
-        return int(held is not None and held.key == key)
+        return len(self.all_of(key))
 
     def clear(self) -> int:
         """Removes everything; returns how many files were known."""

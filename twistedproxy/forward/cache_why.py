@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from twistedproxy.cache.key import split_url
-from twistedproxy.cache.outcomes import HITS
+from twistedproxy.cache.outcomes import HITS, LookupVerdict
 from twistedproxy.wire.http1 import Limits, parse_request
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from twistedproxy.forward.exchange import Exchange
     from twistedproxy.forward.routes import Route, RouteTable
     from twistedproxy.message import RequestHead
+
+#: Of the variants that a request does not select, the latest are shown.
+_MOST_SHOWN: Final = 5
 
 
 @dataclass
@@ -81,6 +84,7 @@ def cache_why(routes: RouteTable, url: str, fields: Sequence[str], listeners: It
         ("KEY", lookup.key.decode("latin-1")),
         ("NOW", f"{'served from the cache' if lookup.outcome in HITS else lookup.outcome.value}: {lookup.verdict}"),
         *_stored(lookup, now),
+        *_variants(route.cache, lookup),
         *_refused(route.cache, lookup.key, now),
         *_waiting(route.cache, lookup),
         *([("SKIPS", "the route's cache_skip holds: what a peer answers is not stored")] if rules.of(asked).skips else []),
@@ -104,6 +108,15 @@ def _stored(lookup: Lookup, now: float) -> list[tuple[str, str]]:
         for name, value in zip(entry.facts.names, entry.facts.values, strict=True)
     ]
     return [("STORED", ", ".join(said))]
+
+
+def _variants(cache: Cache, lookup: Lookup) -> list[tuple[str, str]]:
+    """By what the other requests differed, whose answers are stored."""
+    if lookup.verdict is not LookupVerdict.NO_VARIANT:
+        return []
+    stored = cache.variants(lookup.key)
+    shown = ["; ".join(f"{name}: {'absent' if value is None else value}" for name, value in each.vary) for each in stored]
+    return [("OTHERS", said) for said in shown[-_MOST_SHOWN:]]
 
 
 def _refused(cache: Cache, key: bytes, now: float) -> list[tuple[str, str]]:
