@@ -90,6 +90,26 @@ def open_websockets(port: int, count: int) -> tuple[list[socket.socket], list[fl
     return done, times
 
 
+def exchange(each: socket.socket) -> float:
+    """
+    Say the text over an open WebSocket and hear its echo; returns the seconds that it took.
+
+    :raises LoadFailed: nothing comes back within 5 s, or something else
+    """
+    each.setblocking(True)
+    each.settimeout(5)
+    began = time.perf_counter()
+    heard = b""
+    with contextlib.suppress(TimeoutError):
+        each.sendall(_FRAME)
+        while len(heard) < len(_ECHO) and (data := each.recv(4096)):
+            heard += data
+    took = time.perf_counter() - began
+    if heard != _ECHO:
+        raise LoadFailed("an idle WebSocket does not echo")
+    return took
+
+
 def ping_pong(port: int, seconds: int, *, connections: int, cpu: Callable[[], float]) -> Load:
     """
     Send a text of 32 bytes on every connection, and again as soon as its echo is back.
@@ -164,13 +184,7 @@ def idle(port: int, count: int, resident: Callable[[], int]) -> Load:
         if closed:
             raise LoadFailed(f"{closed} of {count} idle WebSockets were closed")
         for each in (sockets[0], sockets[-1]):
-            each.setblocking(True)
-            each.settimeout(5)
-            each.sendall(_FRAME)
-            with contextlib.suppress(TimeoutError):
-                if each.recv(4096) == _ECHO:
-                    continue
-            raise LoadFailed("an idle WebSocket does not echo")
+            exchange(each)
     except OSError as error:
         raise LoadFailed(f"{type(error).__name__}: {error}") from None
     finally:
