@@ -62,10 +62,13 @@ class Party:
 
     def says(self, *parts: str | bytes) -> None:
         """Send heads (text) and bodies (bytes) in one piece; what the proxy does not read waits, without limit."""
-        assert not self._stream.closed, f"{self.name} has closed its connection"
-        data = spoken(*parts)
-        self._stream.other.inbox += data
+        self.has_said(*parts)
         self._turn()
+
+    def has_said(self, *parts: str | bytes) -> None:
+        """The same, which the proxy sees when somebody else does something."""
+        assert not self._stream.closed, f"{self.name} has closed its connection"
+        self._stream.other.inbox += spoken(*parts)
 
     def says_slowly(self, *parts: str | bytes) -> None:
         """The same, byte by byte."""

@@ -17,8 +17,8 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from tests.real.conftest import StartProxy
-from tests.real.programs import ROOT, eventually, forget_peak, resident, resident_peak
+from tests.real.conftest import StartProgram, StartProxy
+from tests.real.programs import ROOT, eventually, forget_peak, free_ports, python, resident, resident_peak
 from tests.real.proxy import Proxy
 from tests.real.test_websockets import echo, ways
 
@@ -148,32 +148,22 @@ def test_a_slow_reader_makes_the_proxy_no_larger(start_proxy: StartProxy, way: s
     play(scene)
 
 
-def test_a_chat_goes_on_when_its_server_is_killed(start_proxy: StartProxy) -> None:
-    async def room(connection: ServerConnection) -> None:
-        name = await connection.recv()
-        await connection.send(f"welcome {name!s}")
-        async for message in connection:
-            await connection.send(f"{name!s}: {message!s}")
+def test_a_chat_goes_on_when_its_server_is_killed(start_proxy: StartProxy, start_program: StartProgram) -> None:
+    servers = {port: start_program(f"chat-{port}", python("tests.real.chat_server", str(port))) for port in free_ports(2)}
+    for port, server in servers.items():
+        server.await_port(port)
+    lines = "\n".join(f"    127.0.0.1:{port}" for port in servers)
+    proxy = start_proxy(SITE.format(servers=lines, way="messages", more="websocket_resume = 1"))
 
     async def scene() -> None:
-        async with serve(room, "127.0.0.1", 0) as one, serve(room, "127.0.0.1", 0) as two:
-            servers = {next(iter(server.sockets)).getsockname()[1]: server for server in (one, two)}
-            lines = "\n".join(f"    127.0.0.1:{port}" for port in servers)
-            site = SITE.format(servers=lines, way="messages", more="websocket_resume = 1")
-            proxy = await asyncio.to_thread(start_proxy, site)
-            async with connect(f"ws://127.0.0.1:{proxy.port}/") as client:
-                await client.send("alice")
-                assert await client.recv() == "welcome alice"
-                for server in (one, two):
-                    if not server.connections:
-                        continue
-                    for connection in server.connections:
-                        connection.transport.abort()
-                    server.close(close_connections=False)
-                    break
-                assert await client.recv() == "welcome alice"
-                await client.send("still here?")
-                assert await client.recv() == "alice: still here?"
+        async with connect(f"ws://127.0.0.1:{proxy.port}/") as client:
+            await client.send("alice")
+            first = int(str(await client.recv()).removesuffix(" welcomes alice"))
+            (second,) = set(servers) - {first}
+            await asyncio.to_thread(servers[first].kill)
+            assert await client.recv() == f"{second} welcomes alice"
+            await client.send("still here?")
+            assert await client.recv() == "alice: still here?"
 
     play(scene)
 

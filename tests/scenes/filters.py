@@ -27,6 +27,8 @@ class Shouting:
         if message == "enough":
             self.conversation.close(4000, "said enough")
             return None
+        if message in ("no code", "no end"):
+            self.conversation.close(*((1005, "") if message == "no code" else (4000, "ü" * 62)))
         return message.upper()
 
 

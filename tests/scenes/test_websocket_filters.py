@@ -41,6 +41,18 @@ def test_a_filter_changes_drops_and_answers_messages() -> None:
         hears_frame(client, TEXT, "untouched")
 
 
+@pytest.mark.parametrize("word", ["no code", "no end"])
+def test_a_filter_that_closes_with_what_no_close_may_carry_has_failed(word: str) -> None:
+    with Play(site("Shouting")) as play:
+        client, origin = opened(play)
+        client.says(from_client(TEXT, word))
+        hears_close(client, 1011, "the message filter failed")
+        hears_close(origin, 1011, "the message filter failed")
+        client.says(from_client(CLOSE, closing(1011)))
+        origin.says(frame(CLOSE, closing(1011)))
+        client.sees_end()
+
+
 def test_a_filter_sees_whole_messages() -> None:
     with Play(site("Shouting")) as play:
         client, origin = opened(play)

@@ -105,8 +105,8 @@ class Handover:
         self._tried = (*self._tried, attempt.peer)
         self._later(0.0)
 
-    def stop(self) -> bool:
-        """The WebSocket has ended; whether that was while no peer served it."""
+    def give_up(self) -> None:
+        """The WebSocket ends: nobody needs another peer."""
         if self._call is not None:
             self._call.cancel()
             self._call = None
@@ -114,6 +114,10 @@ class Handover:
         if attempt is not None:
             attempt.cancel(CLIENT_GONE)
             attempt.let_go()
+
+    def stop(self) -> bool:
+        """The WebSocket has ended; whether that was while no peer served it."""
+        self.give_up()
         # The circle would keep both until the garbage collector comes by.
         del self.resumption
         return self._searching

@@ -153,6 +153,7 @@ class Upgrade:
         if settings.websocket_resume:
             self._handover = Handover(self, exchange)
             self._handover.resumption = relay.resumption = Resumption(relay, self._handover.begin, site.deadlines)
+            relay.on_outcome = (*relay.on_outcome, self._handover.give_up)
         if settings.websocket_filter is not None and not self._filter(relay, settings.websocket_filter, protocol):
             relay.start(b"", b"")
             relay.end(FAILED, "the message filter failed")

@@ -28,7 +28,7 @@ from twisted.python.failure import Failure
 
 from twistedproxy.message import Headers
 from twistedproxy.websocket.frames import BINARY, TEXT
-from twistedproxy.websocket.side import FILTERING, Side
+from twistedproxy.websocket.side import FILTERING, Side, may_be_sent
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -42,6 +42,8 @@ Message = str | bytes
 MakeFilter = Callable[[Any], Any]
 
 _FAILED: Final = 1011
+#: Bytes of a Close frame's reason: its payload is a control frame's, and begins with the code.
+_LONGEST_REASON: Final = 123
 
 
 class Conversation:
@@ -71,7 +73,16 @@ class Conversation:
         self._relay.peer.send_message(*_coded(message))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """End the WebSocket on both sides."""
+        """
+        End the WebSocket on both sides.
+
+        :param reason: at most 123 bytes of UTF-8
+        :raises ValueError: no Close frame may carry that (RFC 6455 §5.5, §7.4)
+        """
+        if not may_be_sent(code):
+            raise ValueError(f"{code} is no code that a Close frame may carry")
+        if len(reason.encode("utf-8")) > _LONGEST_REASON:
+            raise ValueError(f"a reason has {_LONGEST_REASON} bytes at most")
         self._relay.end(code, reason)
 
 

@@ -12,6 +12,7 @@ A message that passes in parts stands in several lines, all but the last of whic
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -19,12 +20,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from twisted.logger import Logger
+
 from twistedproxy.websocket.frames import BINARY, TEXT
 
 if TYPE_CHECKING:
     from twistedproxy.websocket.register import WebSocket
     from twistedproxy.websocket.relay import Relay
     from twistedproxy.websocket.side import Side
+
+_log = Logger()
 
 
 class Recording:
@@ -76,12 +81,24 @@ class Recording:
         relay.on_outcome = (*relay.on_outcome, ended)
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        if not self._file.closed:
+        if self._file.closed:
+            return
+        try:
             self._file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            # Those who speak are not to suffer from a full disk.
+            _log.error(
+                "recording to {path} ends after {messages} messages: {error}",
+                path=self.path,
+                messages=self.messages,
+                error=str(error),
+            )
+            self.close()
 
     def close(self) -> None:
         """Record nothing more."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # what is left to be written may not fit on the disk, either
+            self._file.close()
 
 
 class BadRecording(Exception):

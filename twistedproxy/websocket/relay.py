@@ -153,10 +153,12 @@ class Relay(Timed):
         if not filtered and self.resumption is None:
             self._other(source).send_piece(opcode, data, first, last)
             return
-        source.parts.append(data)
+        if not (first and last):
+            source.parts += data
         if last:
-            data = b"".join(source.parts)
-            source.parts.clear()
+            if not first:
+                data = bytes(source.parts)
+                source.parts.clear()
             if filtered and filtering is not None:
                 filtering.message(source, opcode, data)
             else:
@@ -333,7 +335,8 @@ class Relay(Timed):
     def _ended(self, outcome: str) -> None:
         if not self.outcome:
             self.outcome = outcome
-            for told in self.on_outcome:
+            observers, self.on_outcome = self.on_outcome, ()
+            for told in observers:
                 told()
 
     # Time.

@@ -26,6 +26,8 @@ RESTARTED: Final = 1012
 LATER: Final = 1013
 #: Bytes of first messages that are remembered; who says more at first is not resumed.
 _REMEMBERED: Final = 256 * 1024
+#: Bytes of messages that wait for another peer, beyond which the client is not read.
+_WAITING: Final = 256 * 1024
 _LINGER: Final = 2.0
 
 
@@ -48,6 +50,7 @@ class Resumption:
         self._first: list[tuple[int, bytes]] = []
         self._size = 0
         self._waiting: list[tuple[int, bytes]] = []
+        self._waiting_size = 0
         self.redialling = False
         self.times = 0
 
@@ -55,7 +58,8 @@ class Resumption:
         """Note a message of the client; whether it goes to the peer now."""
         if self.redialling:
             self._waiting.append((opcode, data))
-            if len(self._waiting) >= self._most_waiting:
+            self._waiting_size += len(data)
+            if len(self._waiting) >= self._most_waiting or self._waiting_size >= _WAITING:
                 self._relay.client.hold(WAITING)
             return False
         self._note(opcode, data)
@@ -64,7 +68,12 @@ class Resumption:
     def _note(self, opcode: int, data: bytes) -> None:
         if len(self._first) < self._most_first:
             self._size += len(data)
-            self._first.append((opcode, data))
+            if self._size <= _REMEMBERED:
+                self._first.append((opcode, data))
+            else:
+                # It is not resumed, so nothing of this is needed.
+                self._first.clear()
+                self._most_first = 0
 
     def begin(self) -> bool:
         """The peer is gone, or about to go: look for another; False when that cannot be done."""
@@ -88,6 +97,7 @@ class Resumption:
         for message in self._first:
             relay.peer.send_message(*message)
         waiting, self._waiting = self._waiting, []
+        self._waiting_size = 0
         for message in waiting:
             self._note(*message)
             relay.peer.send_message(*message)
@@ -98,6 +108,7 @@ class Resumption:
         """Nobody takes over."""
         self.redialling = False
         self._waiting = []
+        self._waiting_size = 0
         self._relay.client.release(WAITING)
         self._relay.end(code, "no peer can take over" if code == LATER else "the peer was restarted")
 
@@ -105,16 +116,19 @@ class Resumption:
 class Retired(Timed):
     """What is left of a peer that another one has replaced: its connection is closed in order, and nobody listens to it."""
 
-    __slots__ = ("_deadlines", "_side")
+    __slots__ = ("_deadlines", "_side", "reactor")
 
     def __init__(self, side: PeerSide, deadlines: Deadlines) -> None:
         super().__init__()
         self._side = side
         self._deadlines = deadlines
+        self.reactor = side.relay.reactor
         side.relay = self
         side.send_close(1001, b"")
         side.stop_reading()
         side.transport.unregisterProducer()
+        # The relay has nothing more to do with it.
+        side.gone = True
         deadlines.watch(self, self.now() + _LINGER)
 
     def now(self) -> float:

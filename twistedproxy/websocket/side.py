@@ -2,7 +2,7 @@
 One side of a WebSocket whose messages we see: autobahn's protocol behind a handshake that was validated before.
 
 autobahn reads the frames and holds them to RFC 6455: masks, reserved bits, opcodes, lengths, fragmentation, control frames,
-UTF-8, compression.  What goes on between the two sides is told to a :class:`Relay`:
+UTF-8, compression.  What goes on between the two sides is told to whoever joins them:
 
 * ``piece``: a part of a message, a frame of up to 64 KiB whole, more than that as it comes, so that a message may be larger than
   memory;
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from math import inf
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from autobahn.websocket.protocol import TrafficStats, WebSocketClientProtocol, WebSocketProtocol, WebSocketServerProtocol
 from autobahn.websocket.utf8validator import Utf8Validator
@@ -32,6 +32,9 @@ from twistedproxy.websocket.deflate import Deflate
 from twistedproxy.websocket.frames import BINARY, PONG, TEXT, masked
 from twistedproxy.websocket.sending import Sending
 
+if TYPE_CHECKING:
+    from twistedproxy.websocket.joining import Joining
+
 PROTOCOL_ERROR: Final = 1002
 INVALID_PAYLOAD: Final = 1007
 TOO_BIG: Final = 1009
@@ -42,6 +45,9 @@ PIECE: Final = 64 * 1024
 _HEADS: Final = 2 * 1024
 #: Compressed bytes that are inflated at once: at most a thousandfold comes out (deflate's bound is 1032).
 _INFLATED: Final = 1024
+#: Steps in which a side is read before others have their turn: a frame takes one or two, the inflation of a kilobyte more.
+_BUDGET: Final = 512
+_INFLATING: Final = 16
 #: The first bytes of frames that are messages, uncompressed.
 _TEXT_MESSAGE: Final = 0x81
 _WHOLE_MESSAGES: Final = frozenset((_TEXT_MESSAGE, 0x82))
@@ -53,34 +59,6 @@ _CODES: Final = frozenset((*range(1000, 1004), *range(1007, 1015)))
 def may_be_sent(code: int) -> bool:
     """Whether *code* may stand in a Close frame (RFC 6455 §7.4.1: 1005, 1006 and 1015 never)."""
     return code in _CODES or 3000 <= code <= 4999
-
-
-class Relay(Protocol):
-    """Who joins two sides."""
-
-    def piece(self, source: Side, opcode: int, data: bytes, first: bool, last: bool) -> None:
-        """A part of a message has come from *source*."""
-
-    def close_came(self, source: Side, code: int | None, reason: bytes) -> None:
-        """*source* has sent a Close frame, *code* None for an empty one; nothing more is read of it."""
-
-    def violated(self, source: Side, code: int, reason: str) -> None:
-        """*source* broke a rule, and is to be told *code*; nothing more is read of it."""
-
-    def left(self, source: Side) -> None:
-        """*source* sends nothing more, not even Close."""
-
-    def lost(self, source: Side, broken: bool) -> None:
-        """The connection of *source* is gone; *broken*: not in order."""
-
-    def full(self, sink: Side) -> None:
-        """*sink* takes what it is sent too slowly."""
-
-    def drained(self, sink: Side) -> None:
-        """*sink* has taken all that it was sent."""
-
-    def now(self) -> float:
-        """Monotonic seconds."""
 
 
 _make_stats: Final[Any] = TrafficStats
@@ -152,6 +130,7 @@ class Side(Sending, WebSocketProtocol):
     ended = False
     held = 0
     _running = False
+    _budget = _BUDGET
     _unread = b""
     _owed: bytes | None = None
     _isMessageCompressed = False
@@ -163,7 +142,7 @@ class Side(Sending, WebSocketProtocol):
     close_by = inf
     finishing = False
 
-    def __init__(self, relay: Relay, transport: Any, codec: Deflate | None, deflates: bool, max_message: int) -> None:
+    def __init__(self, relay: Joining, transport: Any, codec: Deflate | None, deflates: bool, max_message: int) -> None:
         """
         :param codec: what was agreed on compression, *deflates*: by which we compress, too
         :param max_message: bytes that a message from this side may have, 0: any number
@@ -171,7 +150,7 @@ class Side(Sending, WebSocketProtocol):
         self.relay = relay
         self.transport = transport
         self.heard = relay.now()
-        self.parts: list[bytes] = []
+        self.parts = bytearray()
         self._inserted: list[tuple[int, bytes]] = []
         if codec is not None:
             self._perMessageCompress = codec
@@ -209,12 +188,18 @@ class Side(Sending, WebSocketProtocol):
     def _read(self, data: bytes) -> None:
         """Give *data* to autobahn, in parts that it copes with; stop where somebody holds this side."""
         self._running = True
+        self._budget = _BUDGET
         size = len(data)
         at = 0
         try:
             while not self.held and not self.ended:
+                if self._budget <= 0 and (self.data or at < size):
+                    self._wait_for_turn()
+                    break
                 if self.data:
                     self.consumeData()
+                    if self._budget <= 0:
+                        continue
                     if self.held or self.ended:
                         break
                 if at >= size:
@@ -226,6 +211,7 @@ class Side(Sending, WebSocketProtocol):
                     room = min(PIECE, max(1, frame.length - self.current_frame_masker.pointer()))
                     if self._isMessageCompressed:
                         room = min(room, _INFLATED)
+                        self._budget -= _INFLATING
                 self.data += data[at : at + room] if at or room < size else data
                 at += room
                 self.consumeData()
@@ -233,10 +219,17 @@ class Side(Sending, WebSocketProtocol):
             self._running = False
         self._unread = b"" if self.ended else data[at:]
 
+    def _wait_for_turn(self) -> None:
+        """Others are served before more of this side is read."""
+        self.hold(TURN)
+        self.relay.reactor.callLater(0, self.release, TURN)
+
     def consumeData(self) -> None:
-        """Read frames until there is no whole one, or somebody holds this side."""
-        while not self.held and not self.ended and self.processData():
-            pass
+        """Read frames until there is no whole one, somebody holds this side, or it is the turn of others."""
+        more = True
+        while more and self._budget > 0 and not self.held and not self.ended:
+            self._budget -= 1
+            more = self.processData()
 
     def processData(self) -> bool:
         """
@@ -252,14 +245,15 @@ class Side(Sending, WebSocketProtocol):
             start = 2
             if size == 126:
                 size = data[2] << 8 | data[3]
-                start = 4 if size > 125 else len(data)
+                start = 4 if size > 125 else 0
             elif size > 126:
-                start = len(data)
+                start = 0
+            plain = start > 0
             if server:
                 start += 4
             end = start + size
             limit = self.maxMessagePayloadSize
-            if end <= len(data) and (not limit or size <= limit):
+            if plain and end <= len(data) and (not limit or size <= limit):
                 payload = masked(data[start:end], data[start - 4 : start]) if server else data[start:end]
                 if data[0] == _TEXT_MESSAGE and not payload.isascii() and not _is_text(payload):
                     return bool(super().processData())
@@ -305,7 +299,7 @@ class Side(Sending, WebSocketProtocol):
 
     def onMessageFrameData(self, payload: bytes) -> None:
         gathered = self._gathered
-        if gathered is None or self.ended:
+        if gathered is None or self.ended or not payload:
             return
         gathered.append(payload)
         self._size += len(payload)
@@ -425,11 +419,12 @@ class Side(Sending, WebSocketProtocol):
 
 
 #: Bits of :attr:`Side.held`, beside ANSWERED: the other side is slow; messages come too fast; a filter thinks; there is no peer
-#: at present.
+#: at present; others have their turn.
 SLOW: Final = 1
 FAST: Final = 2
 FILTERING: Final = 4
 WAITING: Final = 8
+TURN: Final = 32
 
 
 def _is_text(data: bytes) -> bool:

@@ -5,7 +5,8 @@ The start of a proxy whose cache has a hundred thousand entries on disk, by hand
     python -m tests.real.manual.cache_start 20000
 
 The entries are written first, by the cache itself.  It prints how long the first answer took, from the start of the process and
-from the moment at which it listens; whether it came from the disk; and how long requests took while the directory was looked through.
+from the moment at which it listens; whether it came from the disk; and how long requests took while the directory was looked
+through.
 """
 
 from __future__ import annotations
