@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+#: What stands for the address of a client that came by a unix socket: it has none.
+UNIX_CLIENTS: Final = "unix:"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,9 +78,21 @@ class ListenSettings:
         choices=("h2", "http/1.1"),
     )
     trusted_proxies: tuple[str, ...] = knob(
-        "networks", "addresses (CIDR) whose X-Forwarded-* fields are believed and extended, not replaced", default=()
+        "trusted_networks",
+        "addresses (CIDR), or unix: for whoever comes by a unix socket, whose X-Forwarded-* fields are believed and extended, "
+        "not replaced, and whose PROXY protocol headers are read",
+        default=(),
     )
-    header_timeout: float = knob("duration", "a request's head must be complete within", default=10.0, minimum=0.001)
+    proxy_protocol: str = knob(
+        "choice",
+        "what trusted_proxies begin their connections with: no header; accept: perhaps a PROXY protocol header; require: always, "
+        "and nobody else comes in",
+        default="no",
+        choices=("no", "accept", "require"),
+    )
+    header_timeout: float = knob(
+        "duration", "a request's head, and a PROXY protocol header, must be complete within", default=10.0, minimum=0.001
+    )
     handshake_timeout: float = knob("duration", "a TLS handshake must be complete within", default=10.0, minimum=0.001)
     keepalive_timeout: float = knob("duration", "an idle connection is closed after", default=75.0, minimum=0)
     keepalive_requests: int = knob("integer", "requests on one connection before it is closed", default=10_000, minimum=1)

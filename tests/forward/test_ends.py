@@ -22,7 +22,7 @@ class Standing:
 
 def exchange(client: str, address: str, host: object) -> Any:
     transport = Standing(getHost=lambda: host) if host is not None else Standing()
-    downstream = Standing(address=address, port=443, transport=transport)
+    downstream = Standing(address=address, port=443, transport=transport, destination=None)
     return Standing(client=client, client_port=50001, downstream=downstream)
 
 

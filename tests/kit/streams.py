@@ -45,6 +45,7 @@ class Stream:
         self.shut = False
         self.other: Stream
         self._number = next(_numbers)
+        self._low_water = 1
         self._lingers = True
         self._told = False
 
@@ -100,6 +101,8 @@ class Stream:
         self.other.ended = True
 
     def setsockopt(self, level: int, option: int, value: Any) -> None:
+        if (level, option) == (socket.SOL_SOCKET, socket.SO_RCVLOWAT):
+            self._low_water = value
         if (level, option) == (socket.SOL_SOCKET, socket.SO_LINGER):
             self._lingers = False
 
@@ -120,7 +123,7 @@ class Stream:
 
     @property
     def readable(self) -> bool:
-        return bool(self.inbox) or self.ended or self.reset
+        return len(self.inbox) >= self._low_water or self.ended or self.reset
 
     @property
     def writable(self) -> bool:

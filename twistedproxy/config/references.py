@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from twistedproxy.addresses import Address, Tcp, Unix
-from twistedproxy.config import tls
+from twistedproxy.config import doors, tls
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.sections import SECTIONS, Built, Draft, rows
@@ -30,6 +30,7 @@ def check(draft: Draft, problems: list[Problem]) -> None:
     problems += _same_servers(draft.built["pool"])
     problems += _same_directories(draft.built["cache"])
     problems += _login_keys(draft)
+    problems += doors.check(draft)
     for each in draft.built["tls"]:
         problems += tls.errors(each.section, each.value)
 

@@ -84,6 +84,7 @@ KINDS: Final[dict[str, Kind]] = {
     "statuses": Kind("statuses", http.status_range, http.write_status_range, Shape.WORDS),
     "sticky": Kind("stickiness", balancing.sticky, balancing.write_sticky),
     "tls_name": Kind("name of a [tls …]", scalars.line_of_text),
+    "trusted_networks": Kind("networks", network.trusted_network, shape=Shape.WORDS),
     "use_stale": Kind("choices", scalars.choice, shape=Shape.WORDS),
     "protocols": Kind("choices", scalars.choice, shape=Shape.WORDS),
     "tls_versions": Kind("choices", scalars.choice, shape=Shape.WORDS),

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from twistedproxy.addresses import Tcp
+from twistedproxy.addresses import UNIX_CLIENTS, Tcp
 from twistedproxy.config import balancing, cache_leaks, failures, files, patience, shared_caches, tls, websockets
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
@@ -97,7 +97,7 @@ def _listener(listener: Built) -> Iterator[Problem]:
                 "on", "port 0: the system picks another port at every start", "write the port that clients know"
             )
     for network in settings.trusted_proxies:
-        if ipaddress.ip_network(network).prefixlen == 0:
+        if network != UNIX_CLIENTS and ipaddress.ip_network(network).prefixlen == 0:
             yield section.problem(
                 "trusted_proxies", f"{network} is everyone: any client may forge its address", "name your proxies only"
             )

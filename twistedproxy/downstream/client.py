@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from twistedproxy import errors
+from twistedproxy.addresses import Address
 from twistedproxy.downstream.pace import Pace, time_to_look
 from twistedproxy.errors import Reason
 from twistedproxy.forward.exchange import Exchange
@@ -38,6 +39,7 @@ class Client(Timed):
 
     :ivar number: among the connections of the listener
     :ivar address: of the client or of the proxy before it
+    :ivar destination: where it came to, if a PROXY protocol header says it
     :ivar opened: monotonic time
     :ivar requests: requests begun on it
     :ivar exchange: the one that runs, or None
@@ -63,6 +65,7 @@ class Client(Timed):
         "_taking_pace",
         "address",
         "client_port",
+        "destination",
         "exchange",
         "handshake",
         "known",
@@ -90,6 +93,7 @@ class Client(Timed):
         self.trusted = listener.trusts(address)
         self.address = address
         self.client_port = client_port
+        self.destination: Address | None = None
         self.port = port
         self.number = number
         self.opened = listener.site.deadlines.now()

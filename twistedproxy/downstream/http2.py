@@ -93,6 +93,7 @@ class Http2Connection(Timed):
         self.number = before.number
         self.address = before.address
         self.client_port = before.client_port
+        self.destination = before.destination
         self.port = before.port
         self.scheme = before.scheme
         self.trusted = before.trusted

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from h2.errors import ErrorCodes
 
 from twistedproxy import errors
+from twistedproxy.addresses import Address
 from twistedproxy.downstream.client import NO_ROUTE
 from twistedproxy.downstream.pace import Pace, time_to_look
 from twistedproxy.forward.exchange import Exchange
@@ -118,6 +119,11 @@ class Stream(Timed):
         self._sending_pace: Pace | None = None
         self._taking_pace: Pace | None = None
         self.exchange: Exchange | None = Exchange(connection.site, self, head)
+
+    @property
+    def destination(self) -> Address | None:
+        """Where the connection came to, if a PROXY protocol header says it."""
+        return self.connection.destination
 
     @property
     def known(self) -> tuple[object, object, bytes] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from twistedproxy.addresses import UNIX_CLIENTS
 from twistedproxy.message import Headers
 
 Network = IPv4Network | IPv6Network
@@ -14,14 +15,15 @@ class TrustedProxies:
     """The networks whose word on a request's origin is believed."""
 
     def __init__(self, networks: Sequence[str]) -> None:
-        self._networks: list[Network] = [ip_network(network) for network in networks]
+        self._networks: list[Network] = [ip_network(network) for network in networks if network != UNIX_CLIENTS]
+        self._trusts_unix = UNIX_CLIENTS in networks
 
     def __contains__(self, address: str) -> bool:
-        """Whether *address* (text, without brackets or port) is trusted; what is no address is not."""
+        """Whether *address* (text, without brackets or port) is trusted; what is no address is not, save ``unix:``."""
         try:
             parsed = ip_address(address)
         except ValueError:
-            return False
+            return self._trusts_unix and address == UNIX_CLIENTS
         mapped = getattr(parsed, "ipv4_mapped", None)
         return any((mapped or parsed) in network for network in self._networks)
 

@@ -26,7 +26,7 @@ def ends_of(exchange: Exchange) -> Ends | None:
     source: Address = Unix("")
     if exchange.client != "unix:":
         source = Tcp(exchange.client, exchange.client_port if exchange.client == downstream.address else 0)
-    return Ends(source, _destination(downstream.transport, downstream.port))
+    return Ends(source, downstream.destination or _destination(downstream.transport, downstream.port))
 
 
 def _destination(transport: Any, port: int) -> Address:

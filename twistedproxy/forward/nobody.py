@@ -48,6 +48,7 @@ class Nobody:
     """
 
     known: tuple[object, object, bytes] | None = None
+    destination = None
 
     def __init__(self, client: Downstream, over: Callable[[], None]) -> None:
         self.address = client.address

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
+from twistedproxy.addresses import Address
 from twistedproxy.clock import Clock
 from twistedproxy.forward.clients import TrustedProxies
 from twistedproxy.forward.routes import RouteTable
@@ -49,6 +50,7 @@ class Downstream(Protocol):
 
     :ivar address: of whoever connected; *client_port* its port; *trusted*: it is a trusted proxy
     :ivar scheme: by which it connected, to our *port*, by the listener called *listener_name*
+    :ivar destination: where it connected to, if a PROXY protocol header says it
     :ivar transport: takes the answer's bytes; a consumer
     :ivar known: what was made of the last request's fields, and for whom: see :meth:`Exchange._head_for`
     """
@@ -61,6 +63,10 @@ class Downstream(Protocol):
     port: int
     listener_name: str
     transport: Any
+
+    @property
+    def destination(self) -> Address | None: ...
+
     known: tuple[object, object, bytes] | None
 
     def interim(self, head: ResponseHead) -> None:

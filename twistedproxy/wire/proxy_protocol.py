@@ -6,12 +6,13 @@ Versions 1 (text) and 2 (binary) of "The PROXY protocol", HAProxy Technologies, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
-from twistedproxy.addresses import Address, Unix
+from twistedproxy.addresses import Address, Tcp, Unix
 
 #: What a header of version 2 begins with (2.2): no method of HTTP, and no version 1.
 SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
@@ -24,9 +25,30 @@ _UNSPECIFIED: Final = 0x00
 _TCP_OVER_4: Final = 0x11
 _TCP_OVER_6: Final = 0x21
 _UNIX_STREAM: Final = 0x31
+#: Bytes of addresses in each family (2.2); datagrams and what is not specified say nothing of a connection like ours.
+_LENGTHS: Final = {
+    _UNSPECIFIED: 0,
+    _TCP_OVER_4: 12,
+    0x12: 12,
+    _TCP_OVER_6: 36,
+    0x22: 36,
+    _UNIX_STREAM: 216,
+    0x32: 216,
+}
 
 #: Bytes of a unix address (2.2), as in ``struct sockaddr_un``.
 _UNIX_LENGTH: Final = 108
+
+#: Bytes of a version 1 header, its CRLF included (2.1).
+_MOST_OF_LINE: Final = 107
+#: Bytes of a version 2 header that are read; beyond the addresses there are only TLVs, of which nobody sends more.
+MOST: Final = 4096
+_WORD: Final = b"PROXY "
+# RFC 1700 and RFC 4291 notations, decimal ports without leading zeros (2.1).
+_LINE: Final = re.compile(
+    rb"PROXY (?:UNKNOWN(?: [^\r\n]*)?|TCP(?P<family>[46]) (?P<source>[0-9a-fA-F.:]{2,39}) (?P<destination>[0-9a-fA-F.:]{2,39})"
+    rb" (?P<source_port>0|[1-9][0-9]{0,4}) (?P<destination_port>0|[1-9][0-9]{0,4}))\r\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +61,102 @@ class Ends:
 
     source: Address
     destination: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """
+    What a connection begins with.
+
+    :ivar size: its bytes; 0 when there is no header
+    :ivar ends: whose connection it is; None: that of the one who sent it, as with LOCAL, UNKNOWN and what is no stream
+    """
+
+    size: int
+    ends: Ends | None
+
+
+class ProxyHeaderError(Exception):
+    """What a connection begins with is no header, or a malformed one; the text says why."""
+
+
+def read_header(data: bytes) -> Header | int:
+    """
+    The header at the beginning of *data*, which is all that has come of a connection.
+
+    Returns how many bytes there must be at least, as long as that cannot be told.  What a version 2 header has behind its
+    addresses (TLVs) is passed over.
+
+    :raises ProxyHeaderError: it is malformed, or longer than :data:`MOST`
+    """
+    if data.startswith(_WORD):
+        return _read_version_1(data)
+    if data.startswith(SIGNATURE):
+        return _read_version_2(data)
+    for beginning in (_WORD, SIGNATURE):
+        if beginning.startswith(data):
+            return len(beginning) if data else 1
+    return Header(0, None)
+
+
+def _read_version_1(data: bytes) -> Header | int:
+    end = data.find(b"\n", 0, _MOST_OF_LINE) + 1
+    if not end:
+        if len(data) >= _MOST_OF_LINE:
+            raise ProxyHeaderError(f"version 1: no line within {_MOST_OF_LINE} bytes")
+        return len(data) + 1
+    found = _LINE.fullmatch(data, 0, end)
+    if found is None:
+        raise ProxyHeaderError("version 1: the line is malformed")
+    if found["family"] is None:
+        return Header(end, None)
+    address = IPv4Address if found["family"] == b"4" else IPv6Address
+    ports = int(found["source_port"]), int(found["destination_port"])
+    if max(ports) > 65535:
+        raise ProxyHeaderError("version 1: a port is above 65535")
+    try:
+        source, destination = (str(_plain(str(address(found[side].decode())))) for side in ("source", "destination"))
+    except ValueError:
+        raise ProxyHeaderError("version 1: an address is malformed") from None
+    return Header(end, Ends(Tcp(source, ports[0]), Tcp(destination, ports[1])))
+
+
+def _read_version_2(data: bytes) -> Header | int:
+    start = len(SIGNATURE) + 4
+    if len(data) < start:
+        return start
+    command, family = data[12], data[13]
+    length = int.from_bytes(data[14:16], "big")
+    size = start + length
+    if command not in (_LOCAL, _PROXY):
+        raise ProxyHeaderError("version 2: the version or the command is not known")
+    if size > MOST:
+        raise ProxyHeaderError(f"version 2: longer than {MOST} bytes")
+    if command == _LOCAL:
+        # Whatever it says of families and addresses is to be passed over.
+        return Header(size, None) if len(data) >= size else size
+    if family not in _LENGTHS:
+        raise ProxyHeaderError("version 2: the address family is not known")
+    if length < _LENGTHS[family]:
+        raise ProxyHeaderError("version 2: too short for its addresses")
+    if len(data) < size:
+        return size
+    return Header(size, _ends(family, data[start:size]))
+
+
+def _ends(family: int, addresses: bytes) -> Ends | None:
+    if family == _UNIX_STREAM:
+        return Ends(_unix_address(addresses[:_UNIX_LENGTH]), _unix_address(addresses[_UNIX_LENGTH : 2 * _UNIX_LENGTH]))
+    if family not in (_TCP_OVER_4, _TCP_OVER_6):
+        return None
+    length = 4 if family == _TCP_OVER_4 else 16
+    source, destination = (str(_plain(str(ip_address(addresses[at : at + length])))) for at in (0, length))
+    ports = addresses[2 * length : 2 * length + 4]
+    return Ends(Tcp(source, int.from_bytes(ports[:2], "big")), Tcp(destination, int.from_bytes(ports[2:], "big")))
+
+
+def _unix_address(field: bytes) -> Unix:
+    return Unix(field.partition(b"\0")[0].decode("utf-8", "surrogateescape"))
 
 
 def version_1(ends: Ends | None) -> bytes:

@@ -1,0 +1,339 @@
+"""A door: its sockets, who comes in by them, how many at a time, and what is read of a connection before it is served."""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.logger import Logger
+
+from twistedproxy import errors
+from twistedproxy.addresses import UNIX_CLIENTS, Address, Tcp
+from twistedproxy.errors import Reason
+from twistedproxy.forward.clients import TrustedProxies
+from twistedproxy.transport.contexts import TlsServer
+from twistedproxy.transport.deadlines import Deadlines
+from twistedproxy.transport.opening import Opening
+from twistedproxy.transport.poller import Poller
+from twistedproxy.transport.port import Port, bind
+from twistedproxy.transport.tcp import Connection
+from twistedproxy.transport.tls_handshake import IncomingTls
+from twistedproxy.transport.tls_problems import TlsProblem
+from twistedproxy.wire import proxy_protocol
+from twistedproxy.wire.proxy_protocol import Header, ProxyHeaderError
+
+_log = Logger()
+
+
+class DoorSettings(Protocol):
+    """What a door needs to know of itself; durations are seconds."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def on(self) -> tuple[Address, ...]: ...
+
+    @property
+    def trusted_proxies(self) -> tuple[str, ...]: ...
+
+    @property
+    def proxy_protocol(self) -> str: ...
+
+    @property
+    def header_timeout(self) -> float: ...
+
+    @property
+    def handshake_timeout(self) -> float: ...
+
+    @property
+    def max_connections(self) -> int: ...
+
+    @property
+    def max_connections_per_client(self) -> int: ...
+
+    @property
+    def backlog(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """
+    Where a connection comes from, as its sender says it if that one is believed.
+
+    :ivar address: of the client, ``unix:`` for sockets without one; *client_port*: its port
+    :ivar port: where it came to
+    :ivar number: among the connections of the door
+    :ivar destination: where it came to, if a PROXY protocol header says it
+    """
+
+    address: str
+    client_port: int
+    port: int
+    number: int
+    destination: Address | None = None
+
+
+class Entrant(Protocol):
+    """
+    The protocol of a connection that comes in.
+
+    :ivar address: the client's, for which it is counted
+    :ivar handshake: of TLS, as long as it goes on
+    """
+
+    address: str
+    handshake: IncomingTls | None
+
+
+class Door:
+    """
+    What listeners and streams have in common.
+
+    :ivar addresses: where it really listens, once bound
+    :ivar scheme: what is spoken, for people
+    :ivar connections: live ones
+    :ivar accepted: connections accepted, ever
+    :ivar turned_away: connections closed at once because their client had too many
+    :ivar failed_handshakes: connections whose TLS handshake did not succeed, ever
+    :ivar refused: what could not be read, by reason
+    """
+
+    scheme: bytes
+
+    def __init__(
+        self, settings: DoorSettings, poller: Poller, deadlines: Deadlines, reactor: IReactorTime, tls: TlsServer | None
+    ) -> None:
+        self.settings: Any = settings
+        self.trusted_proxies = TrustedProxies(settings.trusted_proxies)
+        self.addresses: list[str] = []
+        self.connections: set[Any] = set()
+        self.accepted = 0
+        self.turned_away = 0
+        self.failed_handshakes = 0
+        self.refused: dict[str, int] = {}
+        self._poller = poller
+        self._deadlines = deadlines
+        self._reactor = reactor
+        self._tls = tls
+        self._reads_headers = settings.proxy_protocol != "no"
+        self._ports: list[Port] = []
+        self._live = 0
+        #: What is read before a connection is served.
+        self._openings: set[Opening] = set()
+        self._handshakes: set[IncomingTls] = set()
+        self._per_client: Counter[str] = Counter()
+
+    def trusts(self, address: str) -> bool:
+        """Whether *address* is a trusted proxy."""
+        return bool(self.settings.trusted_proxies) and address in self.trusted_proxies
+
+    # Sockets.
+
+    def bind(self) -> None:
+        """
+        Take the addresses; nothing is accepted yet.
+
+        :raises CannotListen: one of them cannot be had
+        """
+        for address in self.settings.on:
+            for sock in bind(address, self.settings.backlog):
+                self.adopt(sock)
+
+    def adopt(self, sock: socket.socket) -> None:
+        """Listen on a socket that is bound already."""
+        port_number = sock.getsockname()[1] if sock.family != socket.AF_UNIX else 0
+
+        def accept(client: socket.socket, address: Any) -> None:
+            self._accept(client, address, port_number)
+
+        port = Port(sock, accept, self._may_accept, self._poller, self._reactor)
+        self._ports.append(port)
+        host = port.getHost()
+        self.addresses.append(_shown(host))
+
+    def start(self) -> None:
+        """Begin to accept."""
+        for port in self._ports:
+            port.startListening()
+
+    def stop(self) -> None:
+        """Accept no more; what is connected goes on."""
+        for port in self._ports:
+            port.stopListening()
+        self._ports.clear()
+        for opening in list(self._openings):
+            opening.abort()
+        for handshake in list(self._handshakes):
+            handshake.abort()
+
+    def _may_accept(self) -> bool:
+        most: int = self.settings.max_connections
+        return self._live < most
+
+    # Who comes in.
+
+    def _accept(self, sock: socket.socket, where: Any, port: int) -> None:
+        if sock.family == socket.AF_UNIX:
+            address, client_port = UNIX_CLIENTS, 0
+        else:
+            address, client_port = where[0], where[1]
+            if address.startswith("::ffff:"):
+                address = address[7:]
+        if self._reads_headers:
+            self._read_header(sock, Arrival(address, client_port, port, self.accepted + 1))
+        elif self._has_room_for(address):
+            self.accepted += 1
+            self._live += 1
+            self._admit(sock, Arrival(address, client_port, port, self.accepted))
+        else:
+            sock.close()
+
+    def _has_room_for(self, address: str) -> bool:
+        """Whether a client may have one more connection; then it is counted."""
+        limit: int = self.settings.max_connections_per_client
+        if limit:
+            if self._per_client[address] >= limit:
+                self.turned_away += 1
+                return False
+            self._per_client[address] += 1
+        return True
+
+    def _read_header(self, sock: socket.socket, arrival: Arrival) -> None:
+        """
+        Who is trusted says by a PROXY protocol header who the client is; of others none is read.
+
+        Where headers are required, others are not let in at all.
+        """
+        self.accepted += 1
+        self._live += 1
+        if self.trusts(arrival.address):
+            done = partial(self._header_read, sock, arrival)
+            self._open(sock, (proxy_protocol.read_header, proxy_protocol.MOST, ProxyHeaderError), done)
+        elif self.settings.proxy_protocol == "require":
+            self._refuse(sock, arrival, errors.NO_PROXY_HEADER, "the address is none of trusted_proxies")
+        else:
+            self._count_in(sock, arrival)
+
+    def _header_read(self, sock: socket.socket, arrival: Arrival, header: Header | Exception) -> None:
+        if isinstance(header, Exception):
+            self._refuse(sock, arrival, errors.BAD_PROXY_HEADER, str(header))
+            return
+        if not header.size and self.settings.proxy_protocol == "require":
+            self._refuse(sock, arrival, errors.NO_PROXY_HEADER, "the connection begins with something else")
+            return
+        if header.size:
+            sock.recv(header.size)  # it is there, as we have seen
+        if header.ends is not None:
+            source, destination = header.ends.source, header.ends.destination
+            address, client_port = (source.host, source.port) if isinstance(source, Tcp) else (UNIX_CLIENTS, 0)
+            port = destination.port if isinstance(destination, Tcp) else arrival.port
+            arrival = replace(arrival, address=address, client_port=client_port, port=port, destination=destination)
+        self._count_in(sock, arrival)
+
+    def _count_in(self, sock: socket.socket, arrival: Arrival) -> None:
+        if self._has_room_for(arrival.address):
+            self._admit(sock, arrival)
+        else:
+            sock.close()
+            self._left()
+
+    def _open(
+        self,
+        sock: socket.socket,
+        what: tuple[Callable[[bytes], Any], int, type[Exception]],
+        end: Callable[[Any], None],
+    ) -> None:
+        """Look at the beginning of a connection; *end* hears what it is, or of the error."""
+        opening = Opening(sock, self._poller, *what, self._deadlines)
+        self._openings.add(opening)
+
+        def ended(found: Any) -> None:
+            self._openings.discard(opening)
+            end(found)
+
+        opening.start(self.settings.header_timeout, ended, ended)
+
+    def _refuse(self, sock: socket.socket, arrival: Arrival, reason: Reason, detail: str) -> None:
+        """A connection cannot be served, and its client is not counted yet."""
+        sock.close()
+        self.refused[reason.name] = self.refused.get(reason.name, 0) + 1
+        _log.debug(
+            "{name}: {address} is refused: {reason} ({detail})",
+            name=self.settings.name,
+            address=arrival.address,
+            reason=reason.text,
+            detail=detail,
+        )
+        self._left()
+
+    def _admit(self, sock: socket.socket, arrival: Arrival) -> None:
+        """Who comes in, and is counted, is served."""
+        protocol: Any = self._served(arrival)
+        if self._tls is None:
+            Connection(sock, self._poller, protocol).start()
+        else:
+            self._shake_hands(sock, protocol, self._tls)
+
+    def _served(self, arrival: Arrival) -> Entrant:
+        """The protocol of a connection."""
+        raise NotImplementedError
+
+    def _shake_hands(self, sock: socket.socket, protocol: Any, tls: TlsServer) -> None:
+        handshake = IncomingTls(sock, self._poller, protocol, tls)
+        self._handshakes.add(handshake)
+        address = protocol.address
+
+        def failed(problem: TlsProblem, _: IAddress | None) -> None:
+            self._handshakes.discard(handshake)
+            protocol.handshake = None
+            self.failed_handshakes += 1
+            self._gone(address)
+            _log.debug(
+                "listener {name}: no TLS with {address}: {problem}", name=self.settings.name, address=address, problem=problem
+            )
+
+        protocol.handshake = handshake
+        handshake.start(self._deadlines, self.settings.handshake_timeout, failed)
+
+    def shook_hands(self, connection: Entrant) -> bool:
+        """*connection* stands: whether it has TLS, whose handshake is done."""
+        if connection.handshake is None:
+            return False
+        self._handshakes.discard(connection.handshake)
+        connection.handshake = None
+        return True
+
+    # Who goes.
+
+    def closed(self, connection: Any) -> None:
+        """*connection* is gone."""
+        if connection in self.connections:
+            self.connections.remove(connection)
+            self._gone(connection.address)
+
+    def _gone(self, address: str) -> None:
+        if self._per_client:
+            self._per_client[address] -= 1
+            if self._per_client[address] <= 0:
+                del self._per_client[address]
+        self._left()
+
+    def _left(self) -> None:
+        """There is room for one more."""
+        self._live -= 1
+        if self._live == self.settings.max_connections - 1:
+            for port in self._ports:
+                port.wake()
+
+
+def _shown(host: Any) -> str:
+    if hasattr(host, "name"):
+        name = host.name
+        return "unix:" + (name.decode() if isinstance(name, bytes) else str(name))
+    return f"[{host.host}]:{host.port}" if ":" in host.host else f"{host.host}:{host.port}"
