@@ -27,37 +27,33 @@ class Headers:
     Everything but the fields themselves is made when it is first asked for: many heads are only passed on.
     """
 
-    __slots__ = ("_block", "_index", "_names", "_repeated", "items")
+    __slots__ = ("_block", "_index", "_repeated", "items")
 
     items: tuple[Field, ...]
 
-    def __init__(self, items: Iterable[Field] = ()) -> None:
+    def __init__(self, items: Iterable[Field] = (), block: bytes | None = None) -> None:
+        """:param block: what :attr:`block` would make of *items*, if that is known"""
         self.items = tuple(items)
-        self._names: list[bytes] | None = None
-        self._index: Mapping[bytes, bytes] | None = None
+        self._index: dict[bytes, bytes] | None = None
         self._repeated: Mapping[bytes, list[bytes]] = _NONE_REPEATED
-        self._block: bytes | None = None
+        self._block = block
 
     @property
     def names(self) -> list[bytes]:
         """The names of :attr:`items`, in lower case."""
-        names = self._names
-        if names is None:
-            names = self._names = [name.lower() for name, _ in self.items]
-        return names
+        index = self.index
+        return [name.lower() for name, _ in self.items] if self._repeated else list(index)
 
     @property
-    def index(self) -> Mapping[bytes, bytes]:
-        """The first value of each field, by its name in lower case."""
+    def index(self) -> dict[bytes, bytes]:
+        """The first value of each field, by its name in lower case, in the order of the fields."""
         index = self._index
         if index is None:
-            names = self.names
-            index = dict(zip(names, [value for _, value in self.items], strict=True))
-            if len(index) != len(names):
+            index = self._index = {name.lower(): value for name, value in self.items}
+            if len(index) != len(self.items):
                 # Of names that come more than once, all values stand aside.
-                self._repeated = _repeated(names, self.items)
+                self._repeated = _repeated(self.items)
                 index.update((name, values[0]) for name, values in self._repeated.items())
-            self._index = index
         return index
 
     @property
@@ -107,9 +103,37 @@ class Headers:
         """Whether at least one field of *names* (lower case) is there."""
         return not self.index.keys().isdisjoint(names)
 
-    def without(self, names: Container[bytes]) -> Headers:
-        """A copy that lacks every field whose lower-case name is in *names*."""
-        return Headers(self.fields_without(names))
+    def without(self, names: Set[bytes]) -> Headers:
+        """
+        A copy that lacks every field whose lower-case name is in *names*.
+
+        What is known of the fields that stay is handed on: of most heads one field goes.
+        """
+        index = self.index
+        gone = [name for name in names if name in index] if len(names) < len(index) else [name for name in index if name in names]
+        if not gone:
+            return self
+        if len(gone) > _FEW or self._repeated:
+            return Headers(self.fields_without(gone))
+        index = index.copy()
+        items = self.items
+        block = self._block
+        for name in gone:
+            at = list(index).index(name)
+            del index[name]
+            line = b"%b: %b\r\n" % items[at]
+            items = items[:at] + items[at + 1 :]
+            if block is None:
+                continue
+            if at == 0:
+                block = block[len(line) :]
+            else:
+                # The end of the line before it and the name cannot stand within a value.
+                before, _, behind = block.partition(b"\n" + line)
+                block = b"%b\n%b" % (before, behind)
+        left = Headers(items, block)
+        left._index = index
+        return left
 
     def fields_without(self, names: Container[bytes]) -> list[Field]:
         """The fields whose lower-case name is not in *names*."""
@@ -117,7 +141,10 @@ class Headers:
 
     def plus(self, *fields: Field) -> Headers:
         """A copy with *fields* added at the end."""
-        return Headers((*self.items, *fields))
+        block = self._block
+        if block is not None:
+            block = b"%b%b" % (block, b"".join([b"%b: %b\r\n" % field for field in fields]))
+        return Headers((*self.items, *fields), block)
 
     def __contains__(self, name: object) -> bool:
         return name in self.index
@@ -138,14 +165,16 @@ class Headers:
         return f"Headers({list(self.items)!r})"
 
 
+#: Fields that are taken out of a copy one by one; beyond that it is made anew.
+_FEW: Final = 3
 _NONE_REPEATED: Final[Mapping[bytes, list[bytes]]] = {}
 
 
-def _repeated(names: list[bytes], items: tuple[Field, ...]) -> Mapping[bytes, list[bytes]]:
+def _repeated(items: Iterable[Field]) -> Mapping[bytes, list[bytes]]:
     """All values of the names that occur more than once."""
     values: dict[bytes, list[bytes]] = {}
-    for name, (_, value) in zip(names, items, strict=True):
-        values.setdefault(name, []).append(value)
+    for name, value in items:
+        values.setdefault(name.lower(), []).append(value)
     return {name: found for name, found in values.items() if len(found) > 1}
 
 

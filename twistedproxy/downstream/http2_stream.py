@@ -376,7 +376,7 @@ class Stream(Timed):
         """Answer 200 where HTTP/1.1 says 101; the stream's two directions are the tunnel's from now on."""
         from twistedproxy.downstream.http2_tunnel import TunnelEnd
 
-        left_out = (b"connection", b"upgrade", b"sec-websocket-accept")
+        left_out = {b"connection", b"upgrade", b"sec-websocket-accept"}
         accepted = ResponseHead(200, b"", head.headers.without(left_out), length=-1)
         self.connection.send_fields(self, response_fields(accepted), False)
         self.connection.site.deadlines.forget(self)

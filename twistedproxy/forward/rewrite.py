@@ -243,12 +243,12 @@ def response_head(head: ResponseHead, edits: tuple[HeaderEdit, ...], wall: float
     if head.status == 204:
         # RFC 9110 §8.6: no length where there can be no body.
         dropped.add(b"content-length")
-    fields = headers.fields_without(dropped) if dropped else list(headers.items)
+    headers = headers.without(dropped)
     if b"date" not in index:
-        fields.append((b"Date", http_date(wall)))
+        headers = headers.plus((b"Date", http_date(wall)))
     if edits:
-        fields = _edited(fields, edits)
-    return ResponseHead(head.status, head.reason, Headers(fields), length=head.length)
+        headers = Headers(_edited(list(headers.items), edits))
+    return ResponseHead(head.status, head.reason, headers, length=head.length)
 
 
 def _edited(fields: list[Field], edits: tuple[HeaderEdit, ...]) -> list[Field]:

@@ -243,7 +243,7 @@ class ChunkedReader:
             raise BadTrailer(f"trailer section {data[: min(end, 80)]!r}")
         if len(fields) > MAX_TRAILER_FIELDS:
             raise BadTrailer("too many trailer fields")
-        self.trailers = Headers((name, value) for name, value in fields if name.lower() not in _NOT_IN_TRAILERS)
+        self.trailers = fields.without(_NOT_IN_TRAILERS)
         self.complete = True
         self.rest = data[end + 4 :]
 

@@ -32,10 +32,11 @@ REQUEST_LINE_START: Final = re.compile(rb"(?:" + _TCHAR + rb"{1,32}(?: (?:" + _T
 # status-line = HTTP-version SP status-code SP [ reason-phrase ] (RFC 9112 §4); the last SP is missing in much software.
 STATUS_LINE: Final = re.compile(rb"HTTP/1\.([0-9]) ([1-5][0-9][0-9])(?: (" + _TEXT + rb"*+))?")
 
-# field-line = field-name ":" OWS field-value OWS (RFC 9112 §5), whose value has no blank at its end; found at line starts.
-FIELD_LINE: Final = re.compile(rb"(?m)^(" + _TCHAR + rb"++):[ \t]*+(" + _TEXT + rb"*+)(?<![ \t])\r\n")
+# field-line = field-name ":" OWS field-value OWS (RFC 9112 §5) as nearly everybody writes it, and we do: one space before the
+# value and none behind it; found at line starts.
+FIELD_LINE: Final = re.compile(rb"(?m)^(" + _TCHAR + rb"++): (?![ \t])(" + _TEXT + rb"*+)(?<![ \t])\r\n")
 
-# The same with blanks at the end of the value, to be taken off: they are rare, and to look for them takes time.
+# The same with any blanks around the value, to be taken off: they are rare, and to look for them takes time.
 PADDED_FIELD_LINE: Final = re.compile(rb"(?m)^(" + _TCHAR + rb"++):[ \t]*+(" + _TEXT + rb"*+)\r\n")
 
 # White space between a field's name and its colon (RFC 9112 §5.1).

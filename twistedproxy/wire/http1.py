@@ -90,7 +90,7 @@ def parse_request_fields(block: bytes, version: int, limits: Limits) -> RequestF
         raise _bad_field(block)
     if len(fields) > limits.fields:
         raise RequestError(errors.TOO_MANY_FIELDS, str(len(fields)))
-    return understand_request(Headers(fields), version)
+    return understand_request(fields, version)
 
 
 def _bad_field(block: bytes) -> RequestError:
@@ -204,7 +204,7 @@ def make_request(method: bytes, target: bytes, version: int, fields: RequestFiel
 
 
 def _with_host(fields: RequestFields, authority: bytes, host: bytes, port: int | None) -> RequestFields:
-    headers = Headers([(b"Host", authority), *fields.headers.without((b"host",)).items])
+    headers = Headers([(b"Host", authority), *fields.headers.without({b"host"}).items])
     return RequestFields(
         headers,
         length=fields.length,
@@ -280,7 +280,7 @@ def parse_response_fields(block: bytes) -> Headers:
             raise ResponseError(errors.BAD_RESPONSE_FIELD, repr(block[:80]))
     if len(fields) > RESPONSE_LIMITS.fields:
         raise ResponseError(errors.RESPONSE_HEAD_TOO_LARGE, f"{len(fields)} fields")
-    return Headers(fields)
+    return fields
 
 
 def check_unfinished_response(head: bytes) -> None:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from twistedproxy.message import Field
+from twistedproxy.message import Field, Headers
 from twistedproxy.wire.grammar import FIELD_LINE, PADDED_FIELD_LINE
 
 
-def parse_field_lines(block: bytes) -> list[Field] | None:
+def parse_field_lines(block: bytes) -> Headers | None:
     """
-    Names and values of field lines; None when one of the lines is none.
+    The fields of field lines; None when one of the lines is none.
 
     :param block: whole lines, each with its CRLF
     """
     lines = block.count(b"\n")
     fields: list[Field] = FIELD_LINE.findall(block)
     if len(fields) == lines:
-        return fields
+        return Headers(fields, block)
     fields = [(name, value.rstrip(b" \t")) for name, value in PADDED_FIELD_LINE.findall(block)]
-    return fields if len(fields) == lines else None
+    return Headers(fields) if len(fields) == lines else None
 
 
 def has_stray_line_end(data: bytes) -> bool:
