@@ -72,6 +72,18 @@ class ResponseError(Exception):
         self.detail = detail
 
 
+class CheckFailed(Exception):
+    """
+    A peer did not pass an active check; the text is why, in a few words.
+
+    :ivar ours: the proxy lacked what it takes to ask: that says nothing of the peer
+    """
+
+    def __init__(self, text: str, *, ours: bool = False) -> None:
+        super().__init__(text)
+        self.ours = ours
+
+
 _D, _U, _O = Whose.DOWNSTREAM, Whose.UPSTREAM, Whose.OURS
 
 # What a client may do wrong: refused, the connection closed, nothing forwarded.

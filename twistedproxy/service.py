@@ -19,7 +19,6 @@ from functools import partial
 from typing import Any
 
 from twisted.application.service import IService, MultiService
-from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.reflect import namedAny
 
@@ -32,7 +31,6 @@ from twistedproxy.balance.drains import Drains
 from twistedproxy.balance.health import Health
 from twistedproxy.balance.membership import Membership
 from twistedproxy.balance.memory import Memory, StateFile
-from twistedproxy.balance.peer import Peer
 from twistedproxy.balance.pool import Pool
 from twistedproxy.cache.cache import Cache
 from twistedproxy.clock import SystemClock
@@ -43,15 +41,17 @@ from twistedproxy.forward.affinity import affinity_of, sticky_key
 from twistedproxy.forward.routes import Backend, Route, RouteTable
 from twistedproxy.forward.site import Site
 from twistedproxy.lifecycle import Doors, Polling, Proxy, Rotation, Storing
-from twistedproxy.settings import Settings
+from twistedproxy.settings import CheckSettings, Settings
 from twistedproxy.tls.watch import Watch
 from twistedproxy.transport.contexts import TlsClient, TlsServer
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.transport.dialer import Dialer
 from twistedproxy.transport.names import Names, system_look_up
 from twistedproxy.transport.poller import EpollPoller
-from twistedproxy.upstream.probes import Probe
+from twistedproxy.upstream.connector import Dial
+from twistedproxy.upstream.probes import PROBES, Probe
 from twistedproxy.upstream.proxied import connector_of
+from twistedproxy.websocket.probe import WebSocketProbe
 
 
 def make_service(settings: Settings, reactor: Any) -> MultiService:
@@ -75,12 +75,13 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
     for name, pool in settings.pools.items():
         names = Names(look_up, clock, pool.resolve)
         tls = TlsClient(pool) if any(server.tls for server in pool.servers) else None
-        connector = connector_of(pool, Dialer(poller, names, reactor).dial, tls, deadlines)
+        dial = Dialer(poller, names, reactor).dial
+        connector = connector_of(pool, dial, tls, deadlines)
         peers = Pool(pool, clock)
         backends[name] = Backend(peers, connector, affinity_of(peers, partial(sticky_key, state_dir)))
         memberships[name] = Membership(peers, dns.find, names.known, reactor)
         if pool.check is not None:
-            checks.append(_health(peers, Probe(reactor, names.resolve, pool.check, pool), reactor))
+            checks.append(_health(peers, pool.check, dial, deadlines, reactor))
     pools = {name: backend.pool for name, backend in backends.items()}
     drains = [Drains(pool, reactor) for pool in pools.values()]
     lines = partial(network.server, at=Context("/", {})), network.write_server
@@ -121,8 +122,9 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
     return Proxy([Polling(poller), *apps, *pooling, *stores, *watches, *logs, Rotation(logs, reactor), *lookouts, doors])
 
 
-def _health(pool: Pool, probe: Probe, reactor: Any) -> Health:
-    def ask(peer: Peer) -> Deferred[None]:
-        return probe(peer.settings)
-
-    return Health(pool, ask, reactor)
+def _health(pool: Pool, check: CheckSettings, dial: Dial, deadlines: Deadlines, reactor: Any) -> Health:
+    if check.kind == "websocket":
+        probe: Probe = WebSocketProbe(check, pool.settings, dial, deadlines, reactor)
+    else:
+        probe = PROBES[check.kind](check, pool.settings, dial, deadlines)
+    return Health(pool, lambda peer: probe(peer.settings), reactor)

@@ -233,14 +233,20 @@ class ServerSettings:
 
 @dataclass(frozen=True)
 class CheckSettings:
-    """What an active check sends: ``tcp`` connects only, otherwise an HTTP request."""
+    """
+    What an active check sends.
 
-    kind: str  # "tcp" or "http"
+    :ivar kind: ``tcp`` connects only, ``tls`` has a handshake too, ``http`` sends a request, ``websocket`` a ping
+    """
+
+    kind: str
     method: str = "GET"
     target: str = "/"
 
     def __str__(self) -> str:
-        return "tcp" if self.kind == "tcp" else f"{self.method} {self.target}"
+        if self.kind == "http":
+            return f"{self.method} {self.target}"
+        return f"websocket {self.target}" if self.kind == "websocket" else self.kind
 
 
 StatusRanges = tuple[tuple[int, int], ...]
@@ -344,11 +350,34 @@ class PoolSettings:
         "cookie NAME [expires=DURATION] [domain=NAME] [path=PATH] [secure] [httponly] [samesite=lax|strict|none], "
         "learn NAME [size=N] [timeout=DURATION], or hash TEMPLATE: clients go to the same peer again",
     )
-    check: CheckSettings | None = knob("check", "tcp, or METHOD TARGET: an active check of every peer")
+    check: CheckSettings | None = knob("check", "tcp, tls, websocket TARGET, or METHOD TARGET: an active check of every peer")
     check_interval: float = knob("duration", "time from one check of a peer to the next", default=5.0, minimum=0.01)
+    check_fast_interval: float | None = knob(
+        "duration",
+        "the same while a peer is down or ejected, or its checks begin to pass or fail; a third of check_interval without",
+        minimum=0.01,
+    )
     check_timeout: float = knob("duration", "a check that takes longer has failed", default=2.0, minimum=0.001)
+    check_initial: str = knob(
+        "choice",
+        "what a new peer is: up; down until rise checks passed; unknown: as down, and its first check alone decides",
+        default="up",
+        choices=("up", "down", "unknown"),
+    )
+    check_concurrency: int = knob("integer", "checks at a time; more wait for their turn", default=256, minimum=1)
+    check_port: int | None = knob("check_port", "peers are checked at this port; at that of their line without")
+    check_host: str | None = knob("authority", "Host of an HTTP or WebSocket check; the peer's address without")
+    check_request_headers: tuple[HeaderEdit, ...] = knob(
+        "check_header_edits", "set NAME VALUE, add NAME VALUE, remove NAME; for HTTP and WebSocket checks", default=()
+    )
     check_expect: StatusRanges = knob("statuses", "statuses that pass an HTTP check", default=((200, 399),))
-    check_host: str | None = knob("authority", "Host of an HTTP check; the peer's address without")
+    check_header: tuple[tuple[str, str], ...] = knob(
+        "check_fields", "NAME: REGEX, one a line: what the fields of an answer must contain to pass an HTTP check", default=()
+    )
+    check_body: str | None = knob("check_pattern", "a regular expression that the body of an answer must contain to pass")
+    check_body_size: int = knob(
+        "size", "so much of an answer's body is read, and looked at", default=64 * 1024, minimum=1, maximum=16 * 1024 * 1024
+    )
     rise: int = knob("integer", "checks in a row that must pass before a peer is up again", default=2, minimum=1)
     fall: int = knob("integer", "checks in a row that must fail before a peer is down", default=3, minimum=1)
     max_fails: int = knob("integer", "failed attempts within fail_timeout that eject a peer; 0: never", default=3, minimum=0)

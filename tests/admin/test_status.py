@@ -15,8 +15,8 @@ from twistedproxy.admin.live import Live
 from twistedproxy.admin.ports import Ports
 from twistedproxy.admin.status import snapshot
 from twistedproxy.admin.status_site import StatusSite, make_status_service
-from twistedproxy.balance.peer import CheckResult
 from twistedproxy.balance.pool import Pool
+from twistedproxy.balance.standing import CheckResult
 from twistedproxy.settings import PoolSettings, QueueSettings, ServerSettings, StatusSettings
 
 

@@ -7,8 +7,9 @@ import pytest
 from tests.admin.site import HandClock, Log, StillConnection, StillListener, live_site, names
 from twistedproxy.addresses import Tcp
 from twistedproxy.admin.interpreter import VerbError
-from twistedproxy.balance.peer import CheckResult, PeerState
+from twistedproxy.balance.peer import PeerState
 from twistedproxy.balance.pool import Pool
+from twistedproxy.balance.standing import CheckResult
 from twistedproxy.settings import ListenSettings, PoolSettings, QueueSettings, ServerSettings
 
 

@@ -10,8 +10,9 @@ from tests.balance.pools import log_lines, nick, picks, pool_of, server, states,
 from tests.balance.test_pool import fail, succeed
 from twistedproxy import errors
 from twistedproxy.balance.circuit import Window
-from twistedproxy.balance.peer import CheckResult, Peer, PeerState
+from twistedproxy.balance.peer import Peer, PeerState
 from twistedproxy.balance.pool import Pool
+from twistedproxy.balance.standing import CheckResult
 
 
 def by_share(**knobs: object) -> Pool:

@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 
 from tests.balance.pools import LETTERS, HandClock, letter, nick, pool_of, server
-from twistedproxy.balance.peer import CheckResult, Peer
+from twistedproxy.balance.peer import Peer
 from twistedproxy.balance.pool import Pool
 from twistedproxy.balance.schedulers.consistent_hash import ConsistentHash, slot_of
+from twistedproxy.balance.standing import CheckResult
 from twistedproxy.errors import READ_TIMEOUT
 from twistedproxy.settings import BalanceSettings, ServerSettings
 from twistedproxy.verdicts import ChooseVerdict

@@ -6,7 +6,8 @@ import pytest
 
 from tests.balance.pools import log_lines, nick, picks, pool_of, server, states, weighted
 from tests.balance.test_pool import fail, succeed
-from twistedproxy.balance.peer import CheckResult, Peer
+from twistedproxy.balance.peer import Peer
+from twistedproxy.balance.standing import CheckResult
 from twistedproxy.verdicts import ChooseVerdict
 
 

@@ -21,9 +21,10 @@ from twistedproxy.addresses import Tcp
 from twistedproxy.balance.drains import Drains
 from twistedproxy.balance.membership import Membership
 from twistedproxy.balance.memory import DELAY, Memory, StateFile
-from twistedproxy.balance.peer import CheckResult, PeerState
+from twistedproxy.balance.peer import PeerState
 from twistedproxy.balance.pool import Pool
 from twistedproxy.balance.remembered import FORMAT, NotUnderstood, RememberedPeer, RememberedPool, read, written
+from twistedproxy.balance.standing import CheckResult
 from twistedproxy.config import network
 from twistedproxy.config.scalars import Context
 from twistedproxy.settings import NEVER, CheckSettings, PoolSettings, ServerSettings, StandsFor

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from tests.balance.pools import HandClock, nick, picks, pool_of, server
-from twistedproxy.balance.peer import CheckResult
 from twistedproxy.balance.pool import Pool
+from twistedproxy.balance.standing import CheckResult
 from twistedproxy.errors import READ_TIMEOUT
 from twistedproxy.settings import BalanceSettings
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twistedproxy.addresses import Tcp, Unix
-from twistedproxy.config import http, network, scalars
+from twistedproxy.config import checks, http, network, scalars
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context
 from twistedproxy.config.sections import SECTIONS, rows
@@ -295,15 +295,17 @@ def test_statuses_that_pass_a_check() -> None:
 
 
 def test_checks() -> None:
-    assert http.check("tcp", HERE) == CheckSettings("tcp")
-    assert http.check("GET /health?x=1", HERE) == CheckSettings("http", "GET", "/health?x=1")
+    assert checks.check("tcp", HERE) == CheckSettings("tcp")
+    assert checks.check("GET /health?x=1", HERE) == CheckSettings("http", "GET", "/health?x=1")
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("/health", "write GET /health"),
-        ("GET", "write tcp, or"),
+        ("GET", "write tcp, tls, or"),
+        ("websocket", "write for instance websocket /ws"),
+        ("websocket ws", "write a path"),
         ("get /", "'get' is not a method"),
         ("GET health", "write a path"),
         ("GET /a b", "write a path"),

@@ -6,7 +6,7 @@ from tests.kit.party import Party
 from tests.kit.peers import LEAVES, OK, SILENCE, Deed, Peers, refusing
 from tests.kit.play import Play
 from tests.scenes.sites import ANSWER, ASKED, FIRST, FORWARDED, SECOND, TWO
-from twistedproxy.balance.peer import CheckResult
+from twistedproxy.balance.standing import CheckResult
 
 THIRD, FOURTH = "10.0.0.3:80", "10.0.0.4:80"
 FOUR = """

@@ -8,20 +8,28 @@ delays nothing but itself, and not for longer than ``check_timeout``.  What a ch
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from random import Random
+from typing import Any, Final, cast
 from zlib import crc32
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
-from twistedproxy.balance.peer import Change, CheckResult, Peer, PeerState
+from twistedproxy.balance.peer import Change, Peer, PeerState
 from twistedproxy.balance.pool import Pool
+from twistedproxy.balance.standing import CheckResult
+from twistedproxy.errors import CheckFailed
 
 #: Asks one peer; the Deferred fails with an exception whose text is a reason for people (``connection refused``).
 Probe = Callable[[Peer], Deferred[None]]
+
+#: A check comes up to this share of the interval early, so that pools and proxies that fell into step fall out of it again.
+JITTER: Final = 0.1
+#: ``check_fast_interval`` where site.ini does not say it, as a share of ``check_interval``.
+_FAST: Final = 1 / 3
 
 
 class CheckTimeout(Exception):
@@ -32,56 +40,82 @@ class Health(Service):
     """
     The checks of one pool, as a service: they run from startService to stopService.
 
-    All peers are checked at once at the start, so that the pool soon knows them; from then on they take turns, spread over
-    ``check_interval``, and pools do not fall into step with each other either.  Peers in maintenance are left alone.
+    All peers are checked at once at the start (``check_concurrency`` at a time), so that the pool soon knows them; from then on
+    they take turns, spread over ``check_interval``.  A peer that is down or ejected, or whose last check was a surprise, is asked
+    each ``check_fast_interval``; one that is ejected, or leaves maintenance, is asked at once.  Peers in maintenance are left
+    alone.
+
+    :param random: chance, by which checks do not fall into step
     """
 
-    def __init__(self, pool: Pool, probe: Probe, reactor: IReactorTime) -> None:
+    def __init__(self, pool: Pool, probe: Probe, reactor: IReactorTime, random: Random | None = None) -> None:
         self.pool = pool
+        settings = pool.settings
         self._probe = probe
         self._reactor = reactor
-        self._running: dict[Peer, Deferred[None]] = {}
-        self._waiting: dict[Peer, IDelayedCall] = {}
+        self._chance = (random or Random()).random
+        self._interval = settings.check_interval
+        fast = settings.check_fast_interval
+        self._fast = min(self._interval, self._interval * _FAST if fast is None else fast)
+        self._turns = DeferredSemaphore(settings.check_concurrency)
         self._loops: dict[Peer, LoopingCall] = {}
+        self._running: dict[Peer, Deferred[Any]] = {}
+        #: Seconds from the first check of a peer to its second one.
+        self._first: dict[Peer, float] = {}
         pool.on_join.append(self._joined)
         pool.on_change.append(self._changed)
 
     def startService(self) -> None:
         """Check every peer now, and from now on."""
         Service.startService(self)
-        interval = self.pool.settings.check_interval
         peers = self.pool.peers
-        step = interval / max(1, len(peers))
+        step = self._interval / max(1, len(peers))
         first = step * crc32(self.pool.name.encode()) / 2**32
         for number, peer in enumerate(peers):
             self._begin(peer, first + step * number)
 
-    def _begin(self, peer: Peer, delay: float) -> None:
-        """Check *peer* now, and regularly after *delay* seconds."""
-        self._check(peer)
+    def _begin(self, peer: Peer, first: float) -> None:
+        """Check *peer* now, after *first* seconds, and from then on regularly."""
+        self._first[peer] = first
         loop = self._loops[peer] = LoopingCall(self._check, peer)
         loop.clock = self._reactor
-        self._waiting[peer] = self._reactor.callLater(delay, loop.start, self.pool.settings.check_interval)
+        loop.start(self._interval)
 
     def _end(self, peer: Peer) -> None:
-        """Check *peer* no more; a check that runs is cancelled and counts for nothing."""
-        call = self._waiting.pop(peer)
-        if call.active():
-            call.cancel()
+        """Check *peer* no more; a check that runs, or waits for its turn, is cancelled and counts for nothing."""
         loop = self._loops.pop(peer)
+        self._first.pop(peer, None)
         if loop.running:
             loop.stop()
-        if peer in self._running:
-            self._running[peer].cancel()
+        self._cancel(peer)
+
+    def _cancel(self, peer: Peer) -> None:
+        check = self._running.pop(peer, None)
+        if check is not None:
+            check.cancel()
 
     def _joined(self, peer: Peer) -> None:
         if self.running:
             # Its turn is anywhere between those of the others.
-            self._begin(peer, self.pool.settings.check_interval * crc32(peer.name.encode()) / 2**32)
+            self._begin(peer, self._interval * crc32(peer.name.encode()) / 2**32)
 
     def _changed(self, change: Change) -> None:
-        if change.after is PeerState.REMOVED and change.peer in self._loops:
-            self._end(change.peer)
+        peer = change.peer
+        if peer not in self._loops:
+            return
+        if change.after is PeerState.REMOVED:
+            self._end(peer)
+        elif change.after is PeerState.MAINTENANCE:
+            self._cancel(peer)
+        elif change.after is PeerState.EJECTED or change.before is PeerState.MAINTENANCE:
+            self._check_soon(peer)
+
+    def _check_soon(self, peer: Peer) -> None:
+        """Check *peer* now, unless a check is under way."""
+        loop = self._loops[peer]
+        if peer not in self._running and loop.running:
+            loop.stop()
+            loop.start(self._interval)
 
     def stopService(self) -> None:
         """Check no more; checks that run are cancelled and count for nothing."""
@@ -89,27 +123,53 @@ class Health(Service):
         for peer in list(self._loops):
             self._end(peer)
 
-    def _check(self, peer: Peer) -> Deferred[None] | None:
-        """One check of *peer*, unless one is still running."""
-        if peer in self._running or peer.state is PeerState.MAINTENANCE:
+    def _check(self, peer: Peer) -> Deferred[Any] | None:
+        """The turn of *peer*: one check, and when the next one is due."""
+        loop = self._loops[peer]
+        # From now on, whenever the last turns were.
+        loop.starttime = self._reactor.seconds()
+        if peer.state is PeerState.MAINTENANCE:
+            loop.interval = self._interval
+            return None
+        check = self._running[peer] = self._turns.run(self._ask, peer)
+
+        def over(result: object) -> None:
+            # Not if it was cancelled: somebody else may run by now.
+            if self._running.get(peer) is check:
+                del self._running[peer]
+            if isinstance(result, Failure):
+                result.trap(CancelledError)
+            loop.interval = self._until_next(peer)
+
+        return check.addBoth(over)
+
+    def _until_next(self, peer: Peer) -> float:
+        """Seconds from the beginning of a check to that of the next one."""
+        usual = self._interval if peer.is_settled else self._fast
+        seconds = usual * (1 - JITTER * self._chance())
+        first = self._first.pop(peer, None)
+        return seconds if first is None else min(seconds, max(first, self._interval / 100))
+
+    def _ask(self, peer: Peer) -> Deferred[None] | None:
+        """One check of *peer*, whose turn it is."""
+        if peer.state is PeerState.MAINTENANCE:
             return None
         at = self.pool.clock.wall()
         began = self._reactor.seconds()
         timeout = self.pool.settings.check_timeout
         check = maybeDeferred(self._probe, peer)
-        self._running[peer] = check
 
         def timed_out(_result: object, _timeout: float) -> None:
             raise CheckTimeout(f"timed out after {timeout:g} s")
 
         def ended(result: Failure | None) -> None:
-            del self._running[peer]
             if not self.running or peer.state in (PeerState.MAINTENANCE, PeerState.REMOVED):
                 return
             duration = self._reactor.seconds() - began
             if isinstance(result, Failure):
                 reason = result.getErrorMessage() or cast(type, result.type).__name__
-                peer.checked(CheckResult(at, duration, passed=False, reason=reason))
+                ours = isinstance(result.value, CheckFailed) and result.value.ours
+                peer.checked(CheckResult(at, duration, passed=False, reason=reason, counts=not ours))
             else:
                 peer.checked(CheckResult(at, duration, passed=True))
 

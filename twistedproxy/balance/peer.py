@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from twistedproxy.balance.answer_time import AnswerTime
 from twistedproxy.balance.circuit import Circuit
+from twistedproxy.balance.standing import CheckResult, Standing
 from twistedproxy.errors import KEPT_CLOSED, Reason, Whose
 from twistedproxy.settings import NEVER, PoolSettings, ServerSettings
 
@@ -44,25 +45,6 @@ class PeerState(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class CheckResult:
-    """
-    What one active check found.
-
-    :ivar at: when it began, seconds since 1970 (wall clock)
-    :ivar duration: seconds until its outcome was known
-    :ivar reason: why it failed; empty when it passed
-    """
-
-    at: float
-    duration: float
-    passed: bool
-    reason: str = ""
-
-    def __str__(self) -> str:
-        return f"{'passed' if self.passed else self.reason} ({self.duration * 1000:.0f} ms)"
-
-
-@dataclass(frozen=True, slots=True)
 class Change:
     """A peer went from one state to another."""
 
@@ -88,6 +70,7 @@ class Peer:
     :ivar tier: which backups come first, the lowest
     :ivar weight: its share of the pool's exchanges; changed by :meth:`twistedproxy.balance.pool.Pool.set_weight` only
     :ivar share: its weight in relation to the shares of the others, 1 or more; smaller for a while after a slow start
+    :ivar standing: what active checks make of it
     :ivar starts_from: monotonic time at which a slow start began; NEVER when there is none
     :ivar is_timed: its pool wants to know how soon its answers begin
     :ivar answer_time: how soon that is, if so
@@ -113,11 +96,7 @@ class Peer:
     """
 
     __slots__ = (
-        "_fall",
         "_is_last_resort",
-        "_passes_checks",
-        "_rise",
-        "_streak",
         "_trial_from",
         "_will",
         "address",
@@ -147,6 +126,7 @@ class Peer:
         "settings",
         "share",
         "since",
+        "standing",
         "starts_from",
         "state",
         "tier",
@@ -170,6 +150,9 @@ class Peer:
         self.backup = settings.backup
         self.state = PeerState.MAINTENANCE if settings.down else PeerState.UP
         self.why = "down in site.ini" if settings.down else ""
+        self.standing = Standing(pool)
+        if not self.standing.passes and not settings.down:
+            self.state, self.why = PeerState.DOWN, "its checks have not passed yet"
         self.since = 0.0
         self.in_flight = 0
         self.attempts = 0
@@ -191,10 +174,6 @@ class Peer:
         self.on_trial_over: Callable[[], None] | None = None
         self.may_eject: Callable[[Peer, str], bool] | None = None
         self._will = PeerState.MAINTENANCE if settings.down else PeerState.UP
-        self._rise = pool.rise
-        self._fall = pool.fall
-        self._passes_checks = True
-        self._streak = 0
         self._is_last_resort = False
         #: Attempts that had begun when the present trial was open to the next one.
         self._trial_from = 0
@@ -222,7 +201,7 @@ class Peer:
         Beside those of :attr:`available` peers: who is drained, or has weight 0, takes nobody new and keeps whom it has.
         """
         if self.state is PeerState.DRAINING:
-            return self._passes_checks and self.ejected_until == NEVER and not self.is_being_tried
+            return self.standing.passes and self.ejected_until == NEVER and not self.is_being_tried
         return self.state is PeerState.UP and not self.is_being_tried
 
     @property
@@ -342,20 +321,20 @@ class Peer:
         ``fall`` failed checks in a row take the peer down; ``rise`` passed ones in a row bring it back, and end an ejection.
         """
         self.last_checks.append(result)
-        if result.passed is self._passes_checks:
-            self._streak = 0
+        why = self.standing.heard(result)
+        if not why:
             return
-        self._streak += 1
-        if self._streak < (self._rise if result.passed else self._fall):
-            return
-        checks = counted(self._streak, "check")
-        self._passes_checks = result.passed
-        self._streak = 0
         if result.passed:
             self.ejected_until = NEVER
-            self._settle(f"{checks} passed")
+        if self.state is PeerState.DOWN and not result.passed:
+            self._turn(PeerState.DOWN, why)  # it was down until proved well, and is so for a reason from now on
         else:
-            self._settle(f"{checks} failed, the last: {result.reason}")
+            self._settle(why)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is well, and its last check said so, too: nothing is to be feared or hoped for."""
+        return self.standing.is_firm and self.ejected_until == NEVER
 
     # What the operator wants.
 
@@ -378,13 +357,13 @@ class Peer:
 
     @property
     def passes_checks(self) -> bool:
-        """What the active checks have found last; True before they have found anything."""
-        return self._passes_checks
+        """As :attr:`Standing.passes <twistedproxy.balance.standing.Standing.passes>`."""
+        return self.standing.passes
 
     def recall(self, will: PeerState, *, passes_checks: bool, ejected_until: float, why: str) -> None:
         """What was known of the peer when the process ended (*ejected_until* is monotonic)."""
         self._will = will
-        self._passes_checks = passes_checks
+        self.standing.recall(passes=passes_checks)
         self.ejected_until = ejected_until
         self._settle(why)
 
@@ -394,19 +373,23 @@ class Peer:
         after: PeerState
         if self._will is not PeerState.UP:
             after = self._will
-        elif not self._passes_checks:
+        elif not self.standing.passes:
             after = PeerState.DOWN
         elif self.ejected_until < NEVER:
             after = PeerState.EJECTED
         else:
             after = PeerState.UP
         if after is not before:
-            self._is_last_resort = False
-            self._heed()
-            self.state = after
-            self.why = why
-            if self.on_change is not None:
-                self.on_change(Change(self, before, after, why))
+            self._turn(after, why)
+
+    def _turn(self, after: PeerState, why: str) -> None:
+        before = self.state
+        self._is_last_resort = False
+        self._heed()
+        self.state = after
+        self.why = why
+        if self.on_change is not None:
+            self.on_change(Change(self, before, after, why))
 
     def __repr__(self) -> str:
         backup = " backup" if self.backup else ""

@@ -1,4 +1,4 @@
-"""Values that speak of HTTP: statuses, checks, header edits, redirects, templates."""
+"""Values that speak of HTTP: statuses, header edits, redirects, templates."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Final
 
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context, duration, whole_number, write_duration
-from twistedproxy.settings import CheckSettings, HeaderEdit, RedirectAnswer
+from twistedproxy.settings import HeaderEdit, RedirectAnswer
 from twistedproxy.spelling import choose_from, nearest
 from twistedproxy.templates import LOG_NAMES, REQUEST_NAMES, Template
 
 # RFC 9110 §5.6.2.
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_TARGET = re.compile(r"/[!-~]*")
+TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _FIELD_VALUE = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
 _LOCATION = re.compile(r"[!-~]+")
 
@@ -46,22 +45,6 @@ def write_status_range(value: tuple[int, int]) -> str:
     """As :func:`status_range` reads it."""
     low, high = value
     return str(low) if low == high else f"{low}-{high}"
-
-
-def check(text: str, at: Context) -> CheckSettings:
-    """``tcp``, or ``METHOD TARGET``."""
-    if text == "tcp":
-        return CheckSettings("tcp")
-    method, *rest = text.split()
-    if not rest:
-        remedy = f"write GET {text}" if text.startswith("/") else "write tcp, or for instance GET /health"
-        raise BadValue(f"{text!r} is not a check", remedy)
-    target = " ".join(rest)
-    if not _TOKEN.fullmatch(method) or method != method.upper():
-        raise BadValue(f"{method!r} is not a method", "write for instance GET /health")
-    if not _TARGET.fullmatch(target) or "#" in target:
-        raise BadValue(f"{target!r} is not a request target", "write a path that begins with /, without blanks")
-    return CheckSettings("http", method, target)
 
 
 def cache_valid(text: str, at: Context) -> tuple[frozenset[int], float]:
@@ -107,7 +90,7 @@ def header_edit(text: str, at: Context) -> HeaderEdit:
     if not rest:
         raise BadValue(f"{text!r} names no field", f"write {action} NAME{'' if action == 'remove' else ' VALUE'}")
     name, value = rest[0], rest[1] if len(rest) > 1 else ""
-    if not _TOKEN.fullmatch(name):
+    if not TOKEN.fullmatch(name):
         remedy = f"write {action} {name[:-1]} …" if name.endswith(":") else "letters, digits and hyphens only"
         raise BadValue(f"{name!r} is not the name of a header field", remedy)
     if name.lower() in FRAMING_FIELDS:

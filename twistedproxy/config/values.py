@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from twistedproxy.config import balancing, failures, files, http, network, scalars, tls, websockets
+from twistedproxy.config import balancing, checks, failures, files, http, network, scalars, tls, websockets
 from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Entry, Section
 from twistedproxy.config.scalars import Context
@@ -49,7 +49,11 @@ KINDS: Final[dict[str, Kind]] = {
     "cache_valid": Kind("statuses and a duration", http.cache_valid, http.write_cache_valid, Shape.LINES),
     "certificate": Kind("files", files.certificate, files.write_certificate),
     "certificates": Kind("files", files.certificate, files.write_certificate, Shape.LINES),
-    "check": Kind("check", http.check),
+    "check": Kind("check", checks.check),
+    "check_fields": Kind("fields", checks.check_field, checks.write_check_field, Shape.LINES),
+    "check_header_edits": Kind("edits", checks.check_header_edit, http.write_header_edit, Shape.LINES),
+    "check_pattern": Kind("regular expression", checks.pattern),
+    "check_port": Kind("port", checks.check_port),
     "choice": Kind("choice", scalars.choice),
     "ciphers": Kind("ciphers", tls.cipher, shape=Shape.WORDS),
     "conditions": Kind("templates", http.condition, shape=Shape.WORDS),

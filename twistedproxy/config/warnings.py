@@ -11,17 +11,16 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from twistedproxy.addresses import UNIX_CLIENTS, Tcp
-from twistedproxy.config import balancing, cache_leaks, failures, files, patience, shared_caches, tls, websockets
+from twistedproxy.config import balancing, cache_leaks, checks, failures, files, patience, shared_caches, tls, websockets
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
-from twistedproxy.config.scalars import write_duration, write_size
+from twistedproxy.config.scalars import write_size
 from twistedproxy.config.sections import Built, Draft
 from twistedproxy.settings import CacheSettings, CertificateFiles, PoolSettings, RouteKnobs, RouteSettings
 
 _EXPIRES_SOON: Final = datetime.timedelta(days=21)
 _DOLLAR_NAME: Final = re.compile(r"\$([a-z_]+)")
 _BRACE_NAME: Final = re.compile(r"\{[a-z_.]+\}")
-_ONLY_WITH_CHECK: Final = ("check_interval", "check_timeout", "check_expect", "check_host", "rise", "fall")
 _ONLY_WITH_TLS: Final = ("verify", "ca", "server_name", "client_certificate")
 _ONLY_WITH_POOL: Final = (
     "connect_timeout",
@@ -125,7 +124,7 @@ def _certificates(section: Section, key: str, pairs: Sequence[CertificateFiles])
 
 
 def _pool(section: Section, pool: PoolSettings) -> Iterator[Problem]:
-    encrypted = any(server.tls for server in pool.servers)
+    encrypted = any(server.tls for server in pool.servers) or (pool.check is not None and pool.check.kind == "tls")
     if pool.client_certificate is not None:
         yield from _certificates(section, "client_certificate", (pool.client_certificate,))
     for number, server in enumerate(pool.servers):
@@ -141,20 +140,7 @@ def _pool(section: Section, pool: PoolSettings) -> Iterator[Problem]:
             yield section.problem(
                 key, "has no effect: no server is https://", "write https://HOST:PORT in servers, or remove the line"
             )
-    if pool.check is None:
-        for key in _ONLY_WITH_CHECK:
-            if section.gives(key):
-                yield section.problem(key, "has no effect without check", "add for instance check = GET /health")
-    elif pool.check_timeout > pool.check_interval:
-        yield section.problem(
-            "check_timeout" if section.gives("check_timeout") else "check_interval",
-            f"a check may take {write_duration(pool.check_timeout)}, the next begins after {write_duration(pool.check_interval)}",
-            "make check_timeout shorter than check_interval",
-        )
-    elif pool.check.kind == "tcp":
-        for key in ("check_expect", "check_host"):
-            if section.gives(key):
-                yield section.problem(key, "has no effect: the check is tcp", "write check = GET /health to look at answers")
+    yield from checks.of_pool(section, pool)
     if pool.max_fails == 0 and section.gives("fail_timeout"):
         yield section.problem("fail_timeout", "has no effect: max_fails is 0", "give max_fails a number, or remove the line")
     yield from failures.of_pool(section, pool)

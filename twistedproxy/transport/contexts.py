@@ -102,16 +102,20 @@ class TlsClient:
 
     Sessions are kept for each peer, and resumed.
 
+    :param protocols: offered by ALPN; none: nothing is offered
+    :param resumes: sessions are resumed; otherwise every handshake is a full one, with the peer's certificate
     :raises CertificateProblem: the authorities cannot be read, or the certificate cannot be used
     """
 
-    def __init__(self, settings: PoolSettings, protocols: tuple[bytes, ...] = HTTP_1) -> None:
+    def __init__(self, settings: PoolSettings, protocols: tuple[bytes, ...] = HTTP_1, *, resumes: bool = True) -> None:
+        self._resumes = resumes
         self._verified = settings.verify
         self._server_name = settings.server_name
         self._sessions: dict[Address, SSL.Session] = {}
         context = context_for(SSL.TLS_CLIENT_METHOD, TO_PEERS)
         context.set_session_cache_mode(SSL.SESS_CACHE_CLIENT | SSL.SESS_CACHE_NO_INTERNAL)
-        context.set_alpn_protos(list(protocols))
+        if protocols:
+            context.set_alpn_protos(list(protocols))
         if settings.verify:
             try:
                 if settings.ca is None:
@@ -196,7 +200,7 @@ class TlsClient:
 
     def remember(self, connection: SSL.Connection, address: Address) -> None:
         """Keep the session of a verified connection, for the next one to the same peer."""
-        session = connection.get_session()
+        session = connection.get_session() if self._resumes else None
         if session is not None:
             self._sessions[address] = session
 

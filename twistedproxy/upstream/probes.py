@@ -1,149 +1,60 @@
 """
 Probes: what an active check sends to a peer, and how its failure is said in a few words.
 
-A probe is a client's work and not the data path: it goes through Twisted's endpoints and treq, opens a connection of its own
-for every check, follows no redirect, and keeps nothing.  How long it may take is decided by who asks: a probe is cancelled by
-cancelling its Deferred.
+A probe takes the way that requests take: the pool's dialer, its TLS, its PROXY protocol, and the same strict reading of answers.
+Every check has a connection of its own, which is closed behind it.  Calling a probe with a server begins one check and returns a
+Deferred that fires with None when the server passes, and fails with :class:`twistedproxy.errors.CheckFailed` otherwise; how long
+that may take is decided by who asks, by cancelling it.
 """
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable
-from socket import AF_INET6
-from typing import Any, Final, cast
+from collections.abc import Sequence
+from math import inf
+from typing import Any, Final
 
-from OpenSSL import SSL, crypto
-from service_identity.exceptions import VerificationError
-from treq.client import HTTPClient
-from twisted.internet import error as net
-from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
-from twisted.internet.interfaces import (
-    IAddress,
-    IOpenSSLClientConnectionCreator,
-    IProtocol,
-    IProtocolFactory,
-    IStreamClientEndpoint,
-    ITransport,
-)
-from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.ssl import Certificate, CertificateOptions, optionsForClientTLS, platformTrust, trustRootFromCertificates
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
-from twisted.web.client import URI, Agent, ResponseDone
-from twisted.web.http import PotentialDataLoss
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from twistedproxy.addresses import Address, Tcp, Unix
-from twistedproxy.settings import CertificateFiles, CheckSettings, PoolSettings, ServerSettings, StatusRanges
-from twistedproxy.transport.certificates import load
-from twistedproxy.transport.names import Answered, Resolved
-from twistedproxy.wire.proxy_protocol import ENCODERS
+from twistedproxy import errors
+from twistedproxy.addresses import Address, Tcp
+from twistedproxy.errors import CheckFailed, Reason, Whose
+from twistedproxy.message import Headers, ResponseHead
+from twistedproxy.settings import CheckSettings, PoolSettings, ServerSettings, StatusRanges
+from twistedproxy.transport.contexts import TlsClient
+from twistedproxy.transport.deadlines import Deadlines
+from twistedproxy.upstream.connector import Connector, Dial
+from twistedproxy.upstream.http1 import UpstreamConnection
+from twistedproxy.upstream.unreached import why_not_connected
+from twistedproxy.wire.framing import Piece
+from twistedproxy.wire.proxy_protocol import ENCODERS, Ends
 
-#: Bytes of an answer's body that are read, so that the peer can end it in peace.
-BODY_READ: Final = 64 * 1024
-#: Seconds after the end of a check at which its connection is cut, if the peer has not let it be closed.
-GRACE: Final = 1.0
-
-_WORDS: Final[dict[type[BaseException], str]] = {
-    net.ConnectionRefusedError: "connection refused",
-    net.DNSLookupError: "name not found",
-    net.TimeoutError: "connection timed out",
-    net.TCPTimedOutError: "connection timed out",
-    VerificationError: "certificate is for another name",
-    net.ConnectionClosed: "connection closed before the answer was complete",
+_CUT: Final = "connection closed before the answer was complete"
+_WORDS: Final[dict[Reason, str]] = {
+    errors.CONNECT_REFUSED_BY_PEER: "connection refused",
+    errors.CONNECT_TIMEOUT: "connection timed out",
+    errors.NAME_UNRESOLVED: "name not found",
+    errors.PEER_CLOSED: _CUT,
+    errors.PEER_RESET: _CUT,
+    errors.RESPONSE_CUT: _CUT,
+    errors.BAD_RESPONSE: "the answer is not HTTP",
 }
-
-_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-
-
-Resolve = Callable[[str, int, Answered], None]
+#: Whose details say all.
+_DETAILED: Final = frozenset((errors.CONNECT_FAILED, errors.TLS_UNVERIFIED))
 
 
-class ProbeFailed(Exception):
-    """A peer did not pass; the text is the reason, in a few words."""
-
-
-class Probe:
-    """
-    The check of one pool (``check = …``), to be sent to any of its servers.
-
-    ``probe(server)`` returns a Deferred that fires with None when the server passes, and fails with :class:`ProbeFailed`
-    otherwise.  Making a probe reads the files that ``ca`` and ``client_certificate`` name: OSError when the first cannot be read,
-    ValueError when there is no certificate in it, CertificateProblem when the second cannot be used.
-
-    *reactor* connects, and *resolve* looks up names, as :meth:`twistedproxy.transport.names.Names.resolve` does: what is
-    checked are the addresses that requests go to.
-    """
-
-    def __init__(self, reactor: Any, resolve: Resolve, check: CheckSettings, settings: PoolSettings) -> None:
-        self._reactor = reactor
-        self._resolve = resolve
-        self._check = check
-        self._settings = settings
-        self._trust = trustRootFromCertificates(read_certificates(settings.ca)) if settings.ca else platformTrust()
-        self._shown = _shown(settings.client_certificate) if settings.client_certificate else {}
-        # Nobody's client asks: the connection is our own.
-        self._preface = ENCODERS[settings.proxy_protocol](None) if settings.proxy_protocol != "no" else b""
-        self._tls: dict[str, IOpenSSLClientConnectionCreator] = {}
-
-    def __call__(self, server: ServerSettings) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._judge(server))
-
-    async def _judge(self, server: ServerSettings) -> None:
-        connection = _OneConnection(self._endpoint(server.address), self._preface)
-        try:
-            if self._check.kind == "tcp":
-                await connection.connect(Factory.forProtocol(Protocol))
-                connection.lose()
-            else:
-                await self._ask(server, connection)
-        except (CancelledError, net.ConnectingCancelledError, ProbeFailed):
-            raise
-        except Exception as error:
-            raise ProbeFailed(in_few_words(error)) from error
-        finally:
-            self._reactor.callLater(GRACE, connection.cut)
-
-    async def _ask(self, server: ServerSettings, connection: _OneConnection) -> None:
-        """Send the request, and wait for the answer and for its body (or BODY_READ of it)."""
-        if server.tls:
-            connection.secure(self._tls_towards(server), self._reactor)
-        url = f"{'https' if server.tls else 'http'}://peer{self._check.target}"
-        client = HTTPClient(_Verbatim(Agent.usingEndpointFactory(self._reactor, connection), url))
-        host = self._settings.check_host or server.authority
-        response = await client.request(
-            self._check.method,
-            "http://peer/",
-            headers=Headers({"Host": [host], "User-Agent": ["revproxy (check)"]}),
-            allow_redirects=False,
-            unbuffered=True,
-            reactor=self._reactor,
-        )
-        await _discard(response)
-        if not is_expected(response.code, self._settings.check_expect):
-            raise ProbeFailed(f"status {response.code}")
-
-    def _endpoint(self, address: Address) -> IStreamClientEndpoint:
-        if isinstance(address, Unix):
-            return UNIXClientEndpoint(self._reactor, address.path)
-        return _ByName(self._reactor, self._resolve, address)
-
-    def _tls_towards(self, server: ServerSettings) -> IOpenSSLClientConnectionCreator:
-        name = server.tls_name(self._settings)
-        tls = self._tls.get(name)
-        if tls is None:
-            if self._settings.verify:
-                tls = optionsForClientTLS(name, trustRoot=self._trust, extraCertificateOptions=self._shown)
-            else:
-                tls = _Unverified(name, self._shown)
-            self._tls[name] = tls
-        return tls
+def in_few_words(reason: Reason, detail: str) -> str:
+    """Why a check failed, for logs and tables: ``connection refused``, ``name not found`` …"""
+    if reason in _DETAILED and detail:
+        return detail.lower() if reason is errors.CONNECT_FAILED else detail
+    words = _WORDS.get(reason)
+    if words is not None:
+        return words
+    text = "TLS handshake failed" if reason is errors.TLS_FAILED else reason.text
+    return f"{text}: {detail}" if detail else text
 
 
 def is_expected(status: int, ranges: StatusRanges) -> bool:
@@ -151,198 +62,270 @@ def is_expected(status: int, ranges: StatusRanges) -> bool:
     return any(low <= status <= high for low, high in ranges)
 
 
-def read_certificates(path: str) -> list[Certificate]:
-    """The certificates of a PEM file; OSError when it cannot be read, ValueError when it holds none."""
-    with open(path, "rb") as file:
-        blocks = _CERTIFICATE.findall(file.read())
-    if not blocks:
-        raise ValueError(f"{path} holds no certificate")
-    return [Certificate.loadPEM(block) for block in blocks]
+class Asked:
+    """A server as connections see a peer; what checks send and get is not counted with the peer's traffic."""
+
+    __slots__ = ("address", "bytes_received", "bytes_sent", "idle", "most_idle", "settings", "tls")
+
+    def __init__(self, server: ServerSettings, address: Address) -> None:
+        self.settings = server
+        self.address = address
+        self.tls = server.tls
+        self.idle: list[Any] = []
+        self.most_idle = self.bytes_sent = self.bytes_received = 0
 
 
-def _shown(files: CertificateFiles) -> dict[str, Any]:
-    """Our own certificate, for peers that ask for one: options of CertificateOptions."""
-    certified = load(files)
-    certificate, *issuers = (crypto.X509.from_cryptography(each) for each in certified.chain)
-    return {
-        "certificate": certificate,
-        "extraCertChain": issuers,
-        "privateKey": crypto.PKey.from_cryptography_key(certified.key),
-    }
+class CheckConnector(Connector):
+    """Connections for checks: each is made for one of them, begins as the pool says, and is kept for nothing."""
 
+    def __init__(self, settings: PoolSettings, dial: Dial, tls: TlsClient | None, deadlines: Deadlines) -> None:
+        super().__init__(settings, dial, tls, deadlines)
+        # Nobody's client asks: the connection is our own.
+        self._preface = ENCODERS[settings.proxy_protocol](None) if settings.proxy_protocol != "no" else b""
 
-def in_few_words(error: BaseException) -> str:
-    """The reason why a check failed, for logs and tables: ``connection refused``, ``name not found`` …"""
-    # The failures of twisted.web say little themselves and carry what lies beneath.
-    beneath: list[Failure] | None = getattr(error, "reasons", None)
-    if beneath is not None:
-        known = [words for failure in beneath if (words := _known(failure.value)) is not None]
-        return known[0] if known else "the answer is not HTTP"
-    return _known(error) or f"{type(error).__name__}: {error}"
-
-
-def _known(error: BaseException | None) -> str | None:
-    if isinstance(error, SSL.Error):
-        return _tls_words(error)
-    if isinstance(error, net.ConnectError) and type(error) not in _WORDS and error.osError:
-        return os.strerror(error.osError).lower()
-    return next((words for kind, words in _WORDS.items() if isinstance(error, kind)), None)
-
-
-def _tls_words(error: SSL.Error) -> str:
-    queue = error.args[0] if error.args else []
-    words = str(queue[-1][-1]) if queue else "the connection was closed"
-    return "certificate could not be verified" if words == "certificate verify failed" else f"TLS handshake failed: {words}"
-
-
-@implementer(IStreamClientEndpoint)
-class _ByName:
-    """
-    The first address of a name that takes a connection.
-
-    Twisted's HostnameEndpoint asks the reactor's resolver at each connection, and refuses names that are no host names by
-    IDNA (``my_app``), which the resolvers of containers know none the less.
-    """
-
-    def __init__(self, reactor: Any, resolve: Resolve, address: Tcp) -> None:
-        self._reactor = reactor
-        self._resolve = resolve
-        self._address = address
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        return Deferred.fromCoroutine(self._connect(protocolFactory))
-
-    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
-        found: Deferred[Resolved] = Deferred()
-        self._resolve(self._address.host, self._address.port, found.callback)
-        problem: Exception = net.DNSLookupError(f"no address for {self._address}")
-        for family, (host, port, *_) in await found:
-            endpoint = TCP6ClientEndpoint if family == AF_INET6 else TCP4ClientEndpoint
-            try:
-                return await endpoint(self._reactor, host, port).connect(factory)
-            except net.ConnectError as error:
-                problem = error
-        raise problem
-
-
-@implementer(IAgentEndpointFactory, IStreamClientEndpoint)
-class _OneConnection:
-    """The one connection of one check: an Agent's way to the peer, whatever the URL says, and the way to end it."""
-
-    def __init__(self, endpoint: IStreamClientEndpoint, preface: bytes) -> None:
-        self._endpoint = endpoint
-        self._preface = preface
-        self._secured: Callable[[IProtocolFactory], IProtocolFactory] | None = None
-        self._transport: Any = None
-
-    def secure(self, tls: IOpenSSLClientConnectionCreator, clock: Any) -> None:
-        """TLS is spoken from the first byte on."""
-        self._secured = lambda factory: TLSMemoryBIOFactory(tls, True, factory, clock)
-
-    def endpointForURI(self, uri: URI) -> _OneConnection:
-        return self
-
-    def connect(self, protocolFactory: Any) -> Deferred[IProtocol]:
-        # Not two lines in the log for every check.
-        protocolFactory.noisy = False
-
-        def connected(protocol: Any) -> IProtocol:
-            inner = protocol if self._secured is None else protocol.wrappedProtocol
-            self._transport = inner.transport
-            return cast(IProtocol, inner)
-
-        factory = protocolFactory if self._secured is None else self._secured(protocolFactory)
-        return self._endpoint.connect(_Prefaced(factory, self._preface)).addCallback(connected)
-
-    def lose(self) -> None:
-        """Close it, once all is sent and the peer agrees."""
-        self._transport.loseConnection()
-
-    def cut(self) -> None:
-        """Close it now, whoever disagrees; nothing happens when it never stood or is closed."""
-        if self._transport is not None:
-            self._transport.abortConnection()
-
-
-class _Prefaced(Factory):
-    """Makes the protocols of another factory; what is sent first on their connections is a preface."""
-
-    noisy = False
-
-    def __init__(self, factory: IProtocolFactory, preface: bytes) -> None:
-        self._factory: Any = factory
-        self._preface = preface
-
-    def buildProtocol(self, addr: IAddress | None) -> Any:
-        protocol: Any = self._factory.buildProtocol(addr)
-        make_connection = protocol.makeConnection
-
-        def made(transport: Any) -> None:
-            transport.write(self._preface)
-            make_connection(transport)
-
-        if self._preface:
-            protocol.makeConnection = made
-        return protocol
-
-
-@implementer(IAgent)
-class _Verbatim:
-    """An Agent that asks for one URL: what treq makes of a URL is not what site.ini says, byte for byte."""
-
-    def __init__(self, agent: Agent, url: str) -> None:
-        self._agent = agent
-        self._url = url.encode()
-
-    def request(
-        self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
-    ) -> Deferred[IResponse]:
-        return self._agent.request(method, self._url, headers, bodyProducer)
-
-
-@implementer(IOpenSSLClientConnectionCreator)
-class _Unverified:
-    """TLS with a peer whose certificate nobody looks at (``verify = no``)."""
-
-    def __init__(self, name: str, shown: dict[str, Any]) -> None:
-        self._name = name
-        self._context = CertificateOptions(verify=False, **shown).getContext()
-
-    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
-        connection = SSL.Connection(self._context, None)
-        # An address is no server name (RFC 6066 §3).
-        if not isIPAddress(self._name) and not isIPv6Address(self._name):
-            connection.set_tlsext_host_name(self._name.encode("idna"))
+    def connect(self, peer: Any, receiver: Any, timeout: float) -> UpstreamConnection:
+        """As :meth:`Connector.connect`."""
+        connection = UpstreamConnection(self, peer)
+        connection.wait(receiver, self.begin(peer, connection), timeout)
         return connection
 
+    def begin(self, peer: Any, protocol: Any) -> Any:
+        """Connect *protocol*; returns what gives that up."""
+        return self._dial(peer.address, protocol, self._tls_towards(peer), self._preface)
 
-def _discard(response: IResponse) -> Deferred[None]:
-    """Read the body to its end, or BODY_READ bytes of it, and keep nothing."""
-    # Beneath what treq wraps around it: nothing is unpacked, so that a small body cannot become a large one.
-    while hasattr(response, "original"):
-        response = response.original
-    reader = _Discard()
-    response.deliverBody(reader)
-    return reader.done
+    def keep(self, connection: UpstreamConnection) -> None:
+        """Close it: the next check has one of its own."""
+        connection.cancel()
 
 
-class _Discard(Protocol):
-    """Takes the body of an answer, and what comes beyond BODY_READ ends the connection."""
+class Probe:
+    """
+    The check of one pool, to be sent to any of its servers.
 
-    def __init__(self) -> None:
-        self.done: Deferred[None] = Deferred()
-        self._left = BODY_READ
+    :ivar speaks_tls: with every server, whatever its line says
+    :raises CertificateProblem: the authorities cannot be read, or the certificate that we show cannot be used
+    """
+
+    speaks_tls = False
+
+    def __init__(self, check: CheckSettings, settings: PoolSettings, dial: Dial, deadlines: Deadlines) -> None:
+        self.check = check
+        self.settings = settings
+        self._port = settings.check_port
+        tls = self.tls() if self.speaks_tls or any(server.tls for server in settings.servers) else None
+        self.connector = CheckConnector(settings, dial, tls, deadlines)
+
+    def tls(self) -> TlsClient:
+        """How peers are spoken to by TLS."""
+        return TlsClient(self.settings)
+
+    def __call__(self, server: ServerSettings) -> Deferred[None]:
+        """One check of *server*."""
+        raise NotImplementedError
+
+    def asked(self, server: ServerSettings) -> Asked:
+        """Where *server* is checked."""
+        address = server.address
+        if self._port is not None and isinstance(address, Tcp):
+            address = Tcp(address.host, self._port)
+        return Asked(server, address)
+
+
+class ConnectProbe(Probe):
+    """``check = tcp``: a connection can be made; nothing is sent but what the PROXY protocol has it begin with."""
+
+    def __call__(self, server: ServerSettings) -> Deferred[None]:
+        """One check of *server*."""
+        asked = self.asked(server)
+        asked.tls = self.speaks_tls
+        return _Connecting(self.connector, asked).done
+
+
+class TlsProbe(ConnectProbe):
+    """``check = tls``: a handshake is done and the peer's certificate verified, always in full and never by a resumed session."""
+
+    speaks_tls = True
+
+    def tls(self) -> TlsClient:
+        """Offers no application protocol: it may be any."""
+        return TlsClient(self.settings, (), resumes=False)
+
+
+@implementer(IProtocol)
+class _Connecting:
+    """One check that only connects."""
+
+    factory = None
+
+    def __init__(self, connector: CheckConnector, asked: Asked) -> None:
+        self._cancel = connector.begin(asked, self)
+        self.done: Deferred[None] = Deferred(lambda _: self._cancel())
+
+    def makeConnection(self, transport: Any) -> None:
+        self.done.callback(None)
+        transport.loseConnection()
+
+    def connectionMade(self) -> None:
+        """Of no interest: :meth:`makeConnection` did all that there is to do."""
 
     def dataReceived(self, data: bytes) -> None:
-        self._left -= len(data)
-        if self._left <= 0 and not self.done.called:
-            self.done.callback(None)
-            cast(ITransport, self.transport).loseConnection()
+        """Whatever it has to say."""
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self.done.called:
-            return
-        if reason.check(ResponseDone, PotentialDataLoss):
+    def connectionLost(self, reason: Failure) -> None:
+        if not self.done.called:
+            self.done.errback(_failed(*why_not_connected(reason)))
+
+
+class HttpProbe(Probe):
+    """
+    ``check = METHOD TARGET``: the status, the header fields and the body of the answer are what the site expects.
+
+    :ivar method: of the request
+    :ivar body: what the beginning of the answer's body must contain; None: anything
+    :ivar body_size: so much of the body is read
+    """
+
+    def __init__(self, check: CheckSettings, settings: PoolSettings, dial: Dial, deadlines: Deadlines) -> None:
+        super().__init__(check, settings, dial, deadlines)
+        self.method = check.method.encode("ascii")
+        self.body = re.compile(settings.check_body.encode()) if settings.check_body is not None else None
+        self.body_size = settings.check_body_size
+        self._fields = [(name.encode("ascii").lower(), re.compile(pattern.encode())) for name, pattern in settings.check_header]
+        self._start = f"{check.method} {check.target} HTTP/1.1\r\nHost: ".encode("ascii")
+        self._rest = b"".join(b"\r\n%b: %b" % field for field in self.request_fields()) + b"\r\n\r\n"
+
+    def request_fields(self) -> list[tuple[bytes, bytes]]:
+        """The fields of every request, beside Host."""
+        fields = [("User-Agent", "revproxy (check)")]
+        for edit in self.settings.check_request_headers:
+            if edit.action != "add":
+                fields = [field for field in fields if field[0].lower() != edit.name.lower()]
+            if edit.action != "remove":
+                fields.append((edit.name, edit.value))
+        fields += self.own_fields()
+        return [(name.encode("ascii"), value.encode("ascii")) for name, value in fields]
+
+    def own_fields(self) -> list[tuple[str, str]]:
+        """Those that the site has no say in."""
+        fields = [("Connection", "close")]
+        # RFC 9110 §8.6: where a body would mean something, its absence is said.
+        return [*fields, ("Content-Length", "0")] if self.check.method in ("POST", "PUT", "PATCH") else fields
+
+    def head(self, server: ServerSettings) -> bytes:
+        """The request to *server*."""
+        return self._start + (self.settings.check_host or server.authority).encode("ascii") + self._rest
+
+    def __call__(self, server: ServerSettings) -> Deferred[None]:
+        """One check of *server*."""
+        return Asking(self, server).done
+
+    def problem_of_head(self, head: ResponseHead) -> str:
+        """Why an answer with this *head* does not pass; empty if it may."""
+        if not is_expected(head.status, self.settings.check_expect):
+            return f"status {head.status}"
+        for name, pattern in self._fields:
+            if not any(pattern.search(value) for value in head.headers.get_all(name)):
+                called = name.decode("ascii")
+                return f"{called} is not as expected" if name in head.headers else f"the answer has no {called}"
+        return ""
+
+
+class Asking:
+    """
+    One check that sends a request: the :class:`twistedproxy.upstream.receiver.Receiver` of its answer.
+
+    The answer is read to its end, or as much of it as is worth it, so that the peer can end it in peace.
+
+    :ivar done: fires when the outcome is known
+    """
+
+    upgrades = False
+
+    def __init__(self, probe: HttpProbe, server: ServerSettings) -> None:
+        self._probe = probe
+        self._server = server
+        self._problem = ""
+        self._left = probe.body_size
+        self._body = bytearray()
+        self.connection = probe.connector.connect(probe.asked(server), self, inf)
+        self.done: Deferred[None] = Deferred(self._given_up)
+
+    def _given_up(self, _done: object) -> None:
+        self.connection.cancel()
+
+    def passed(self) -> None:
+        """The peer is well."""
+        if not self.done.called:
             self.done.callback(None)
+
+    def fails(self, why: str) -> None:
+        """The peer is not well."""
+        if not self.done.called:
+            self.done.errback(CheckFailed(why))
+
+    def ends(self) -> Ends | None:
+        """Nobody's: the connection is our own."""
+        return None
+
+    def connected(self) -> None:
+        """Ask."""
+        probe = self._probe
+        self.connection.send(self, probe.method, probe.head(self._server), (), True, 0, self.upgrades)
+
+    def interim(self, head: ResponseHead) -> None:
+        """Not yet the answer."""
+
+    def response(self, head: ResponseHead, pieces: Sequence[Piece], ended: bool) -> None:
+        """The answer begins."""
+        self._problem = self._probe.problem_of_head(head)
+        self._take(pieces)
+        if ended:
+            self._judge()
+        elif self._left <= 0:
+            self._enough()
+
+    def body(self, pieces: Sequence[Piece]) -> None:
+        """It goes on."""
+        self._take(pieces)
+        if self._left <= 0:
+            self._enough()
+
+    def _take(self, pieces: Sequence[Piece]) -> None:
+        for piece in pieces:
+            if self._probe.body is not None and self._left > 0:
+                self._body += piece[: self._left]
+            self._left -= len(piece)
+
+    def _enough(self) -> None:
+        self.connection.cancel()
+        self._judge()
+
+    def ended(self, trailers: Headers) -> None:
+        """The answer is complete."""
+        self._judge()
+
+    def _judge(self) -> None:
+        pattern = self._probe.body
+        if not self._problem and pattern is not None and not pattern.search(self._body):
+            self._problem = "the body is not as expected"
+        if self._problem:
+            self.fails(self._problem)
         else:
-            self.done.errback(reason)
+            self.passed()
+
+    def upgraded(self, head: ResponseHead, rest: bytes) -> None:
+        """Never: it was not asked for."""
+        raise AssertionError("an upgrade that was not asked for was let through")
+
+    def failed(self, reason: Reason, detail: str) -> None:
+        """There is no answer, or not all of it."""
+        if not self.done.called:
+            self.done.errback(CheckFailed(self._problem) if self._problem else _failed(reason, detail))
+
+
+def _failed(reason: Reason, detail: str) -> CheckFailed:
+    return CheckFailed(in_few_words(reason, detail), ours=reason.whose is Whose.OURS)
+
+
+#: By the kind of a check; WebSockets have theirs in a room of their own.
+PROBES: Final[dict[str, type[Probe]]] = {"tcp": ConnectProbe, "tls": TlsProbe, "http": HttpProbe}
