@@ -46,6 +46,18 @@ check = GET /health?a=b
 check_expect = 200-299 304
 check_interval = 250ms
 check_timeout = 100ms
+check_fast_interval = 100ms
+check_initial = unknown
+check_concurrency = 9
+check_port = 9000
+check_request_headers =
+    set Origin https://a.example
+    remove User-Agent
+check_header =
+    X-Ready: ^yes
+    X-Role: (leader|single): .*
+check_body = ^\\s*(ok|"fine"; really)
+check_body_size = 4k
 proxy_protocol = v2
 [cache c]
 directory = cache

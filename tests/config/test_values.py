@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twistedproxy.addresses import Tcp, Unix
-from twistedproxy.config import checks, http, network, scalars
+from twistedproxy.config import http, network, scalars
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context
 from twistedproxy.config.sections import SECTIONS, rows
 from twistedproxy.config.values import KINDS
-from twistedproxy.settings import CheckSettings, HeaderEdit, RedirectAnswer, RouteMatch, ServerSettings, StandsFor
+from twistedproxy.settings import HeaderEdit, RedirectAnswer, RouteMatch, ServerSettings, StandsFor
 
 HERE = Context("/srv", {})
 
@@ -292,28 +292,6 @@ def test_statuses_that_pass_a_check() -> None:
     assert refusal("statuses", "299-200") == "'299-200' runs backwards; write 200-299"
     assert "write 100 to 599" in refusal("statuses", "600")
     assert "'2xx' is not a status" in refusal("statuses", "2xx")
-
-
-def test_checks() -> None:
-    assert checks.check("tcp", HERE) == CheckSettings("tcp")
-    assert checks.check("GET /health?x=1", HERE) == CheckSettings("http", "GET", "/health?x=1")
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("/health", "write GET /health"),
-        ("GET", "write tcp, tls, or"),
-        ("websocket", "write for instance websocket /ws"),
-        ("websocket ws", "write a path"),
-        ("get /", "'get' is not a method"),
-        ("GET health", "write a path"),
-        ("GET /a b", "write a path"),
-        ("GET /a#b", "write a path"),
-    ],
-)
-def test_what_is_no_check(text: str, said: str) -> None:
-    assert said in refusal("check", text)
 
 
 def test_freshness_by_status() -> None:

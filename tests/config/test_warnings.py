@@ -92,11 +92,6 @@ POOL = "[route /p]\npool = b\n[pool b]\n"
             "servers =\n    a:1\n    srv:_https._tcp.a\n",
             "13 [pool b] servers: srv:_https._tcp.a is spoken to without TLS; write https://srv:_https._tcp.a",
         ),
-        ("servers = a:1\nrise = 1\n", "12 [pool b] rise: has no effect without check; add for instance check = GET /health"),
-        (
-            "servers = a:1\ncheck = tcp\ncheck_expect = 200\n",
-            "13 [pool b] check_expect: has no effect: the check is tcp; write check = GET /health to look at answers",
-        ),
         (
             "servers = a:1\ncheck = tcp\ncheck_interval = 1s\n",
             "13 [pool b] check_interval: a check may take 2s, the next begins after 1s; "

@@ -72,6 +72,7 @@ class Peer:
     :ivar share: its weight in relation to the shares of the others, 1 or more; smaller for a while after a slow start
     :ivar standing: what active checks make of it
     :ivar starts_from: monotonic time at which a slow start began; NEVER when there is none
+    :ivar is_new: it has never been up, as ``check_initial`` says
     :ivar is_timed: its pool wants to know how soon its answers begin
     :ivar answer_time: how soon that is, if so
     :ivar why: the reason of the present state, for people; empty as long as nothing happened
@@ -113,6 +114,7 @@ class Peer:
         "failures",
         "idle",
         "in_flight",
+        "is_new",
         "is_timed",
         "last_checks",
         "last_failure",
@@ -151,7 +153,8 @@ class Peer:
         self.state = PeerState.MAINTENANCE if settings.down else PeerState.UP
         self.why = "down in site.ini" if settings.down else ""
         self.standing = Standing(pool)
-        if not self.standing.passes and not settings.down:
+        self.is_new = not self.standing.passes
+        if self.is_new and not settings.down:
             self.state, self.why = PeerState.DOWN, "its checks have not passed yet"
         self.since = 0.0
         self.in_flight = 0

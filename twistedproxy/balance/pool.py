@@ -374,8 +374,11 @@ class Pool:
         peer = change.peer
         if change.after is not PeerState.UP:
             peer.starts_from = NEVER
-        elif peer.settings.slow_start:
-            peer.starts_from = self.clock.monotonic()
+        else:
+            # Where nothing was served yet nobody has a larger share than who is up for the first time.
+            if peer.settings.slow_start and not (peer.is_new and not any(other.attempts for other in self.peers)):
+                peer.starts_from = self.clock.monotonic()
+            peer.is_new = False
         self._changed()
         self._cap_told = False
         change.peer.since = self.clock.wall()

@@ -107,9 +107,7 @@ def of_pool(section: Section, pool: PoolSettings) -> Iterator[Problem]:
             "make check_timeout shorter than check_interval",
         )
     if pool.check_fast_interval is not None and pool.check_fast_interval > pool.check_interval:
-        yield section.problem(
-            "check_fast_interval", "has no effect: it is longer than check_interval", "make it shorter, or remove the line"
-        )
+        yield section.problem("check_fast_interval", "has no effect: it is longer than check_interval", "make it shorter")
     silent = (*_ANSWERED, *_ASKING) if check.kind in ("tcp", "tls") else _ANSWERED if check.kind == "websocket" else ()
     for key in silent:
         if section.gives(key):
