@@ -13,19 +13,19 @@ from typing import Final
 import pytest
 
 from tests.real.conftest import StartProxy
+from tests.real.operator import SHELL, Operator, needs_ssh
 from tests.real.origins import Call, Origin
 from tests.real.programs import PATIENCE
 
-pytestmark = pytest.mark.skipif(not (shutil.which("ssh") and shutil.which("curl")), reason="needs ssh and curl")
+pytestmark = [needs_ssh, pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")]
 
-SITE: Final = """
+SITE: Final = (
+    SHELL
+    + """
 [site]
 state_dir = state
 [listen http]
 on = tcp:127.0.0.1:@http
-[shell]
-on = tcp:127.0.0.1:@shell
-authorized_keys = key.pub
 [pool app]
 servers = 127.0.0.1:{port}
 [cache pages]
@@ -39,6 +39,7 @@ pool = app
 cache = pages
 cache_purge = 10.0.0.0/8
 """
+)
 
 
 def answers(call: Call) -> None:
@@ -53,12 +54,11 @@ def answers(call: Call) -> None:
             call.send(b"HTTP/1.1 200 OK\r\n%b\r\nContent-Length: %d\r\n\r\n%b" % (fields, len(path), path))
 
 
-class Operator:
-    """Somebody with a key for the shell, and curl."""
+class Caller:
+    """An operator with curl."""
 
     def __init__(self, directory: Path, start_proxy: StartProxy, origin: Origin) -> None:
-        self._key = directory / "key"
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "alice", "-f", str(self._key)], check=True)
+        self._operator = Operator(directory)
         self._proxy = start_proxy(SITE.format(port=origin.port))
         self.url = f"http://127.0.0.1:{self._proxy.port}"
 
@@ -80,13 +80,7 @@ class Operator:
 
     def ssh(self, command: str) -> str:
         """What the shell prints."""
-        options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "LogLevel=ERROR")
-        flags = [flag for option in options for flag in ("-o", option)]
-        port = str(self._proxy.ports["shell"])
-        words = ["ssh", "-F", "none", *flags, "-p", port, "-i", str(self._key), "operator@127.0.0.1", command]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False)
-        assert (done.returncode, done.stderr) == (0, "")
-        return done.stdout
+        return self._operator.says(self._proxy, command)
 
     def why(self, path: str, *fields: str) -> str:
         """The reasons."""
@@ -98,12 +92,12 @@ class Operator:
 
 
 @pytest.fixture
-def operator(tmp_path: Path, start_proxy: StartProxy) -> Iterator[Operator]:
+def operator(tmp_path: Path, start_proxy: StartProxy) -> Iterator[Caller]:
     with Origin(answers) as origin:
-        yield Operator(tmp_path, start_proxy, origin)
+        yield Caller(tmp_path, start_proxy, origin)
 
 
-def test_the_shell_purges_by_url_prefix_tag_or_all_softly_or_for_good(operator: Operator) -> None:
+def test_the_shell_purges_by_url_prefix_tag_or_all_softly_or_for_good(operator: Caller) -> None:
     url = operator.url
     paths = ("/a/1", "/a/2", "/b/1")
     assert operator.statuses(*paths, *paths) == ["MISS"] * 3 + ["HIT"] * 3
@@ -129,7 +123,7 @@ def test_the_shell_purges_by_url_prefix_tag_or_all_softly_or_for_good(operator: 
     assert operator.statuses(*paths) == ["MISS"] * 3
 
 
-def test_curl_purges_where_its_address_may(operator: Operator) -> None:
+def test_curl_purges_where_its_address_may(operator: Caller) -> None:
     paths = ("/a/1", "/a/2", "/b/1")
     assert operator.statuses(*paths, *paths) == ["MISS"] * 3 + ["HIT"] * 3
     assert operator.purge("/a/1") == 1
@@ -150,7 +144,7 @@ def test_curl_purges_where_its_address_may(operator: Operator) -> None:
     assert operator.statuses("/closed/1") == ["HIT"]
 
 
-def test_the_shell_says_why(operator: Operator) -> None:
+def test_the_shell_says_why(operator: Caller) -> None:
     assert "nothing is stored for this URI" in operator.why("/a/1")
     assert operator.statuses("/a/1", "/cookie") == ["MISS", "MISS"]
     assert "served from the cache: a fresh response is stored" in operator.why("/a/1")

@@ -16,6 +16,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 from tests.real.conftest import StartProgram, StartProxy
 from tests.real.programs import ROOT, eventually, forget_peak, free_ports, python, resident, resident_peak
@@ -156,7 +157,7 @@ def test_a_chat_goes_on_when_its_server_is_killed(start_proxy: StartProxy, start
     proxy = start_proxy(SITE.format(servers=lines, way="messages", more="websocket_resume = 1"))
 
     async def scene() -> None:
-        async with connect(f"ws://127.0.0.1:{proxy.port}/") as client:
+        async with connect(f"ws://127.0.0.1:{proxy.port}/", subprotocols=[Subprotocol("chat.v1")]) as client:
             await client.send("alice")
             first = int(str(await client.recv()).removesuffix(" welcomes alice"))
             (second,) = set(servers) - {first}

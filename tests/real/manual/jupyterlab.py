@@ -8,7 +8,8 @@ JupyterLab is no dependency of the tests; put it into a virtual environment of i
 
 First by JupyterLab's own protocol (REST, and a kernel's WebSocket by ws and by wss), then, where Chromium is installed, as a
 person does it: the page opens, a notebook's cell runs, and its output is on the screen (a picture is left in the directory
-that is told at the end).
+that is told at the end).  Then the pool's other server is drained and, where the shell has ``reload()``, the site is read again with a
+route more; the cell runs once more, over the same WebSocket.  All of it in tunnels, and once more by messages.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import json
 import ssl
 import sys
 import tempfile
+import time
 import uuid
 from pathlib import Path
 from typing import Any, Final
@@ -25,11 +27,14 @@ import httpx
 from websockets.sync.client import connect
 
 from tests.real.browser import CHROMIUM, Browser
-from tests.real.programs import Program, free_ports
+from tests.real.operator import SHELL, Operator
+from tests.real.programs import Program, free_ports, python
 from tests.real.proxy import Proxy
 
 TOKEN: Final = "a-token-of-this-test"
-SITE: Final = """
+SITE: Final = (
+    SHELL
+    + """
 [site]
 state_dir = state
 [defaults]
@@ -42,12 +47,21 @@ tls = own
 [tls own]
 self_signed = localhost
 [pool jupyter]
-servers = 127.0.0.1:{port}
+servers =
+    127.0.0.1:{port}
+    127.0.0.1:{other} backup
 check = GET /api
 [route /]
 pool = jupyter
+websocket = {way}
+websocket_drain_timeout = 1s
 [log access]
 file = access.log
+"""
+)
+MORE: Final = """
+[route /more/]
+pool = jupyter
 """
 NOTEBOOK: Final = {
     "cells": [
@@ -111,8 +125,26 @@ def run_cell(base: str, code: str) -> str:
             client.delete(f"/api/kernels/{kernel}").raise_for_status()
 
 
-def look(directory: Path, base: str) -> None:
-    """Open the notebook in Chromium, run its cell with Shift and Enter, and wait for what it prints."""
+def disturb(operator: Operator, proxy: Proxy, other: int) -> None:
+    """Drain the other peer, and read the site again."""
+    operator.says(proxy, f"drain('jupyter', '127.0.0.1:{other}')")
+    time.sleep(2)  # longer than websocket_drain_timeout
+    if "reload(" in operator.says(proxy, "help()"):
+        proxy.site.write_text(proxy.site.read_text() + MORE)
+        operator.says(proxy, "reload()")
+        assert "/more/" in operator.says(proxy, "routes()")
+        print("the other peer was drained, and the site was read again")
+    else:
+        print("the other peer was drained; the shell has no reload()")
+
+
+def numbers(operator: Operator, proxy: Proxy) -> list[str]:
+    """Of the WebSockets that are open."""
+    return [line.split()[0] for line in operator.says(proxy, "websockets()").splitlines()[1:] if line.split()]
+
+
+def look(directory: Path, base: str, proxy: Proxy, operator: Operator, other: int) -> None:
+    """Open the notebook in Chromium, run its cell with Shift and Enter, wait for what it prints; and again after a disturbance."""
     browser = Browser(directory)
     try:
         with browser.tab(f"{base}/lab/tree/seven.ipynb?token={TOKEN}", 1200, 800) as tab:
@@ -128,18 +160,29 @@ def look(directory: Path, base: str) -> None:
             printed = tab.wait_for("document.querySelector('.jp-OutputArea-output')?.textContent", 60)
             print("chromium: the cell printed:", printed.strip())
             assert printed.strip() == "six times seven is 42"
+            opened = numbers(operator, proxy)
+            assert opened
+            disturb(operator, proxy, other)
+            tab.click(".jp-Notebook .cm-line")
+            tab.wait_for("document.activeElement?.classList.contains('cm-content')")
+            for kind in ("keyDown", "keyUp"):
+                tab.call("Input.dispatchKeyEvent", type=kind, **key)
+            tab.wait_for("document.querySelector('.jp-Notebook .jp-InputArea-prompt')?.textContent.includes('[2]')", 60)
+            assert numbers(operator, proxy) == opened
+            print("chromium: the cell ran again; WebSockets", ", ".join(opened), "have stayed")
             tab.picture(directory / "jupyterlab.png")
             print("chromium: complaints in its console:", tab.complaints or "none")
     finally:
         browser.end()
 
 
-def main(jupyter: str) -> None:
+def play(jupyter: str, way: str) -> None:
     """The whole play."""
-    directory = Path(tempfile.mkdtemp(prefix="jupyterlab-"))
+    directory = Path(tempfile.mkdtemp(prefix=f"jupyterlab-{way}-"))
     (directory / "work").mkdir()
     (directory / "work/seven.ipynb").write_text(json.dumps(NOTEBOOK))
-    (port,) = free_ports(1)
+    port, other = free_ports(2)
+    operator = Operator(directory)
     command = [
         jupyter,
         "--no-browser",
@@ -154,10 +197,12 @@ def main(jupyter: str) -> None:
         f"--ServerApp.root_dir={directory}/work",
     ]
     lab = Program("jupyter", command, directory, {"HOME": str(directory), "JUPYTER_PLATFORM_DIRS": "0", "PYTHONPATH": ""})
+    backup = Program("backup", python("tests.real.peer", str(other), "backup"), directory)
     proxy = None
     try:
         lab.await_port(port)
-        proxy = Proxy(directory, SITE.format(port=port))
+        backup.await_port(other)
+        proxy = Proxy(directory, SITE.format(port=port, other=other, way=way))
         proxy.await_ready()
         doors = (f"http://127.0.0.1:{proxy.port}", f"https://127.0.0.1:{proxy.ports['https']}")
         page = httpx.get(f"{doors[0]}/lab?token={TOKEN}", follow_redirects=True, timeout=60)
@@ -176,7 +221,7 @@ def main(jupyter: str) -> None:
         if CHROMIUM is None:
             print("chromium: not installed, left out")
         else:
-            look(directory, doors[0])
+            look(directory, doors[0], proxy, operator, other)
         print(
             "lines in the access log:", len((directory / "access.log").read_text().splitlines()), "- everything is in", directory
         )
@@ -188,7 +233,15 @@ def main(jupyter: str) -> None:
     finally:
         if proxy is not None:
             proxy.end()
+        backup.end()
         lab.end()
+
+
+def main(jupyter: str) -> None:
+    """Both ways."""
+    for way in ("tunnel", "messages"):
+        print(f"{way}:")
+        play(jupyter, way)
 
 
 if __name__ == "__main__":
