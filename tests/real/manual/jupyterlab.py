@@ -8,8 +8,8 @@ JupyterLab is no dependency of the tests; put it into a virtual environment of i
 
 First by JupyterLab's own protocol (REST, and a kernel's WebSocket by ws and by wss), then, where Chromium is installed, as a
 person does it: the page opens, a notebook's cell runs, and its output is on the screen (a picture is left in the directory
-that is told at the end).  Then the pool's other server is drained and, where the shell has ``reload()``, the site is read again with a
-route more; the cell runs once more, over the same WebSocket.  All of it in tunnels, and once more by messages.
+that is told at the end).  Then the pool's other server is drained and, where the shell has ``reload()``, the site is read again
+with a route more; the cell runs once more, over the same WebSocket.  All of it in tunnels, and once more by messages.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def numbers(operator: Operator, proxy: Proxy) -> list[str]:
 
 
 def look(directory: Path, base: str, proxy: Proxy, operator: Operator, other: int) -> None:
-    """Open the notebook in Chromium, run its cell with Shift and Enter, wait for what it prints; and again after a disturbance."""
+    """Open the notebook in Chromium, run its cell by the keyboard, wait for what it prints; and again after a disturbance."""
     browser = Browser(directory)
     try:
         with browser.tab(f"{base}/lab/tree/seven.ipynb?token={TOKEN}", 1200, 800) as tab:
