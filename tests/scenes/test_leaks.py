@@ -179,3 +179,46 @@ def who(request: str, planted: str) -> tuple[str, ...]:
     """The fields of a request that say whose it is, as far as the answer does not say that it is for all of them."""
     fields = ("Authorization:",) if planted in FOR_ANY_COOKIE else ("Cookie:", "Authorization:")
     return tuple(line for line in request.splitlines() if line.startswith(fields))
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "x-real-ip"])
+def test_an_answer_that_varies_by_what_the_proxy_says_of_a_client_is_for_nobody_else(tmp_path: Path, name: str) -> None:
+    with Play(EAGER + "forwarded = yes\n", tmp_path) as play:
+        ann, bob = play.client(), play.client()
+        ask(ann)
+        origin = play.origin()
+        origin.overlooks()
+        origin.says(f"HTTP/1.1 200 OK\nCache-Control: max-age=60\nVary: {name}\nContent-Length: {len(SECRET)}", SECRET)
+        answer = ann.hears_message()
+        assert (answer.body, answer.fields["cache-status"]) == (SECRET, "twistedproxy; fwd=uri-miss; detail=vary-ours")
+        ask(bob)
+        assert origin.overlooks()
+        origin.says("HTTP/1.1 200 OK\nContent-Length: 3", b"bob")
+        assert bob.hears_message().body == b"bob"
+
+
+@pytest.mark.parametrize(
+    ("more", "field", "stored"),
+    [
+        ("forwarded = yes\n", "X-Forwarded-Proto", True),
+        ("forwarded = no\n", "X-Forwarded-For", True),
+        ("forwarded = yes\ncache_key = {host}{uri}\n", "X-Forwarded-Proto", False),
+        ("forwarded = yes\ncache_key = {scheme}://{host}{path}\n", "X-Forwarded-Proto", True),
+        ("forwarded = yes\ncache_key = {scheme}{uri}\n", "X-Forwarded-Host", False),
+    ],
+)
+def test_what_the_proxy_says_of_each_client_alike_may_vary(tmp_path: Path, more: str, field: str, stored: bool) -> None:
+    with Play(EAGER + more, tmp_path) as play:
+        ann, bob = play.client(), play.client()
+        ask(ann)
+        origin = play.origin()
+        origin.overlooks()
+        origin.says(f"HTTP/1.1 200 OK\nCache-Control: max-age=60\nVary: {field}\nContent-Length: 2", b"ok")
+        ann.overlooks()
+        ask(bob)
+        if stored:
+            assert bob.hears_message().fields["x-cache-status"] == "HIT"
+        else:
+            assert origin.overlooks()
+            origin.says("HTTP/1.1 200 OK\nContent-Length: 3", b"bob")
+            assert bob.hears_message().body == b"bob"

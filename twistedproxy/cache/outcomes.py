@@ -88,6 +88,7 @@ class StoreVerdict(Verdict):
     PRIVATE = "the response says private (RFC 9111 §5.2.2.7)"
     AUTHORIZATION = "the request had Authorization, and the response does not allow sharing (RFC 9111 §3.5)"
     VARY_STAR = "Vary names *: no other request can match (RFC 9111 §4.1)"
+    VARY_OURS = "Vary names a field that the proxy makes for each client: requests cannot be told apart by it (RFC 9111 §4.1)"
     SET_COOKIE = "the response sets a cookie and says neither public nor s-maxage"
     COOKIE = "the request had cookies, and the response says nothing of caching nor of Vary: Cookie"
     SILENT = "the response says nothing of caching, and no cache_valid covers its status (RFC 9111 §3)"

@@ -251,6 +251,8 @@ def storing_terms(
     refusal = _forbidden(asked, status, answered, said)
     if refusal is not None:
         return refusal
+    if not rules.ours.isdisjoint(vary_names(answered)):
+        return StoreVerdict.VARY_OURS
     # RFC 9213 §2.2: beside a targeted field, Expires has no say.
     lifetime = explicit_lifetime(answered, said, response_time, expires=not targeted)
     no_cache = said.whole(b"no-cache")

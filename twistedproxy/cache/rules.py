@@ -22,6 +22,7 @@ class Rules:
     :ivar ignored: fields of responses that have no say, in lower case; Set-Cookie among them is not stored either
     :ivar post: answers to POST may be stored for GET (RFC 9110 §9.3.3)
     :ivar min_uses: requests after which something is stored, the one included that brings it
+    :ivar ours: request fields, in lower case, that differ from client to client by what the proxy makes of them for a peer
     :ivar skips: nothing is stored: the site's ``cache_skip`` holds for this request
     """
 
@@ -31,6 +32,7 @@ class Rules:
     post: bool = False
     min_uses: int = 1
     skips: bool = False
+    ours: frozenset[bytes] = frozenset()
 
     def heard(self, answered: Headers) -> Headers:
         """The fields of a response that have a say."""

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 #: What a condition's value is when it does not hold, as in nginx; a dash stands for what is absent.
 _NOTHING: Final = frozenset(("", "-", "0"))
 
+#: What forwarding adds that says who the client is.
+_OF_CLIENT: Final = frozenset((b"forwarded", b"x-forwarded-for", b"x-real-ip"))
+
 
 class CacheRules:
     """
@@ -32,15 +35,16 @@ class CacheRules:
 
     def __init__(self, settings: RouteSettings) -> None:
         self.settings = settings
+        self._key = None if settings.cache_key is None else Template.parse(settings.cache_key, REQUEST_NAMES)
         self.rules = Rules(
             settings.cache_valid,
             settings.cache_heuristic,
             frozenset(name.encode("ascii") for name in settings.cache_ignore),
             "POST" in settings.cache_methods,
             settings.cache_min_uses,
+            ours=_ours(settings, None if self._key is None else self._key.names),
         )
         self._skipping = replace(self.rules, skips=True)
-        self._key = None if settings.cache_key is None else Template.parse(settings.cache_key, REQUEST_NAMES)
         self._methods = frozenset(name.encode("ascii") for name in settings.cache_methods)
         self._bypass = _names(settings.cache_bypass)
         self._skip = _names(settings.cache_skip)
@@ -72,6 +76,22 @@ class CacheRules:
     def of(self, exchange: Exchange) -> Rules:
         """The rules by which what a peer answers to *exchange* is stored."""
         return self._skipping if self._skip and _holds(self._skip, exchange) else self.rules
+
+
+def _ours(settings: RouteSettings, key: tuple[str, ...] | None) -> frozenset[bytes]:
+    """
+    The fields that a peer sees of each client's own, whatever the client sends: two who send nothing of them are not alike.
+
+    :param key: the names in the site's ``cache_key``, None without: then scheme and host tell requests apart anyway
+    """
+    found = {edit.name.lower().encode("ascii") for edit in settings.request_headers if "{" in edit.value}
+    if settings.forwarded:
+        found |= _OF_CLIENT
+        if key is not None and "scheme" not in key:
+            found.add(b"x-forwarded-proto")
+        if key is not None and "host" not in key:
+            found.add(b"x-forwarded-host")
+    return frozenset(found)
 
 
 def _names(conditions: tuple[str, ...]) -> tuple[str, ...]:
