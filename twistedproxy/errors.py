@@ -163,6 +163,13 @@ ALL_FULL = _reason("all_full", 503, _U, "every available peer has as many exchan
 QUEUE_FULL = _reason("queue_full", 503, _U, "every available peer is full, and so is the pool's queue")
 QUEUE_TIMEOUT = _reason("queue_timeout", 503, _U, "no peer had room within the time of the pool's queue")
 FAILED_STATUS = _reason("failed_status", 502, _U, "the peer answered with a status that counts as a failure (fail_statuses)")
+STREAM_CUT = _reason("stream_cut", 0, _U, "the peer broke the connection of a stream")
+
+# What ends streams besides.
+CLIENT_RESET = _reason("client_reset", 0, _D, "the client broke the connection of a stream")
+STREAM_IDLE = _reason("stream_idle", 0, _D, "nothing moved on the stream within its idle_timeout, or half_close_timeout")
+NO_CLIENT_HELLO = _reason("no_client_hello", 0, _D, "the connection does not begin with a TLS ClientHello, or not in time")
+NAME_UNKNOWN = _reason("name_unknown", 0, _D, "the stream has no line of sni for the name that the client asks for")
 
 # What is ours.
 ONLY_IF_CACHED = _reason("only_if_cached", 504, _D, "only-if-cached, and nothing is stored that would do (RFC 9111 §5.2.1.7)")
@@ -172,4 +179,5 @@ INTERNAL = _reason("internal", 500, _O, "the proxy failed; the log has a traceba
 HEDGED_OUT = _reason("hedged_out", 0, _O, "another peer's answer began first")
 EXHAUSTED = _reason("exhausted", 503, _O, "the proxy has no descriptor or memory left for a connection to a peer", untouched=True)
 TOTAL_TIMEOUT = _reason("total_timeout", 504, _O, "the answer was not complete within the route's total_timeout")
+STREAM_KILLED = _reason("killed", 0, _O, "the operator, or the end of the proxy, cut the connection")
 STOPPING = _reason("stopping", 503, _O, "the proxy is stopping")

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from twistedproxy.admin.access_log import AccessLog
 from twistedproxy.cache.cache import Cache
-from twistedproxy.downstream.listener import Listener
+from twistedproxy.downstream.door import Door
 from twistedproxy.forward.site import Site
 from twistedproxy.transport.poller import EpollPoller
 from twistedproxy.transport.port import CannotListen
@@ -143,7 +143,7 @@ class Doors(Service):
     messages are relayed to answer to its end; tunnels, which know no end, are cut at once.
     """
 
-    def __init__(self, listeners: Sequence[Listener], site: Site, stop_timeout: float, reactor: IReactorTime) -> None:
+    def __init__(self, listeners: Sequence[Door], site: Site, stop_timeout: float, reactor: IReactorTime) -> None:
         self._listeners = listeners
         self._site = site
         self._stop_timeout = stop_timeout
@@ -163,7 +163,13 @@ class Doors(Service):
             listener.start()
             scheme = listener.scheme.decode()
             for address in listener.addresses:
-                _log.info("listener {name}: {scheme} on {address}", name=listener.settings.name, scheme=scheme, address=address)
+                _log.info(
+                    "{kind} {name}: {scheme} on {address}",
+                    kind=listener.kind,
+                    name=listener.settings.name,
+                    scheme=scheme,
+                    address=address,
+                )
 
     def stopService(self) -> Deferred[None] | None:
         """Accept nothing more; the Deferred fires when every connection has ended."""

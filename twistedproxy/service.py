@@ -8,7 +8,7 @@ The composition root: settings become every object of the proxy, wired here and 
     caches                                what is stored
     routes, site                          what becomes of a request
     tls_servers, watches                  which certificates are shown, and what becomes of them
-    listeners                             where clients come in
+    listeners, streams                    where clients come in
     status, shell, logs                   who looks on
 """
 
@@ -23,6 +23,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.reflect import namedAny
 
 from twistedproxy.admin.access_log import AccessLog
+from twistedproxy.admin.failure_log import FailureLog
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.manhole import make_shell_service
 from twistedproxy.admin.status_site import make_status_service
@@ -37,11 +38,12 @@ from twistedproxy.clock import SystemClock
 from twistedproxy.config import network
 from twistedproxy.config.scalars import Context
 from twistedproxy.downstream.listener import Listener
+from twistedproxy.downstream.stream import StreamDoor, StreamSite, Target, share
 from twistedproxy.forward.affinity import affinity_of, sticky_key
 from twistedproxy.forward.routes import Backend, Route, RouteTable
 from twistedproxy.forward.site import Site
 from twistedproxy.lifecycle import Doors, Polling, Proxy, Rotation, Storing
-from twistedproxy.settings import CheckSettings, Settings
+from twistedproxy.settings import CheckSettings, ListenSettings, Settings, StreamSettings
 from twistedproxy.tls.watch import Watch
 from twistedproxy.transport.contexts import TlsClient, TlsServer
 from twistedproxy.transport.deadlines import Deadlines
@@ -51,6 +53,7 @@ from twistedproxy.transport.poller import EpollPoller
 from twistedproxy.upstream.connector import Dial
 from twistedproxy.upstream.probes import PROBES, Probe
 from twistedproxy.upstream.proxied import connector_of
+from twistedproxy.upstream.stream import StreamConnector
 from twistedproxy.websocket.probe import WebSocketProbe
 
 
@@ -72,12 +75,14 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
     backends: dict[str, Backend] = {}
     memberships: dict[str, Membership] = {}
     checks: list[Health] = []
+    targets: dict[str, Target] = {}
     for name, pool in settings.pools.items():
         names = Names(look_up, clock, pool.resolve)
         tls = TlsClient(pool) if any(server.tls for server in pool.servers) else None
         dial = Dialer(poller, names, reactor).dial
         connector = connector_of(pool, dial, tls, deadlines)
         peers = Pool(pool, clock)
+        targets[name] = Target(peers, StreamConnector(pool, dial, deadlines))
         backends[name] = Backend(peers, connector, affinity_of(peers, partial(sticky_key, state_dir)))
         memberships[name] = Membership(peers, dns.find, names.known, reactor)
         if pool.check is not None:
@@ -93,9 +98,10 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
         for route in settings.routes
     )
     site = Site(routes, clock, reactor, deadlines)
+    with_tls: list[ListenSettings | StreamSettings] = [*settings.listen, *settings.streams]
     tls_servers = {
         (tls, protocols): TlsServer(settings.tls[tls], state_dir, clock, tuple(name.encode() for name in protocols))
-        for tls, protocols in {(door.tls, door.protocols) for door in settings.listen if door.tls is not None}
+        for tls, protocols in {(door.tls, door.protocols) for door in with_tls if door.tls}
     }
     in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
     watches = [
@@ -107,9 +113,18 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
         Listener(door, site, poller, tls_servers[door.tls, door.protocols] if door.tls else None) for door in settings.listen
     ]
 
-    live = Live(settings, pools, caches, routes, listeners, clock, clock.wall(), memberships, site.websockets)
+    stream_site = StreamSite(poller, deadlines, reactor, clock)
+    streams = [
+        StreamDoor(stream, stream_site, targets, tls_servers[stream.tls, stream.protocols] if stream.tls else None)
+        for stream in settings.streams
+    ]
+    share(listeners, streams)
+
+    live = Live(settings, pools, caches, routes, [*listeners, *streams], clock, clock.wall(), memberships, site.websockets)
     logs = [AccessLog(log, reactor) for log in settings.logs]
-    site.finished += [log.exchange_finished for log in logs]
+    site.finished += [log.exchange_finished for log in logs if log.settings.of == "requests"]
+    stream_site.finished += [log.exchange_finished for log in logs if log.settings.of == "streams"]
+    stream_site.finished.append(FailureLog(clock).stream_ended)
     lookouts: list[IService] = []
     if settings.status is not None:
         lookouts.append(make_status_service(settings.status, live, reactor))
@@ -117,7 +132,7 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
         lookouts.append(make_shell_service(settings.shell, state_dir, live, reactor))
 
     stores = [Storing(cache) for cache in caches.values()]
-    doors = Doors(listeners, site, settings.site.stop_timeout, reactor)
+    doors = Doors([*listeners, *streams], site, settings.site.stop_timeout, reactor)
     pooling = [memory, *memberships.values(), *drains, *checks]
     return Proxy([Polling(poller), *apps, *pooling, *stores, *watches, *logs, Rotation(logs, reactor), *lookouts, doors])
 

@@ -53,6 +53,28 @@ LOG_NAMES: Final = REQUEST_NAMES | {
     "error",
 }
 
+#: Names of logs of streams: of connections that were joined with peers byte for byte.
+STREAM_NAMES: Final = frozenset(
+    (
+        "client",
+        "client_port",
+        "port",
+        "scheme",
+        "stream",
+        "server_name",
+        "pool",
+        "peer",
+        "tries",
+        "bytes_sent",
+        "bytes_received",
+        "connect_time",
+        "session_time",
+        "time_local",
+        "time_iso",
+        "error",
+    )
+)
+
 _PIECE = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}]*)\}|(?P<stray>[{}])")
 # RFC 9110 §5.6.2: token; field names and cookie names are tokens, and names of query arguments are kept to them here.
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")

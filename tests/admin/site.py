@@ -74,6 +74,8 @@ class StillConnection:
 class StillListener:
     """A listener that accepts nobody."""
 
+    kind = "listener"
+
     def __init__(self, settings: ListenSettings, connections: list[StillConnection]) -> None:
         self.settings = settings
         self.addresses = ["0.0.0.0:443"]

@@ -55,6 +55,7 @@ def test_status_json_says_everything() -> None:
     assert state["process"]["files"] > 2
     assert state["listeners"][0] == {
         "name": "https",
+        "kind": "listener",
         "addresses": ["0.0.0.0:443"],
         "tls": "site",
         "connections": 3,

@@ -123,7 +123,8 @@ def test_titles_are_checked() -> None:
         "10 [pool]: has no name; write [pool NAME], in letters, digits, _ . and -",
         "12 [pool a b]: 'a b' is not a name; write [pool NAME], in letters, digits, _ . and -",
         "14 [site x]: takes no name; write [site]",
-        "15: nothing is not a kind of section; known: app, cache, defaults, listen, log, pool, route, shell, site, status, tls",
+        "15: nothing is not a kind of section; "
+        "known: app, cache, defaults, listen, log, pool, route, shell, site, status, stream, tls",
         "16 [pool app]: stands twice; first at site.ini:3; put both into one section",
     ]
 
@@ -131,12 +132,12 @@ def test_titles_are_checked() -> None:
 def test_keys_are_checked() -> None:
     text = SMALL + "[defaults]\npool = app\nread_timout = 1s\n[pool b]\nserver_nam = x\nzzz = 1\nheader_timeout = 1s\n"
     assert errors(text) == [
-        "9 [defaults] pool: is not a key of this section; it belongs in [route …]",
+        "9 [defaults] pool: is not a key of this section; it belongs in [route …] or [stream …]",
         "10 [defaults] read_timout: is not a key of this section; did you mean read_timeout?",
         f"11 [pool b]: servers is missing; add servers = … ({rows(PoolSettings)['servers']['doc']})",
         "12 [pool b] server_nam: is not a key of this section; did you mean server_name?",
         f"13 [pool b] zzz: is not a key of [pool]; known: {', '.join(sorted(rows(PoolSettings)))}",
-        "14 [pool b] header_timeout: is not a key of this section; it belongs in [listen …]",
+        "14 [pool b] header_timeout: is not a key of this section; it belongs in [listen …] or [stream …]",
     ]
 
 

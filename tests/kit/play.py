@@ -36,8 +36,9 @@ from twistedproxy.addresses import Address
 from twistedproxy.balance.pool import Pool
 from twistedproxy.cache.cache import Cache
 from twistedproxy.config.load import load_text
-from twistedproxy.downstream.http1 import DownstreamConnection
 from twistedproxy.downstream.listener import Listener
+from twistedproxy.downstream.stream import StreamDoor, StreamSite, Target, share
+from twistedproxy.downstream.stream_connection import StreamConnection
 from twistedproxy.forward.affinity import affinity_of
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.forward.routes import Backend, Route, RouteTable
@@ -46,6 +47,7 @@ from twistedproxy.transport.contexts import TlsClient
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.transport.tcp import Connection
 from twistedproxy.upstream.proxied import connector_of
+from twistedproxy.upstream.stream import StreamConnector
 
 #: Turns of the poller for one move of a play; more can only mean that the proxy turns in circles.
 _MOST_TURNS = 20_000
@@ -69,17 +71,18 @@ class Play:
 
     :param text: of site.ini; ``[listen http]`` and ``[defaults]`` are added when they are missing
     :param directory: where relative paths of *text* begin
-    :ivar finished: the exchanges that have ended, in order
+    :ivar finished: the exchanges that have ended, in order; *ended*: the connections of streams
     :ivar calls: the addresses that the proxy has tried to connect to, in order
     """
 
     def __init__(self, text: str, directory: Path | None = None) -> None:
         text = dedent(text)
         for section, addition in (("[listen ", _LISTEN), ("[defaults]", _DEFAULTS)):
-            if section not in text:
+            if section not in text and "[route" in text:
                 text += addition
         self.clock = HandClock()
         self.finished: list[Exchange] = []
+        self.ended: list[StreamConnection] = []
         self.calls: list[str] = []
         self._poller = HandPoller()
         self._deadlines = Deadlines(self.clock, self.clock)
@@ -117,8 +120,20 @@ class Play:
             listener = self.listeners[door.name] = Listener(door, self.site, self._poller, None)
             if door.tls is not None:
                 listener.scheme = b"https"
+        targets = {
+            name: Target(pool, StreamConnector(pool.settings, self._dial, self._deadlines)) for name, pool in self.pools.items()
+        }
+        stream_site = StreamSite(self._poller, self._deadlines, clock, clock)
+        stream_site.finished.append(self.ended.append)
+        self.streams = {stream.name: StreamDoor(stream, stream_site, targets, None) for stream in settings.streams}
+        share(self.listeners.values(), self.streams.values())
         for cache in self.caches.values():
             cache.start()
+
+    @property
+    def doors(self) -> dict[str, Listener | StreamDoor]:
+        """Listeners and streams."""
+        return {**self.listeners, **self.streams}
 
     # The cast.
 
@@ -128,7 +143,7 @@ class Play:
         theirs, ours = self._connect((address, self._next_port), ("198.51.100.1", port))
         party = self._enter(f"client {len(self._clients) + 1}", theirs)
         self._clients.append(party)
-        self.listeners[listener]._accept(ours, (address, self._next_port), port)  # type: ignore[arg-type]
+        self.doors[listener]._accept(ours, (address, self._next_port), port)  # type: ignore[arg-type]
         self.turn()
         return party
 
@@ -174,9 +189,9 @@ class Play:
         """Connections to peers that wait for another request."""
         return sum(len(peer.idle) for pool in self.pools.values() for peer in pool.peers)
 
-    def connections(self) -> list[DownstreamConnection]:
+    def connections(self) -> list[Any]:
         """The connections of clients."""
-        return [connection for listener in self.listeners.values() for connection in listener.connections]
+        return [connection for door in self.doors.values() for connection in door.connections]
 
     def exchange(self) -> Exchange:
         """The exchange that has ended last."""
@@ -262,7 +277,7 @@ class Play:
         assert self.in_flight() == 0, "a peer counts attempts that have ended"
         assert len(self.finished) == self.site.exchanges, "an exchange has not finished"
         assert not self.connections(), "a connection of a client is left"
-        assert all(listener._live == 0 for listener in self.listeners.values()), "a listener counts connections that are gone"
+        assert all(door._live == 0 for door in self.doors.values()), "a listener counts connections that are gone"
         for name, connector in self._connectors.items():
             for peer in self.pools[name].peers:
                 connector.close_idle(peer)

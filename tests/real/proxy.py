@@ -61,7 +61,7 @@ class Proxy(Program):
 
     def await_ready(self) -> None:
         """Return when it has said that it listens."""
-        self.await_output(f"http on 127.0.0.1:{self.port}" if "http" in self.ports else "listener ")
+        self.await_output(f" on 127.0.0.1:{self.port}" if "http" in self.ports else "listener ")
 
     def status_page(self) -> Any:
         """``/status.json``."""

@@ -11,14 +11,17 @@ from __future__ import annotations
 import os
 import select
 import stat
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from twistedproxy.admin import stream_lines
 from twistedproxy.admin.log_lines import line_of
+from twistedproxy.downstream.stream_connection import StreamConnection
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.settings import LogSettings
 
@@ -49,7 +52,9 @@ class AccessLog(Service):
         self.settings = settings
         self.lines = 0
         self.lost = 0
-        self._line_of = line_of(settings.format)
+        self._line_of: Callable[[Any], bytes] = (
+            stream_lines.line_of(settings.format) if settings.of == "streams" else line_of(settings.format)
+        )
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
         self._unwritten = b""
@@ -73,8 +78,8 @@ class AccessLog(Service):
         self.flush()
         self._close()
 
-    def exchange_finished(self, exchange: Exchange) -> None:
-        """Note the line of *exchange*; nothing that goes wrong in here reaches the exchange."""
+    def exchange_finished(self, exchange: Exchange | StreamConnection) -> None:
+        """Note the line of *exchange*, or of the connection of a stream; nothing that goes wrong in here reaches the exchange."""
         try:
             line = self._line_of(exchange)
         except Exception:

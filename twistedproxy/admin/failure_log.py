@@ -11,6 +11,7 @@ from typing import Final
 from twisted.logger import Logger
 
 from twistedproxy.clock import Clock
+from twistedproxy.downstream.stream_connection import StreamConnection
 from twistedproxy.errors import Whose
 from twistedproxy.forward.exchange import Exchange
 
@@ -36,14 +37,7 @@ class FailureLog:
         reason = exchange.reason
         if reason is None or reason.whose is Whose.DOWNSTREAM:
             return
-        second = int(self._clock.monotonic())
-        if second != self._second:
-            if self._unsaid:
-                self.log.warn("{number} more exchanges failed", number=self._unsaid)
-            self._second, self._lines, self._unsaid = second, 0, 0
-        self._lines += 1
-        if self._lines > MOST_LINES:
-            self._unsaid += 1
+        if self._is_one_too_many():
             return
         self.log.warn(
             "{status} for {method} {host}{target} from {client}: {name}: {text}{detail}{where}",
@@ -58,8 +52,38 @@ class FailureLog:
             where=_where(exchange),
         )
 
+    def stream_ended(self, connection: StreamConnection) -> None:
+        """The *connection* of a stream has ended; told if it never found a peer that could be reached."""
+        reason = connection.reason
+        if reason is None or reason.whose is not Whose.UPSTREAM or connection.connect_time is not None:
+            return
+        if self._is_one_too_many():
+            return
+        self.log.warn(
+            "stream {stream}: no peer for {client}: {name}: {text}{detail}{where}",
+            stream=connection.listener_name,
+            client=connection.address,
+            name=reason.name,
+            text=reason.text,
+            detail=f" ({connection.detail})" if connection.detail else "",
+            where=_where(connection),
+        )
 
-def _where(exchange: Exchange) -> str:
+    def _is_one_too_many(self) -> bool:
+        """Whether there were as many lines in this second as there may be."""
+        second = int(self._clock.monotonic())
+        if second != self._second:
+            if self._unsaid:
+                self.log.warn("{number} more exchanges failed", number=self._unsaid)
+            self._second, self._lines, self._unsaid = second, 0, 0
+        self._lines += 1
+        if self._lines > MOST_LINES:
+            self._unsaid += 1
+            return True
+        return False
+
+
+def _where(exchange: Exchange | StreamConnection) -> str:
     if not exchange.pool_name:
         return ""
     peer = f", peer {exchange.peer_name}" if exchange.peer_name else ""

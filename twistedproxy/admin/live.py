@@ -9,7 +9,7 @@ from twistedproxy.balance.membership import Membership
 from twistedproxy.balance.pool import Pool
 from twistedproxy.cache.cache import Cache
 from twistedproxy.clock import Clock
-from twistedproxy.downstream.listener import Listener
+from twistedproxy.downstream.door import Door
 from twistedproxy.forward.routes import RouteTable
 from twistedproxy.settings import Settings
 from twistedproxy.websocket.register import Register
@@ -25,7 +25,7 @@ class Live:
     :ivar memberships: who belongs to the pools, by the pools' names
     :ivar caches: by name, in the file's order
     :ivar routes: in order of precedence
-    :ivar listeners: in the file's order
+    :ivar listeners: in the file's order, and streams behind them
     :ivar clock: the proxy's clocks
     :ivar started: when the proxy started, seconds of the wall clock
     :ivar websockets: those that are open
@@ -35,7 +35,7 @@ class Live:
     pools: dict[str, Pool]
     caches: dict[str, Cache]
     routes: RouteTable
-    listeners: Sequence[Listener]
+    listeners: Sequence[Door]
     clock: Clock
     started: float
     memberships: dict[str, Membership] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from twistedproxy.balance.peer import Peer
 from twistedproxy.balance.pool import Pool
 from twistedproxy.balance.queue import Queue
 from twistedproxy.cache.cache import Cache
-from twistedproxy.downstream.listener import Listener
+from twistedproxy.downstream.door import Door
 from twistedproxy.forward.routes import Route
 from twistedproxy.settings import NEVER
 from twistedproxy.version import VERSION
@@ -50,9 +50,10 @@ def snapshot(live: Live) -> dict[str, Any]:
     }
 
 
-def _listener(listener: Listener) -> dict[str, Any]:
+def _listener(listener: Door) -> dict[str, Any]:
     return {
         "name": listener.settings.name,
+        "kind": listener.kind,
         "addresses": list(listener.addresses),
         "tls": listener.settings.tls,
         "connections": len(listener.connections),

@@ -29,7 +29,9 @@ from twistedproxy.cache.responses import Summary
 from twistedproxy.config import network
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context
-from twistedproxy.downstream.listener import AnyConnection, Listener
+from twistedproxy.downstream.door import Door
+from twistedproxy.downstream.listener import AnyConnection
+from twistedproxy.downstream.stream_connection import StreamConnection
 from twistedproxy.errors import RequestError
 from twistedproxy.forward.cache_why import NotAsked, cache_why
 from twistedproxy.forward.routes import Route
@@ -99,15 +101,16 @@ class Verbs:
         """the routes in order of precedence, with their requests by class of status"""
         return self._views.routes()
 
-    def listeners(self) -> Listing[Listener]:
+    def listeners(self) -> Listing[Door]:
         """
         where clients connect
 
-        TURNED AWAY counts connections beyond max_connections_per_client, REFUSED requests that could not be read.
+        TURNED AWAY counts connections beyond max_connections_per_client, REFUSED what could not be read, and connections of
+        streams for which no peer could be reached.
         """
         return self._views.listeners()
 
-    def connections(self) -> Listing[AnyConnection]:
+    def connections(self) -> Listing[AnyConnection | StreamConnection]:
         """the clients' connections, and what each is doing; kill(number) closes one"""
         return self._views.connections()
 
@@ -129,7 +132,7 @@ class Verbs:
         Fields stand for those of a request: cache_why('https://example.com/a', 'Cookie: user=ann').  Nothing is asked of a
         peer; NOT STORED is what became of the last answer that was not stored.
         """
-        names = [listener.settings.name for listener in self.live.listeners]
+        names = [listener.settings.name for listener in self.live.listeners if listener.kind == "listener"]
         try:
             found = cache_why(self.live.routes, str(url), fields, names, self.live.clock.wall())
         except (NotAsked, RequestError, UnicodeError) as error:

@@ -15,7 +15,9 @@ from twistedproxy.balance.peer import Peer
 from twistedproxy.balance.pool import Pool
 from twistedproxy.cache.cache import Cache
 from twistedproxy.cache.responses import Summary
-from twistedproxy.downstream.listener import AnyConnection, Listener
+from twistedproxy.downstream.door import Door
+from twistedproxy.downstream.listener import AnyConnection
+from twistedproxy.downstream.stream_connection import StreamConnection
 from twistedproxy.forward.routes import Route
 from twistedproxy.settings import NEVER
 
@@ -154,8 +156,8 @@ class Views:
         routes = self.live.routes.routes
         return Listing(((route.name, route) for route in routes), columns, row, self.width, empty="no routes")
 
-    def listeners(self) -> Listing[Listener]:
-        """A row for each listener."""
+    def listeners(self) -> Listing[Door]:
+        """A row for each listener and each stream."""
         columns = (
             Column("LISTENER"),
             Column("ON"),
@@ -167,10 +169,10 @@ class Views:
             Column("REFUSED", right=True, drop=3),
         )
 
-        def row(listener: Listener) -> list[str]:
+        def row(listener: Door) -> list[str]:
             return [
-                listener.settings.name,
-                " ".join(listener.addresses),
+                listener.settings.name + (" (stream)" if listener.kind == "stream" else ""),
+                _where_in(listener),
                 listener.settings.tls or "-",
                 count(len(listener.connections)),
                 count(listener.settings.max_connections),
@@ -182,7 +184,7 @@ class Views:
         listeners = ((listener.settings.name, listener) for listener in self.live.listeners)
         return Listing(listeners, columns, row, self.width, empty="no listeners")
 
-    def connections(self) -> Listing[AnyConnection]:
+    def connections(self) -> Listing[AnyConnection | StreamConnection]:
         """A row for each connection of a client, in the order in which they came to their listeners."""
         connections = [connection for listener in self.live.listeners for connection in listener.connections]
         columns = (
@@ -194,7 +196,7 @@ class Views:
             Column("NOW"),
         )
 
-        def row(connection: AnyConnection) -> list[str]:
+        def row(connection: AnyConnection | StreamConnection) -> list[str]:
             return [
                 str(connection.number),
                 client_of(connection),
@@ -298,6 +300,12 @@ def _names(membership: Membership) -> str:
     return ", ".join(f"{called} ({name.problem})" if name.problem else called for called, name in membership.names.items()) or "-"
 
 
+def _where_in(door: Door) -> str:
+    """Where connections come in, for people."""
+    shared = getattr(door.settings, "listen", ())
+    return " ".join((*door.addresses, *(f"names of {name}" for name in shared)))
+
+
 def destination(route: Route) -> str:
     """Where a route leads, for people."""
     settings = route.settings
@@ -306,13 +314,15 @@ def destination(route: Route) -> str:
     return f"pool {settings.pool}"
 
 
-def client_of(connection: AnyConnection) -> str:
+def client_of(connection: AnyConnection | StreamConnection) -> str:
     """A client's address and port."""
     return str(Tcp(connection.client, connection.client_port)) if connection.client_port else connection.client
 
 
-def occupation(connection: AnyConnection) -> str:
-    """What a connection is doing, for people: ``idle``, a request and who serves it, or a WebSocket and its bytes."""
+def occupation(connection: AnyConnection | StreamConnection) -> str:
+    """What a connection is doing, for people: ``idle``, a request and who serves it, or a WebSocket or stream and its bytes."""
+    if isinstance(connection, StreamConnection):
+        return _stream(connection)
     if connection.tunnel is not None:
         tunnel = connection.tunnel
         return f"websocket {tunnel.route_name} → {tunnel.peer_name}, {size(tunnel.bytes_up)} up, {size(tunnel.bytes_down)} down"
@@ -322,3 +332,13 @@ def occupation(connection: AnyConnection) -> str:
     head = exchange.head
     request = f"{head.method.decode('latin-1')} {head.authority.decode('latin-1')}{head.target.decode('latin-1')}"
     return f"{request} → {exchange.peer_name}" if exchange.peer_name else request
+
+
+def _stream(connection: StreamConnection) -> str:
+    asked = f" {connection.server_name}" if connection.server_name else ""
+    joined = connection.joined
+    if joined is not None:
+        return f"stream{asked} → {joined.peer_name}, {size(joined.bytes_up)} up, {size(joined.bytes_down)} down"
+    if connection.place is not None:
+        return f"stream{asked}, waits in the queue of {connection.pool_name}"
+    return f"stream{asked}, connects to {connection.peer_name}"

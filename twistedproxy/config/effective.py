@@ -16,6 +16,7 @@ def effective(settings: Settings) -> str:
     parts: dict[str, tuple[Any, ...]] = {
         "site": (settings.site,),
         "listen": settings.listen,
+        "stream": settings.streams,
         "tls": tuple(settings.tls.values()),
         "pool": tuple(settings.pools.values()),
         "cache": tuple(settings.caches.values()),

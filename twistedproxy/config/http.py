@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context, duration, whole_number, write_duration
-from twistedproxy.settings import HeaderEdit, RedirectAnswer
+from twistedproxy.settings import HeaderEdit, LogSettings, RedirectAnswer
 from twistedproxy.spelling import choose_from, nearest
-from twistedproxy.templates import LOG_NAMES, REQUEST_NAMES, Template
+from twistedproxy.templates import LOG_NAMES, REQUEST_NAMES, STREAM_NAMES, Template
 
 # RFC 9110 §5.6.2.
 TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -136,11 +137,11 @@ def write_redirect(answer: RedirectAnswer) -> str:
 
 
 def log_format(text: str, at: Context) -> str:
-    """``combined``, ``json``, or a template of every name."""
+    """``combined``, ``json``, or a template; of which names, depends on what is logged: see :func:`log_names`."""
     if text in ("combined", "json"):
         return text
     try:
-        template = Template.parse(text, LOG_NAMES)
+        template = Template.parse(text, LOG_NAMES | STREAM_NAMES)
     except ValueError as bad:
         raise BadValue(str(bad)) from None
     if template.is_constant:
@@ -150,3 +151,14 @@ def log_format(text: str, at: Context) -> str:
             f"did you mean {meant}?" if meant else "write combined, json, or a template with {names}",
         )
     return text
+
+
+def log_names(log: LogSettings) -> Iterator[str]:
+    """Why the format of *log* does not suit what is logged."""
+    if log.format in ("combined", "json"):
+        return
+    known, other = (STREAM_NAMES, "requests") if log.of == "streams" else (LOG_NAMES, "streams")
+    for name in Template.parse(log.format, LOG_NAMES | STREAM_NAMES).names:
+        stem, dot, _ = name.partition(".")
+        if stem + dot not in known:
+            yield f"{{{name}}} is a name of {other}, and this is a log of {log.of}"

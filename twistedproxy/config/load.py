@@ -127,4 +127,5 @@ def _settings(draft: Draft) -> Settings:
         shell=shell,
         status=status,
         logs=draft.values("log"),
+        streams=draft.values("stream"),
     )

@@ -175,13 +175,13 @@ def write_listen_address(address: Address) -> str:
 
 def server(text: str, at: Context) -> ServerSettings:
     """
-    ``[https://]HOST:PORT``, ``unix:PATH`` or ``[https://]srv:NAME``, and its options.
+    ``[https://]HOST:PORT``, ``unix:PATH`` or ``[https://]srv:NAME``, and its options; ``tls://`` is the same as ``https://``.
 
     These are ``weight=N``, ``max_connections=N``, ``slow_start=DURATION``, ``backup``, ``down``, ``addresses=all`` and
     ``server_name=NAME``.
     """
     where, *options = text.split()
-    plain = where.removeprefix("https://")
+    plain = where.removeprefix("https://").removeprefix("tls://")
     stands_for = StandsFor.RECORDS if plain.startswith("srv:") else StandsFor.PEER
     tls, address = (plain != where, _records(plain)) if plain.startswith("srv:") else _peer_address(where, at)
     weight = 1
@@ -267,8 +267,8 @@ def _peer_address(text: str, at: Context) -> tuple[bool, Address]:
             raise BadValue(f"{text!r} has no path", "write unix:/run/app.sock")
         return False, Unix(os.path.join(at.directory, text.removeprefix("unix:")))
     scheme, between, rest = text.partition("://")
-    if between and scheme not in ("http", "https"):
-        raise BadValue(f"{text!r} has an unknown scheme", choose_from(scheme, ("http", "https")))
+    if between and scheme not in ("http", "https", "tls"):
+        raise BadValue(f"{text!r} has an unknown scheme", choose_from(scheme, ("http", "https", "tls")))
     place = (rest if between else text).removesuffix("/")
     if "/" in place:
         raise BadValue(f"{text!r} has a path", "a server has none; strip_prefix of a route changes paths")
@@ -276,8 +276,10 @@ def _peer_address(text: str, at: Context) -> tuple[bool, Address]:
     if number is None:
         if not between:
             raise BadValue(f"{text!r} has no port", f"write {place}:80, or https://{place}")
+        if scheme == "tls":
+            raise BadValue(f"{text!r} has no port", f"write tls://{place}:PORT")
         number = 443 if scheme == "https" else 80
-    return scheme == "https" and bool(between), Tcp(name.strip("[]"), number)
+    return scheme in ("https", "tls") and bool(between), Tcp(name.strip("[]"), number)
 
 
 def write_server(value: ServerSettings) -> str:

@@ -21,7 +21,7 @@ _POINTS_TO: Final = {"tls_name": "tls", "pool_name": "pool", "cache_name": "cach
 def check(draft: Draft, problems: list[Problem]) -> None:
     """Add to *problems* whatever is wrong between the sections of *draft*."""
     for kind, example in (("listen", "[listen http] with on = tcp:80"), ("route", "[route /] with pool = NAME")):
-        if not draft.built[kind]:
+        if not draft.built[kind] and not draft.built["stream"]:
             problems.append(Problem(draft.file, 0, "", "", f"there is no [{kind} …] section", f"add one, for instance {example}"))
     problems += _dangling(draft)
     problems += itertools.chain.from_iterable(map(_answer, draft.built["route"]))
@@ -81,7 +81,7 @@ def _same_routes(routes: list[Built]) -> Iterator[Problem]:
 def _same_addresses(draft: Draft) -> Iterator[Problem]:
     """An address can be opened once."""
     taken: list[tuple[Address, Section]] = []
-    for each in (*draft.built["listen"], *draft.built["shell"], *draft.built["status"]):
+    for each in (*draft.built["listen"], *draft.built["stream"], *draft.built["shell"], *draft.built["status"]):
         for address in each.value.on if each.value is not None else ():
             for other, section in taken:
                 if _collide(address, other):

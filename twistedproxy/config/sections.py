@@ -25,6 +25,7 @@ from twistedproxy.settings import (
     ShellSettings,
     SiteSettings,
     StatusSettings,
+    StreamSettings,
     TlsSettings,
 )
 from twistedproxy.spelling import choose_from, nearest
@@ -51,6 +52,7 @@ SECTIONS: Final[dict[str, SectionKind]] = {
     "pool": SectionKind(PoolSettings, "NAME"),
     "cache": SectionKind(CacheSettings, "NAME"),
     "route": SectionKind(RouteSettings, "MATCH"),
+    "stream": SectionKind(StreamSettings, "NAME"),
     "app": SectionKind(AppSettings, "NAME"),
     "shell": SectionKind(ShellSettings),
     "status": SectionKind(StatusSettings),

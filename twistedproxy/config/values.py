@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from twistedproxy.config import balancing, checks, failures, files, http, network, scalars, tls, websockets
+from twistedproxy.config import balancing, checks, failures, files, http, network, scalars, streams, tls, websockets
 from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Entry, Section
 from twistedproxy.config.scalars import Context
@@ -38,6 +38,7 @@ class Kind:
 
 
 KINDS: Final[dict[str, Kind]] = {
+    "alpn_protocols": Kind("protocols", streams.alpn_protocol, shape=Shape.WORDS),
     "authorities": Kind("file", files.authorities),
     "authority": Kind("host[:port]", network.authority_text),
     "balance": Kind("scheduler", balancing.balance, balancing.write_balance),
@@ -85,6 +86,7 @@ KINDS: Final[dict[str, Kind]] = {
     "servers": Kind("servers", network.server, network.write_server, Shape.LINES),
     "share": Kind("share", scalars.share, scalars.write_share),
     "size": Kind("size", scalars.size, scalars.write_size),
+    "sni": Kind("names and pools", streams.sni, streams.write_sni, Shape.LINES),
     "statuses": Kind("statuses", http.status_range, http.write_status_range, Shape.WORDS),
     "sticky": Kind("stickiness", balancing.sticky, balancing.write_sticky),
     "tls_name": Kind("name of a [tls …]", scalars.line_of_text),

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from twistedproxy.addresses import UNIX_CLIENTS, Tcp
-from twistedproxy.config import balancing, cache_leaks, checks, failures, files, patience, shared_caches, tls, websockets
+from twistedproxy.config import balancing, cache_leaks, checks, doors, failures, files, patience, shared_caches, tls, websockets
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import write_size
@@ -63,6 +63,9 @@ def of(draft: Draft) -> list[Problem]:
     found: list[Problem] = []
     for each in draft.built["listen"]:
         found += _listener(each)
+    for each in (*draft.built["listen"], *draft.built["stream"]):
+        found += _door(each)
+    found += doors.warnings(draft)
     for each in draft.built["tls"]:
         found += _certificates(each.section, "certificates", each.value.certificates)
         found += tls.warnings(each.section, each.value)
@@ -88,8 +91,8 @@ def of(draft: Draft) -> list[Problem]:
     return found
 
 
-def _listener(listener: Built) -> Iterator[Problem]:
-    section, settings = listener.section, listener.value
+def _door(door: Built) -> Iterator[Problem]:
+    section, settings = door.section, door.value
     for address in settings.on:
         if isinstance(address, Tcp) and address.port == 0:
             yield section.problem(
@@ -100,6 +103,10 @@ def _listener(listener: Built) -> Iterator[Problem]:
             yield section.problem(
                 "trusted_proxies", f"{network} is everyone: any client may forge its address", "name your proxies only"
             )
+
+
+def _listener(listener: Built) -> Iterator[Problem]:
+    section, settings = listener.section, listener.value
     if settings.max_target >= settings.max_header_size:
         yield section.problem(
             "max_target" if section.gives("max_target") else "max_header_size",
@@ -182,8 +189,10 @@ def _route(section: Section, route: RouteSettings, draft: Draft) -> Iterator[Pro
                 "without cache_lock nobody knows of an update that goes on, and nothing is served stale meanwhile",
                 "let one of the two be yes",
             )
-    doors = [door for door in draft.values("listen") if not route.listen or door.name in route.listen]
-    if route.match.scheme is not None and not any((door.tls is not None) == (route.match.scheme == "https") for door in doors):
+    listeners = [door for door in draft.values("listen") if not route.listen or door.name in route.listen]
+    if route.match.scheme is not None and not any(
+        (door.tls is not None) == (route.match.scheme == "https") for door in listeners
+    ):
         needed = "has tls" if route.match.scheme == "https" else "is without tls"
         yield section.problem(
             "", f"is never reached: none of its listeners {needed}", "add a listener, or take the scheme off the title"
@@ -222,8 +231,11 @@ def _shell_keys(draft: Draft) -> Iterator[Problem]:
 
 def _unused(draft: Draft) -> Iterator[Problem]:
     used = {
-        "tls": {listener.tls for listener in draft.values("listen")},
-        "pool": {route.pool for route in draft.values("route")},
+        "tls": {door.tls for kind in ("listen", "stream") for door in draft.values(kind)},
+        "pool": {
+            *(each.pool for kind in ("route", "stream") for each in draft.values(kind)),
+            *(line.pool for stream in draft.values("stream") for line in stream.sni),
+        },
         "cache": {route.cache for route in draft.values("route")},
     }
     for kind, names in used.items():

@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 
 from twistedproxy import errors
 from twistedproxy.addresses import UNIX_CLIENTS, Address, Tcp
+from twistedproxy.downstream.sni import SniTable
 from twistedproxy.errors import Reason
 from twistedproxy.forward.clients import TrustedProxies
 from twistedproxy.transport.contexts import TlsServer
@@ -24,10 +25,15 @@ from twistedproxy.transport.port import Port, bind
 from twistedproxy.transport.tcp import Connection
 from twistedproxy.transport.tls_handshake import IncomingTls
 from twistedproxy.transport.tls_problems import TlsProblem
-from twistedproxy.wire import proxy_protocol
+from twistedproxy.wire import client_hello, proxy_protocol
+from twistedproxy.wire.client_hello import ClientHello, ClientHelloError
 from twistedproxy.wire.proxy_protocol import Header, ProxyHeaderError
 
 _log = Logger()
+
+#: What is read of a connection before it is served: by what, how much of it, and what is raised when it is something else.
+_HEADER: Final = (proxy_protocol.read_header, proxy_protocol.MOST, ProxyHeaderError)
+_CLIENT_HELLO: Final = (client_hello.read_client_hello, client_hello.MOST, ClientHelloError)
 
 
 class DoorSettings(Protocol):
@@ -96,14 +102,16 @@ class Door:
     What listeners and streams have in common.
 
     :ivar addresses: where it really listens, once bound
-    :ivar scheme: what is spoken, for people
+    :ivar kind: of door, and *scheme*: what is spoken, for people
     :ivar connections: live ones
     :ivar accepted: connections accepted, ever
     :ivar turned_away: connections closed at once because their client had too many
     :ivar failed_handshakes: connections whose TLS handshake did not succeed, ever
     :ivar refused: what could not be read, by reason
+    :ivar passing: which connections are passed on to streams as they are, by what their ClientHello asks for; None: none is
     """
 
+    kind = "listener"
     scheme: bytes
 
     def __init__(
@@ -121,6 +129,7 @@ class Door:
         self._deadlines = deadlines
         self._reactor = reactor
         self._tls = tls
+        self.passing: SniTable[Any] | None = None
         self._reads_headers = settings.proxy_protocol != "no"
         self._ports: list[Port] = []
         self._live = 0
@@ -214,7 +223,7 @@ class Door:
         self._live += 1
         if self.trusts(arrival.address):
             done = partial(self._header_read, sock, arrival)
-            self._open(sock, (proxy_protocol.read_header, proxy_protocol.MOST, ProxyHeaderError), done)
+            self._open(sock, _HEADER, self.settings.header_timeout, done)
         elif self.settings.proxy_protocol == "require":
             self._refuse(sock, arrival, errors.NO_PROXY_HEADER, "the address is none of trusted_proxies")
         else:
@@ -247,6 +256,7 @@ class Door:
         self,
         sock: socket.socket,
         what: tuple[Callable[[bytes], Any], int, type[Exception]],
+        timeout: float,
         end: Callable[[Any], None],
     ) -> None:
         """Look at the beginning of a connection; *end* hears what it is, or of the error."""
@@ -257,23 +267,48 @@ class Door:
             self._openings.discard(opening)
             end(found)
 
-        opening.start(self.settings.header_timeout, ended, ended)
+        opening.start(timeout, ended, ended)
 
-    def _refuse(self, sock: socket.socket, arrival: Arrival, reason: Reason, detail: str) -> None:
-        """A connection cannot be served, and its client is not counted yet."""
+    def _refuse(self, sock: socket.socket, arrival: Arrival, reason: Reason, detail: str, *, counted: bool = False) -> None:
+        """A connection cannot be served; *counted*: it counts as one of its client's."""
         sock.close()
         self.refused[reason.name] = self.refused.get(reason.name, 0) + 1
         _log.debug(
-            "{name}: {address} is refused: {reason} ({detail})",
+            "{kind} {name}: {address} is refused: {reason} ({detail})",
+            kind=self.kind,
             name=self.settings.name,
             address=arrival.address,
             reason=reason.text,
             detail=detail,
         )
-        self._left()
+        if counted:
+            self._gone(arrival.address)
+        else:
+            self._left()
 
     def _admit(self, sock: socket.socket, arrival: Arrival) -> None:
-        """Who comes in, and is counted, is served."""
+        """Who comes in, and is counted, is served, or passed on with what it said."""
+        if self.passing is None:
+            self._serve(sock, arrival)
+        else:
+            self._open(sock, _CLIENT_HELLO, self.settings.handshake_timeout, partial(self._hello_read, sock, arrival))
+
+    def _hello_read(self, sock: socket.socket, arrival: Arrival, hello: ClientHello | Exception) -> None:
+        way = self.passing.choose(hello) if self.passing is not None and isinstance(hello, ClientHello) else None
+        if way is not None and isinstance(hello, ClientHello):
+            self._pass(sock, arrival, hello, way)
+        else:
+            self._not_passed(sock, arrival, hello)
+
+    def _pass(self, sock: socket.socket, arrival: Arrival, hello: ClientHello, way: Any) -> None:
+        """A connection takes a way of :attr:`passing`."""
+        raise NotImplementedError
+
+    def _not_passed(self, sock: socket.socket, arrival: Arrival, hello: ClientHello | Exception) -> None:
+        """A connection takes none; instead of a ClientHello there may be an error."""
+        raise NotImplementedError
+
+    def _serve(self, sock: socket.socket, arrival: Arrival) -> None:
         protocol: Any = self._served(arrival)
         if self._tls is None:
             Connection(sock, self._poller, protocol).start()
@@ -295,7 +330,11 @@ class Door:
             self.failed_handshakes += 1
             self._gone(address)
             _log.debug(
-                "listener {name}: no TLS with {address}: {problem}", name=self.settings.name, address=address, problem=problem
+                "{kind} {name}: no TLS with {address}: {problem}",
+                kind=self.kind,
+                name=self.settings.name,
+                address=address,
+                problem=problem,
             )
 
         protocol.handshake = handshake

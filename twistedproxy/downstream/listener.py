@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+
+from twistedproxy import errors
 from twistedproxy.downstream.door import Arrival, Door
 from twistedproxy.downstream.http1 import DownstreamConnection
 from twistedproxy.downstream.http2 import Http2Connection
+from twistedproxy.downstream.stream import Way
 from twistedproxy.forward.site import Site
 from twistedproxy.settings import ListenSettings
 from twistedproxy.transport.contexts import TlsServer
+from twistedproxy.transport.opening import NotOpened
 from twistedproxy.transport.poller import Poller
+from twistedproxy.wire.client_hello import ClientHello
 from twistedproxy.wire.http1 import Limits
 
 #: A client's connection, whichever version of HTTP it speaks.
@@ -35,6 +41,17 @@ class Listener(Door):
         connection = DownstreamConnection(self, arrival.address, arrival.client_port, arrival.port, arrival.number)
         connection.destination = arrival.destination
         return connection
+
+    def _pass(self, sock: socket.socket, arrival: Arrival, hello: ClientHello, way: Way) -> None:
+        self._gone(arrival.address)
+        way.stream.take(sock, arrival, hello, way.target)
+
+    def _not_passed(self, sock: socket.socket, arrival: Arrival, hello: ClientHello | Exception) -> None:
+        if isinstance(hello, NotOpened):
+            self._refuse(sock, arrival, errors.NO_CLIENT_HELLO, str(hello), counted=True)
+        else:
+            # All other names, and whatever is no TLS: OpenSSL knows what to answer.
+            self._serve(sock, arrival)
 
     def opened(self, connection: DownstreamConnection) -> None:
         """*connection* stands (with TLS: its handshake is done)."""

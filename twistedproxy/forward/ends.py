@@ -32,6 +32,11 @@ def ends_of(exchange: Exchange) -> Ends | None:
 def _destination(transport: Any, port: int) -> Address:
     if not hasattr(transport, "getHost"):
         return Tcp("0.0.0.0", port)  # a stream of a connection
+    return address_of(transport)
+
+
+def address_of(transport: Any) -> Address:
+    """Where the connection of *transport* was accepted."""
     ours = transport.getHost()
     return Tcp(ours.host, ours.port) if isinstance(ours, IPv4Address | IPv6Address) else Unix(_path(ours))
 

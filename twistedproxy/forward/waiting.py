@@ -2,16 +2,55 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.internet.interfaces import IReactorTime
 
 from twistedproxy.balance.queue import Turn
-from twistedproxy.transport.deadlines import Timed
+from twistedproxy.transport.deadlines import Deadlines, Timed
 from twistedproxy.verdicts import ChooseVerdict
 
 if TYPE_CHECKING:
+    from twistedproxy.balance.peer import Peer
     from twistedproxy.balance.pool import Pool
     from twistedproxy.balance.queue import Queue
-    from twistedproxy.forward.exchange import Exchange
+
+
+class Surroundings(Protocol):
+    """What the site has for those who wait."""
+
+    @property
+    def deadlines(self) -> Deadlines: ...
+
+    @property
+    def reactor(self) -> IReactorTime: ...
+
+
+class Waiting(Protocol):
+    """
+    Who needs a peer: an exchange, or the connection of a stream.
+
+    :ivar tried: the peers that it has tried in vain
+    :ivar place: its place in a queue, or None
+    :ivar verdicts: what was decided about it
+    """
+
+    tried: tuple[Peer, ...]
+    place: Place | None
+    verdicts: list[Any]
+
+    @property
+    def site(self) -> Surroundings: ...
+
+    def pick(self, tried: Sequence[Peer], now: float) -> Peer | None:
+        """The peer for its next attempt."""
+
+    def go_on(self, peer: Peer | None, now: float) -> None:
+        """Try *peer*."""
+
+    def nobody_left(self, verdict: ChooseVerdict) -> None:
+        """There is none."""
 
 
 class Place(Timed):
@@ -23,7 +62,7 @@ class Place(Timed):
 
     __slots__ = ("_pool", "_queue", "_until", "exchange")
 
-    def __init__(self, exchange: Exchange, pool: Pool, queue: Queue) -> None:
+    def __init__(self, exchange: Waiting, pool: Pool, queue: Queue) -> None:
         super().__init__()
         self.exchange = exchange
         self._pool = pool
@@ -74,7 +113,7 @@ class Place(Timed):
         self.exchange.nobody_left(ChooseVerdict.QUEUE_TIMEOUT)
 
 
-def wait(exchange: Exchange, pool: Pool, queue: Queue) -> None:
+def wait(exchange: Waiting, pool: Pool, queue: Queue) -> None:
     """Let *exchange* take the last place in *queue*, that of *pool*; if there is none it fails."""
     place = Place(exchange, pool, queue)
     if queue.join(place, particular=bool(exchange.tried)):

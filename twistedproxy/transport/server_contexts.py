@@ -57,7 +57,8 @@ class ServerContexts:
         context.set_session_cache_mode(SSL.SESS_CACHE_SERVER)
         context.set_session_id(hashlib.sha256(self._settings.name.encode()).digest())
         context.set_timeout(int(self._settings.session_timeout))
-        context.set_alpn_select_callback(self._select_protocol)
+        if self._protocols:
+            context.set_alpn_select_callback(self._select_protocol)
         return context
 
     def _choose(self, connection: SSL.Connection) -> None:

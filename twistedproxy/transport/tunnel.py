@@ -8,6 +8,7 @@ timeout is cut.
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, Final, Protocol
 
 from twisted.internet.error import ConnectionDone
@@ -19,6 +20,16 @@ from twistedproxy.transport.deadlines import Deadlines, Timed
 
 #: Seconds within which a side must take some of what is left for it, once the other side is gone.
 _GRACE: Final = 30.0
+
+
+class TunnelEnd(Enum):
+    """How a tunnel ended."""
+
+    ORDERLY = "both directions have ended, or one side closed"
+    IDLE = "nothing moved for too long"
+    CLIENT = "the client broke its connection"
+    PEER = "the peer broke its connection"
+    CUT = "it was cut"
 
 
 class Joined(Protocol):
@@ -47,7 +58,11 @@ class Joined(Protocol):
 
 
 class Tunnel(Timed):
-    """Two joined transports, as :class:`Joined`."""
+    """
+    Two joined transports, as :class:`Joined`.
+
+    :ivar end: how it ended; orderly as long as nothing else has happened
+    """
 
     __slots__ = (
         "_deadlines",
@@ -57,6 +72,7 @@ class Tunnel(Timed):
         "_left",
         "_on_end",
         "_up",
+        "end",
         "peer_name",
         "route_name",
     )
@@ -76,6 +92,7 @@ class Tunnel(Timed):
         """
         super().__init__()
         self.route_name = self.peer_name = ""
+        self.end = TunnelEnd.ORDERLY
         self._deadlines = deadlines
         self._idle_timeout = idle_timeout
         self._half_close_timeout = half_close_timeout
@@ -123,10 +140,13 @@ class Tunnel(Timed):
         if idle_until > now:
             self._deadlines.watch(self, idle_until)
         else:
+            self.end = TunnelEnd.IDLE
             self.cut()
 
     def cut(self) -> None:
         """End both directions at once."""
+        if self.end is TunnelEnd.ORDERLY:
+            self.end = TunnelEnd.CUT
         self._up.source.abortConnection()
         self._down.source.abortConnection()
 
@@ -157,6 +177,7 @@ class Tunnel(Timed):
     def _flush_on(self, now: float) -> None:
         left = self._up.source.pending + self._down.source.pending
         if left == self._left:
+            self.end = TunnelEnd.IDLE
             self.cut()
         else:
             self._left = left
@@ -167,6 +188,8 @@ class Tunnel(Timed):
         other = self._down if which is self._up else self._up
         which.ended = True
         if which.broken:
+            if self.end is TunnelEnd.ORDERLY:
+                self.end = TunnelEnd.CLIENT if which is self._up else TunnelEnd.PEER
             other.source.abortConnection()
         else:
             # What it sent is delivered first; what was for it is lost.

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from twistedproxy.addresses import Address
 from twistedproxy.settings import PoolSettings, ServerSettings
-from twistedproxy.transport.contexts import TlsClient
+from twistedproxy.transport.contexts import HTTP_1, TlsClient
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.upstream.http1 import UpstreamConnection
 from twistedproxy.upstream.receiver import Receiver
@@ -34,6 +34,9 @@ class Connector:
 
     :param tls: how peers are spoken to by TLS; None: that is made when a peer needs it first
     """
+
+    #: What is offered to peers by ALPN when TLS towards them is made here.
+    alpn: tuple[bytes, ...] = HTTP_1
 
     def __init__(self, settings: PoolSettings, dial: Dial, tls: TlsClient | None, deadlines: Deadlines) -> None:
         self._settings = settings
@@ -67,7 +70,7 @@ class Connector:
         if not peer.tls:
             return None
         if self._tls is None:
-            self._tls = TlsClient(self._settings)
+            self._tls = TlsClient(self._settings, self.alpn)
         return self._tls.called(peer.settings.tls_name(self._settings))
 
     def keep(self, connection: UpstreamConnection) -> None:
