@@ -124,6 +124,7 @@ CLIENT_STALLED = _reason(
     "client_stalled", 0, _D, "the client stopped reading the answer, or read it too slowly (client_timeout, min_rate)"
 )
 MAX_FORWARDS = _reason("max_forwards", 405, _D, "Max-Forwards has come to 0 here (RFC 9110 §7.6.2)")
+CORS_REFUSED = _reason("cors_refused", 403, _D, "scripts of this origin may not use this (cors)")
 NO_ROUTE = _reason("no_route", 404, _D, "no route matches this host and path")
 BAD_UPGRADE = _reason("bad_upgrade", 400, _D, "the WebSocket handshake is malformed (RFC 6455 §4.2.1)")
 BAD_WEBSOCKET_VERSION = _reason("bad_websocket_version", 426, _D, "only WebSocket version 13 is spoken here (RFC 6455 §4.2.2)")

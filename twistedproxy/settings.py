@@ -90,6 +90,12 @@ class ListenSettings:
         default="no",
         choices=("no", "accept", "require"),
     )
+    trusted_fields: str = knob(
+        "choice",
+        "by which fields they say who the client is: x-forwarded (X-Forwarded-For, -Proto) or rfc7239 (Forwarded)",
+        default="x-forwarded",
+        choices=("x-forwarded", "rfc7239"),
+    )
     header_timeout: float = knob(
         "duration", "a request's head, and a PROXY protocol header, must be complete within", default=10.0, minimum=0.001
     )
@@ -513,11 +519,63 @@ CacheValid = tuple[tuple[frozenset[int], float], ...]
 
 @dataclass(frozen=True)
 class HeaderEdit:
-    """One line of request_headers or response_headers: ``set NAME VALUE``, ``add NAME VALUE`` or ``remove NAME``."""
+    """
+    One line of request_headers or response_headers: ``set NAME VALUE``, … or ``remove NAME``.
 
-    action: str  # "set", "add" or "remove"
+    :ivar action: one of :data:`HEADER_ACTIONS`
+    :ivar value: a template
+    """
+
+    action: str
     name: str
     value: str = ""
+
+
+#: What can be done to header fields; ``default`` sets what is not there.
+HEADER_ACTIONS: Final = ("set", "add", "append", "default", "remove")
+
+
+@dataclass(frozen=True)
+class FromTo:
+    """``FROM TO``: what becomes of something; *to* is a template, and empty where it is to be left out."""
+
+    source: str
+    to: str
+
+
+@dataclass(frozen=True)
+class CookieFlags:
+    """
+    ``NAME FLAG…``: what cookies get or lose.
+
+    :ivar name: of the cookie; ``*`` in it stands for any characters
+    :ivar flags: attributes as they are written, in lower case: ``secure``, ``samesite=lax``, ``nosecure``, …
+    """
+
+    name: str
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RewriteRule:
+    """``REGEX REPLACEMENT``: what becomes of a path; *replacement* is a template, with ``\\1`` for groups."""
+
+    pattern: str
+    replacement: str
+
+
+@dataclass(frozen=True)
+class Substitution:
+    """
+    ``FROM TO``: what becomes of text in bodies.
+
+    :ivar is_regex: *source* is a regular expression
+    :ivar to: a template; with ``\\1`` for groups of a regular expression
+    """
+
+    source: str
+    to: str
+    is_regex: bool = False
 
 
 @dataclass(frozen=True)
@@ -554,7 +612,13 @@ class RouteKnobs:
     )
     max_body: int = knob("size", "bytes of a request body; 0: no limit", default=10 * 1024**2, minimum=0)
     host: str = knob("host_field", "Host for the peer: preserve, upstream (the peer's address), or a literal", default="preserve")
-    forwarded: bool = knob("boolean", "set X-Forwarded-For, -Host, -Proto, -Port and X-Real-IP", default=True)
+    forwarded: str = knob(
+        "forwarded",
+        "what a peer is told of the client: x-forwarded (X-Forwarded-For, -Host, -Proto, -Port, -Prefix and X-Real-IP), "
+        "rfc7239 (Forwarded), both, or off",
+        default="x-forwarded",
+        choices=("x-forwarded", "rfc7239", "both", "off"),
+    )
     websocket: str = knob(
         "choice",
         "what becomes of WebSocket handshakes: bytes joined, messages relayed, or passed on as any request",
@@ -707,9 +771,52 @@ class RouteKnobs:
         default=(),
     )
     request_headers: tuple[HeaderEdit, ...] = knob(
-        "header_edits", "set NAME VALUE, add NAME VALUE, remove NAME; for the peer", default=()
+        "request_edits",
+        "set, add, append or default NAME VALUE, and remove NAME, one a line; for the peer; values are templates",
+        default=(),
     )
-    response_headers: tuple[HeaderEdit, ...] = knob("header_edits", "the same for the client", default=())
+    response_headers: tuple[HeaderEdit, ...] = knob("response_edits", "the same for the client", default=())
+    security_headers: str = knob(
+        "choice",
+        "fields that protect pages, where the peer does not send its own: basic, or strict (with HSTS over https)",
+        default="no",
+        choices=("no", "basic", "strict"),
+    )
+    request_id: str | None = knob(
+        "field_name", "a field, for instance X-Request-ID, that tells peer and client {request_id}; a trusted proxy's is kept"
+    )
+    traceparent: str = knob(
+        "choice",
+        "W3C Trace Context for the peer: trusted goes on with traces of trusted proxies, any with everybody's; others begin here",
+        default="no",
+        choices=("no", "trusted", "any"),
+    )
+    rewrite_location: tuple[FromTo, ...] = knob(
+        "locations",
+        "in Location, Content-Location and Refresh: peer (the peer's own address becomes the public one), or FROM TO, one a line",
+        default=(),
+    )
+    cookie_domain: tuple[FromTo, ...] = knob(
+        "cookie_domains", "FROM TO, one a line: the Domain of the peer's cookies; * is any, TO none leaves it out", default=()
+    )
+    cookie_path: tuple[FromTo, ...] = knob(
+        "cookie_paths", "FROM TO, one a line: how the Path of the peer's cookies begins", default=()
+    )
+    cookie_flags: tuple[CookieFlags, ...] = knob(
+        "cookie_flags",
+        "NAME FLAG… a line, * in NAME is anything: secure, httponly, samesite=lax|strict|none, nosecure, nohttponly, nosamesite",
+        default=(),
+    )
+    cors: tuple[str, ...] = knob(
+        "cors_origins", "pages that scripts may use this from: SCHEME://HOST[:PORT], *.HOST in it, null, or * for all", default=()
+    )
+    cors_methods: tuple[str, ...] = knob(
+        "methods", "methods that such scripts may use", default=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+    )
+    cors_headers: tuple[str, ...] = knob("field_names", "fields that they may send; * for whichever they ask for", default=("*",))
+    cors_expose: tuple[str, ...] = knob("field_names", "fields of answers that they may read", default=())
+    cors_max_age: float = knob("duration", "browsers need not ask again for", default=600.0, minimum=0)
+    cors_credentials: bool = knob("boolean", "they may send cookies and logins", default=False)
 
 
 @dataclass(frozen=True)
@@ -743,6 +850,12 @@ class RouteSettings(RouteKnobs):
     pool: str | None = knob("pool_name", "the [pool NAME] that serves this route")
     redirect: RedirectAnswer | None = knob("redirect", "STATUS LOCATION, for instance 301 https://{host}{uri}")
     strip_prefix: str | None = knob("path_prefix", "taken off the front of the path before it goes to the peer")
+    rewrite: tuple[RewriteRule, ...] = knob(
+        "rewrites",
+        "REGEX REPLACEMENT, one a line; the first that fits makes the path for the peer: \\1 for groups, and names of templates",
+        default=(),
+    )
+    add_prefix: str | None = knob("path_prefix", "put before the path as it goes to the peer")
 
 
 @dataclass(frozen=True)

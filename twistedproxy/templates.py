@@ -31,8 +31,16 @@ REQUEST_NAMES: Final = frozenset(
         "cookie.",
         "arg.",
         "route",
+        "request_id",
+        "trace_id",
     )
 )
+
+#: Names for the head of a request to a peer: those, and where it goes.
+PEER_NAMES: Final = REQUEST_NAMES | {"pool", "peer", "traceparent", "tracestate"}
+
+#: Names for the head of an answer.
+RESPONSE_NAMES: Final = REQUEST_NAMES | {"pool", "peer", "status", "cache_status", "connect_time", "header_time"}
 
 #: Every name: those of the request, and those that are known when the exchange has ended.
 LOG_NAMES: Final = REQUEST_NAMES | {

@@ -22,6 +22,7 @@ tries = 7
 response_headers =
     remove Server
     set X-Note a \\; b ${NOTE}
+    default X-Id {request_id}
 cache = c
 [listen http]
 on =
@@ -79,6 +80,30 @@ pool = app
 cache =
 listen = http https
 strip_prefix = /pl
+add_prefix = /app
+rewrite =
+    ^/old/(.*)\\.php$ /new/\\1?by={client}
+    ^/x{2,3} /y
+request_id = X-Request-ID
+traceparent = trusted
+forwarded = both
+rewrite_location =
+    peer
+    http://internal/ https://{host}/
+cookie_domain =
+    internal {host}
+    * none
+cookie_path = / /pl/
+cookie_flags =
+    sess* secure samesite=lax
+    * nohttponly
+cors = https://a.example http://*.b.example:8080 null
+cors_methods = GET PUT
+cors_headers = X-A X-B
+cors_expose = X-C
+cors_max_age = 1h
+cors_credentials = yes
+security_headers = strict
 [app demo]
 run = twisted.application.service:MultiService
 [status]
@@ -98,8 +123,8 @@ def loaded_back(settings: Settings) -> Settings:
 
 
 def test_the_effective_configuration_loads_back_to_the_same() -> None:
-    settings = loaded(EVERYTHING, {"NOTE": "${HOME} # \\; x"}).settings
-    assert settings.routes[0].response_headers[1].value == "a ; b ${HOME} # \\; x"
+    settings = loaded(EVERYTHING, {"NOTE": "${{HOME}} # \\; x"}).settings
+    assert settings.routes[0].response_headers[1].value == "a ; b ${{HOME}} # \\; x"
     assert loaded_back(settings) == settings
     assert loaded_back(loaded(SMALL).settings) == loaded(SMALL).settings
 
@@ -114,7 +139,7 @@ def test_the_effective_configuration_says_what_is_inherited_and_what_is_default(
 
 @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1).map(str.strip).filter(bool))
 def test_any_value_that_the_environment_gives_is_written_back(value: str) -> None:
-    settings = loaded(SMALL + "response_headers = set X-A ${A}\n", {"A": value}).settings
+    settings = loaded(SMALL + "response_headers = set X-A ${A}\n", {"A": value.replace("{", "{{").replace("}", "}}")}).settings
     assert loaded_back(settings) == settings
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twistedproxy.addresses import Tcp, Unix
-from twistedproxy.config import http, network, scalars
+from twistedproxy.config import http, network, rewriting, scalars
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context
 from twistedproxy.config.sections import SECTIONS, rows
@@ -303,10 +303,16 @@ def test_freshness_by_status() -> None:
 
 
 @pytest.mark.parametrize(
-    "edit", [HeaderEdit("set", "X-A", "a  b"), HeaderEdit("add", "X-A", "1"), HeaderEdit("remove", "Server")]
+    "edit",
+    [
+        HeaderEdit("set", "X-A", "a  b"),
+        HeaderEdit("add", "X-A", "1"),
+        HeaderEdit("remove", "Server"),
+        HeaderEdit("append", "X-A", "{status}"),
+    ],
 )
 def test_header_edits(edit: HeaderEdit) -> None:
-    assert http.header_edit(http.write_header_edit(edit), HERE) == edit
+    assert rewriting.response_edit(rewriting.write_header_edit(edit), HERE) == edit
 
 
 @pytest.mark.parametrize(
@@ -326,7 +332,7 @@ def test_header_edits(edit: HeaderEdit) -> None:
     ],
 )
 def test_what_is_no_header_edit(text: str, said: str) -> None:
-    assert said in refusal("header_edits", text)
+    assert said in refusal("request_edits", text)
 
 
 def test_redirects() -> None:

@@ -49,12 +49,16 @@ def test_a_sound_site_has_no_warnings() -> None:
             "11 [route /x] websocket_idle_timeout: has no effect: websocket is no; remove the line",
         ),
         (
-            "[route /x]\npool = app\nrequest_headers =\n  remove Cookie\n  set X-A {client}\n",
-            "12 [route /x] request_headers: {client} is sent as it stands: header fields are no templates; write plain text",
+            "[route /x]\npool = app\ncors_max_age = 1h\n",
+            "10 [route /x] cors_max_age: has no effect without cors; add cors = https://…, or remove the line",
         ),
         (
-            "[defaults]\nresponse_headers = set X-A {client}\n",
-            "9 [defaults] response_headers: {client} is sent as it stands: header fields are no templates; write plain text",
+            "[route /x]\npool = app\ncors = * https://a.example\n",
+            "10 [route /x] cors: * stands for every origin: the others have no effect; remove the others",
+        ),
+        (
+            "[route /x]\npool = app\ncors = null\ncors_credentials = yes\n",
+            "10 [route /x] cors: null is every sandboxed page and local file: with credentials, anybody's; name origins only",
         ),
         (
             "[listen b]\non = tcp:0\n",

@@ -7,7 +7,7 @@ import pytest
 from tests.kit.play import Play
 from tests.scenes.sites import ANSWER, ONE
 from twistedproxy.forward.values import VALUES, value_of
-from twistedproxy.templates import LOG_NAMES
+from twistedproxy.templates import LOG_NAMES, PEER_NAMES
 
 REQUEST = """
     GET /a%20b?x=1&y=%C3%A9&z=a+b&x=2&empty= HTTP/1.1
@@ -42,7 +42,7 @@ def values(request: str | bytes = REQUEST, site: str = ONE) -> dict[str, str]:
 
 
 def test_every_name_that_site_ini_allows_has_a_value() -> None:
-    assert set(VALUES) == {name for name in LOG_NAMES if not name.endswith(".")}
+    assert set(VALUES) == {name for name in LOG_NAMES | PEER_NAMES if not name.endswith(".")}
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from twistedproxy.addresses import Unix
-from twistedproxy.config.http import TOKEN, header_edit
+from twistedproxy.config.http import TOKEN
 from twistedproxy.config.network import port
 from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Section
+from twistedproxy.config.rewriting import plain_edit
 from twistedproxy.config.scalars import Context, write_duration
 from twistedproxy.settings import CheckSettings, HeaderEdit, PoolSettings
 
@@ -64,7 +65,7 @@ def check_header_edit(text: str, at: Context) -> HeaderEdit:
         raise BadValue("Host is not edited here", "write check_host = …")
     if name in _HANDSHAKE:
         raise BadValue(f"{words[1]} belongs to the handshake", "leave it to the check")
-    return header_edit(text, at)
+    return plain_edit(text, at)
 
 
 def pattern(text: str, at: Context) -> str:

@@ -1,4 +1,4 @@
-"""Values that speak of HTTP: statuses, header edits, redirects, templates."""
+"""Values that speak of HTTP: statuses, redirects, templates."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Final
 
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context, duration, whole_number, write_duration
-from twistedproxy.settings import HeaderEdit, LogSettings, RedirectAnswer
-from twistedproxy.spelling import choose_from, nearest
+from twistedproxy.settings import LogSettings, RedirectAnswer
+from twistedproxy.spelling import nearest
 from twistedproxy.templates import LOG_NAMES, REQUEST_NAMES, STREAM_NAMES, Template
 
 # RFC 9110 §5.6.2.
 TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_FIELD_VALUE = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
 _LOCATION = re.compile(r"[!-~]+")
 
 #: Fields that say how a message travels: the proxy writes them itself (RFC 9110 §7.6.1, RFC 9112 §6).
@@ -81,36 +80,6 @@ def _of_request(text: str) -> Template:
         return Template.parse(text, REQUEST_NAMES)
     except ValueError as bad:
         raise BadValue(str(bad)) from None
-
-
-def header_edit(text: str, at: Context) -> HeaderEdit:
-    """``set NAME VALUE``, ``add NAME VALUE`` or ``remove NAME``."""
-    action, *rest = text.split(None, 2)
-    if action not in ("set", "add", "remove"):
-        raise BadValue(f"{action!r} is not an edit of header fields", choose_from(action, ("set", "add", "remove")))
-    if not rest:
-        raise BadValue(f"{text!r} names no field", f"write {action} NAME{'' if action == 'remove' else ' VALUE'}")
-    name, value = rest[0], rest[1] if len(rest) > 1 else ""
-    if not TOKEN.fullmatch(name):
-        remedy = f"write {action} {name[:-1]} …" if name.endswith(":") else "letters, digits and hyphens only"
-        raise BadValue(f"{name!r} is not the name of a header field", remedy)
-    if name.lower() in FRAMING_FIELDS:
-        raise BadValue(f"{name} says how the message travels", "leave it to the proxy")
-    if name.lower() == "host":
-        raise BadValue("Host is not edited here", "write host = … in the route")
-    if action == "remove":
-        if value:
-            raise BadValue(f"{text!r} has a value", f"write remove {name}: every field of that name goes")
-    elif not value:
-        raise BadValue(f"{text!r} has no value", f"write {action} {name} VALUE, or remove {name}")
-    elif not _FIELD_VALUE.fullmatch(value):
-        raise BadValue(f"{value!r} is not in ASCII", "RFC 9110 §5.5: write it in ASCII, encoded where need be")
-    return HeaderEdit(action, name, value)
-
-
-def write_header_edit(edit: HeaderEdit) -> str:
-    """As :func:`header_edit` reads it."""
-    return f"{edit.action} {edit.name} {edit.value}".rstrip()
 
 
 def redirect(text: str, at: Context) -> RedirectAnswer:

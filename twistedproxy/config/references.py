@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from twistedproxy.addresses import Address, Tcp, Unix
-from twistedproxy.config import doors, tls
+from twistedproxy.config import doors, rewriting, tls
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.sections import SECTIONS, Built, Draft, rows
@@ -25,6 +25,9 @@ def check(draft: Draft, problems: list[Problem]) -> None:
             problems.append(Problem(draft.file, 0, "", "", f"there is no [{kind} …] section", f"add one, for instance {example}"))
     problems += _dangling(draft)
     problems += itertools.chain.from_iterable(map(_answer, draft.built["route"]))
+    for each in (*draft.built["defaults"], *draft.built["route"]):
+        if each.value is not None:
+            problems += rewriting.errors(each.section, each.value)
     problems += _same_routes(draft.built["route"])
     problems += _same_addresses(draft)
     problems += _same_servers(draft.built["pool"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from twistedproxy.config import balancing, checks, failures, files, http, network, scalars, streams, tls, websockets
+from twistedproxy.config import balancing, checks, failures, files, http, network, rewriting, scalars, streams, tls, websockets
 from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Entry, Section
 from twistedproxy.config.scalars import Context
@@ -52,7 +52,7 @@ KINDS: Final[dict[str, Kind]] = {
     "certificates": Kind("files", files.certificate, files.write_certificate, Shape.LINES),
     "check": Kind("check", checks.check),
     "check_fields": Kind("fields", checks.check_field, checks.write_check_field, Shape.LINES),
-    "check_header_edits": Kind("edits", checks.check_header_edit, http.write_header_edit, Shape.LINES),
+    "check_header_edits": Kind("edits", checks.check_header_edit, rewriting.write_header_edit, Shape.LINES),
     "check_pattern": Kind("regular expression", checks.pattern),
     "check_port": Kind("port", checks.check_port),
     "choice": Kind("choice", scalars.choice),
@@ -62,7 +62,6 @@ KINDS: Final[dict[str, Kind]] = {
     "duration": Kind("duration", scalars.duration, scalars.write_duration),
     "error_statuses": Kind("statuses", failures.error_range, http.write_status_range, Shape.WORDS),
     "globs": Kind("paths with wildcards", files.pattern, shape=Shape.LINES),
-    "header_edits": Kind("edits", http.header_edit, http.write_header_edit, Shape.LINES),
     "host_field": Kind("text", network.host_field),
     "host_name": Kind("host", network.host_name),
     "host_names": Kind("hosts", network.certificate_name, shape=Shape.WORDS),
@@ -94,6 +93,18 @@ KINDS: Final[dict[str, Kind]] = {
     "use_stale": Kind("choices", scalars.choice, shape=Shape.WORDS),
     "protocols": Kind("choices", scalars.choice, shape=Shape.WORDS),
     "tls_versions": Kind("choices", scalars.choice, shape=Shape.WORDS),
+    "cookie_domains": Kind("domains", rewriting.cookie_domain, rewriting.write_from_to, Shape.LINES),
+    "cookie_flags": Kind("flags", rewriting.cookie_flags, rewriting.write_cookie_flags, Shape.LINES),
+    "cookie_paths": Kind("paths", rewriting.cookie_path, rewriting.write_from_to, Shape.LINES),
+    "cors_origins": Kind("origins", rewriting.cors_origin, shape=Shape.WORDS),
+    "field_name": Kind("name of a field", rewriting.field_name),
+    "field_names": Kind("names of fields", rewriting.any_field_name, shape=Shape.WORDS),
+    "forwarded": Kind("choice", rewriting.forwarded),
+    "locations": Kind("URLs", rewriting.location, rewriting.write_from_to, Shape.LINES),
+    "methods": Kind("methods", rewriting.method, shape=Shape.WORDS),
+    "request_edits": Kind("edits", rewriting.request_edit, rewriting.write_header_edit, Shape.LINES),
+    "response_edits": Kind("edits", rewriting.response_edit, rewriting.write_header_edit, Shape.LINES),
+    "rewrites": Kind("rewrites", rewriting.rewrite, rewriting.write_rewrite, Shape.LINES),
 }
 
 

@@ -11,16 +11,27 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from twistedproxy.addresses import UNIX_CLIENTS, Tcp
-from twistedproxy.config import balancing, cache_leaks, checks, doors, failures, files, patience, shared_caches, tls, websockets
+from twistedproxy.config import (
+    balancing,
+    cache_leaks,
+    checks,
+    doors,
+    failures,
+    files,
+    patience,
+    rewriting,
+    shared_caches,
+    tls,
+    websockets,
+)
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import write_size
 from twistedproxy.config.sections import Built, Draft
-from twistedproxy.settings import CacheSettings, CertificateFiles, PoolSettings, RouteKnobs, RouteSettings
+from twistedproxy.settings import CacheSettings, CertificateFiles, PoolSettings, RouteSettings
 
 _EXPIRES_SOON: Final = datetime.timedelta(days=21)
 _DOLLAR_NAME: Final = re.compile(r"\$([a-z_]+)")
-_BRACE_NAME: Final = re.compile(r"\{[a-z_.]+\}")
 _ONLY_WITH_TLS: Final = ("verify", "ca", "server_name", "client_certificate")
 _ONLY_WITH_POOL: Final = (
     "connect_timeout",
@@ -38,7 +49,14 @@ _ONLY_WITH_POOL: Final = (
     "retry_unsafe",
     "hedge",
     "request_headers",
+    "traceparent",
+    "rewrite_location",
+    "cookie_domain",
+    "cookie_path",
+    "cookie_flags",
     "strip_prefix",
+    "add_prefix",
+    "rewrite",
 )
 _ONLY_WITH_CACHE: Final = (
     "cache_valid",
@@ -76,10 +94,10 @@ def of(draft: Draft) -> list[Problem]:
     for each in draft.built["route"]:
         found += _route(each.section, each.value, draft)
     for each in (*draft.built["defaults"], *draft.built["route"]):
-        found += _edits(each.section, each.value)
         if each.value is not None:
             found += websockets.warnings(each.section, each.value)
             found += patience.warnings(each.section, each.value)
+            found += rewriting.warnings(each.section, each.value)
         found += cache_leaks.of(each.section, each.value)
         found += failures.of_route(each.section, each.value)
     for kind in ("shell", "status"):
@@ -197,16 +215,6 @@ def _route(section: Section, route: RouteSettings, draft: Draft) -> Iterator[Pro
         yield section.problem(
             "", f"is never reached: none of its listeners {needed}", "add a listener, or take the scheme off the title"
         )
-
-
-def _edits(section: Section, knobs: RouteKnobs) -> Iterator[Problem]:
-    for key, edits in (("request_headers", knobs.request_headers), ("response_headers", knobs.response_headers)):
-        for number, edit in enumerate(edits):
-            if section.gives(key) and (named := _BRACE_NAME.search(edit.value)):
-                line = section.entries[key].items[number].line
-                yield section.problem(
-                    key, f"{named[0]} is sent as it stands: header fields are no templates", "write plain text", line
-                )
 
 
 def _private(built: Built) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from twistedproxy.downstream.door import Arrival, Door
 from twistedproxy.downstream.http1 import DownstreamConnection
 from twistedproxy.downstream.http2 import Http2Connection
 from twistedproxy.downstream.stream import Way
+from twistedproxy.forward.clients import TrustedProxies
 from twistedproxy.forward.site import Site
 from twistedproxy.settings import ListenSettings
 from twistedproxy.transport.contexts import TlsServer
@@ -35,6 +36,7 @@ class Listener(Door):
         super().__init__(settings, poller, site.deadlines, site.reactor, tls)
         self.site = site
         self.scheme = b"https" if tls is not None else b"http"
+        self.trusted_proxies = TrustedProxies(settings.trusted_proxies, settings.trusted_fields)
         self.limits = Limits(head=settings.max_header_size, fields=settings.max_headers, target=settings.max_target)
 
     def _served(self, arrival: Arrival) -> DownstreamConnection:

@@ -85,7 +85,11 @@ def _ours(settings: RouteSettings, key: tuple[str, ...] | None) -> frozenset[byt
     :param key: the names in the site's ``cache_key``, None without: then scheme and host tell requests apart anyway
     """
     found = {edit.name.lower().encode("ascii") for edit in settings.request_headers if "{" in edit.value}
-    if settings.forwarded:
+    if settings.request_id:
+        found.add(settings.request_id.lower().encode("ascii"))
+    if settings.traceparent != "no":
+        found |= {b"traceparent", b"tracestate"}
+    if settings.forwarded != "off":
         found |= _OF_CLIENT
         if key is not None and "scheme" not in key:
             found.add(b"x-forwarded-proto")

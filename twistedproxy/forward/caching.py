@@ -152,7 +152,7 @@ class Caching(Storing):
         word, status = self._said(None, exchange.started_wall)
         exchange.cache_status = word.decode("ascii")
         fields = head.headers.plus((b"Cache-Status", status), (b"X-Cache-Status", word))
-        edits = self._rules.settings.response_headers
+        edits = exchange.route.response_edits if exchange.route is not None else ()
         made = rewrite.response_head(
             ResponseHead(head.status, head.reason, fields, length=head.length), edits, exchange.started_wall
         )

@@ -66,6 +66,8 @@ class Exchange:
     :ivar upgrade: the WebSocket's handshake, None for other requests
     :ivar caching: what the cache has to do with it; None for nothing
     :ivar answered: the client's final answer has begun
+    :ivar answers_itself: the answer is the proxy's own word, such as an error
+    :ivar noted: values of templates that were made for it alone, by name
     :ivar tried: peers that were tried in vain
     :ivar tries_made: attempts that count against ``tries``
     :ivar place: in the queue of its pool, as long as it waits there
@@ -88,6 +90,7 @@ class Exchange:
         "affinity",
         "allotted",
         "answered",
+        "answers_itself",
         "attempt",
         "bytes_received",
         "bytes_sent",
@@ -103,6 +106,7 @@ class Exchange:
         "finished",
         "head",
         "hedge",
+        "noted",
         "number",
         "place",
         "reason",
@@ -157,6 +161,8 @@ class Exchange:
         self.finished: bool = False
         self.request_complete: bool = False
         self.answered: bool = False
+        self.answers_itself: bool = False
+        self.noted: dict[str, str] | None = None
 
     @property
     def pool_name(self) -> str:
@@ -407,6 +413,7 @@ class Exchange:
         heir.route = self.route
         heir.request_complete = True
         heir.verdicts = list(self.verdicts)
+        heir.noted = self.noted
         heir.status, heir.cache_status = self.status, self.cache_status
         heir.answered, heir.tried, heir.tries_made = self.answered, self.tried, self.tries_made
         heir.take_over(self)
@@ -434,7 +441,7 @@ class Exchange:
         if rewritten is not None and rewritten[0] is route:
             out = rewritten[1]
         else:
-            out = rewrite.response_head(head, route.settings.response_headers, self.site.clock.wall())
+            out = rewrite.response_head(head, route.response_edits, self.site.clock.wall())
             if b"date" in head.headers:
                 head.rewritten = (route, out)
         self.deliver(out, pieces, ended)
@@ -465,9 +472,11 @@ class Exchange:
         """Begin the final answer; more of it comes by :meth:`deliver_body` unless *ended*."""
         self.answered = True
         self.status = head.status
+        route = self.route
+        if route is not None and route.retouch is not None:
+            head = route.retouch.rewritten(self, head)
         if self.affinity is not None:
             head = self.affinity.mark(self, head)
-        route = self.route
         if route is not None and route.filters:
             chain = Chain()
             head = chain.begin(route.filters, self.head, head)
@@ -547,7 +556,8 @@ class Exchange:
 
     def reply(self, head: ResponseHead, body: bytes, more: tuple[Field, ...] = ()) -> None:
         """Answer, and finish; *more* fields are of this hop."""
-        edits = self.route.settings.response_headers if self.route else ()
+        self.answers_itself = True
+        edits = self.route.response_edits if self.route else ()
         head = rewrite.response_head(head, edits, self.site.clock.wall())
         if more:
             head = ResponseHead(head.status, head.reason, head.headers.plus(*more), length=head.length)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from twistedproxy.forward import rewrite
+from twistedproxy.forward.forwarding import Origin
 
 if TYPE_CHECKING:
     from twistedproxy.balance.peer import Peer
@@ -33,7 +34,16 @@ def request_head(exchange: Exchange, peer: Peer) -> bytes:
         return head.forwarded[1]
     downstream = exchange.downstream
     settings = route.settings
-    repeatable = caching is None and settings.host == "preserve" and head.fields.host and head.method not in COUNTED
+    targets = route.targets
+    varying = route.varying_request_edits
+    repeatable = (
+        caching is None
+        and settings.host == "preserve"
+        and head.fields.host
+        and head.method not in COUNTED
+        and varying is None
+        and not (targets is not None and targets.varies)
+    )
     known = downstream.known
     if known is not None and known[0] is head.fields and known[1] is route and repeatable:
         block = known[2]
@@ -42,18 +52,23 @@ def request_head(exchange: Exchange, peer: Peer) -> bytes:
             head,
             settings,
             peer_host=peer.settings.authority.encode(),
-            client=exchange.client,
-            address=downstream.address,
-            scheme=downstream.scheme,
-            port=downstream.port,
-            trusted=downstream.trusted,
+            origin=Origin(
+                exchange.client,
+                exchange.scheme,
+                downstream.address,
+                downstream.scheme,
+                downstream.port,
+                downstream.trusted,
+                downstream.trusted_proxies.believed,
+            ),
+            edits=route.request_edits if varying is None else varying.rendered(exchange.value),
         )
         if caching is not None:
             fields = caching.for_peer(fields)
         if exchange.upgrade is not None:
             fields = exchange.upgrade.for_peer(fields)
         block = rewrite.request_block(fields, head.fields.length, exchange.upgrade is not None)
-    start = b"%b %b HTTP/1.1\r\n%b\r\n" % (head.method, rewrite.upstream_target(head, route.strip_prefix), block)
+    start = b"%b %b HTTP/1.1\r\n%b\r\n" % (head.method, head.target if targets is None else targets.rewritten(exchange), block)
     if repeatable:
         downstream.known = (head.fields, route, block)
         head.forwarded = (route, start)

@@ -6,15 +6,22 @@ Everything else keeps its order, its letters and its bytes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from email.utils import formatdate
-from functools import lru_cache
 from typing import Final
-from urllib.parse import quote_from_bytes
 
+from twistedproxy.forward.forwarding import (
+    FORWARDING,
+    Origin,
+    appended,
+    extended_forwarding,
+    kept_of_trusted,
+    own_forwarding,
+    prefix_fields,
+)
+from twistedproxy.forward.header_edits import Edits, edited
 from twistedproxy.message import CHUNKED, Field, Headers, RequestHead, ResponseHead
-from twistedproxy.settings import HeaderEdit, RouteSettings
+from twistedproxy.settings import RouteSettings
 
 #: What Via calls us (RFC 9110 §7.6.3).
 PSEUDONYM: Final = b"twistedproxy"
@@ -46,6 +53,7 @@ _PROTECTED: Final = frozenset(
         b"x-forwarded-for",
         b"x-forwarded-host",
         b"x-forwarded-port",
+        b"x-forwarded-prefix",
         b"x-forwarded-proto",
         b"x-real-ip",
     )
@@ -53,18 +61,6 @@ _PROTECTED: Final = frozenset(
 
 #: What Connection may name without hiding anything from a peer.
 _OPTIONS: Final = HOP_BY_HOP | _PROTECTED | {b"close"}
-
-#: What a proxy says of the client; a client's own word on it is not passed on.
-_FORWARDING: Final = frozenset(
-    (
-        b"forwarded",
-        b"x-forwarded-for",
-        b"x-forwarded-host",
-        b"x-forwarded-port",
-        b"x-forwarded-proto",
-        b"x-real-ip",
-    )
-)
 
 
 def _disguises(name: bytes) -> set[bytes]:
@@ -77,10 +73,10 @@ def _disguises(name: bytes) -> set[bytes]:
 
 
 #: Names that would be taken for forwarding fields: never passed on.
-_DISGUISED: Final = frozenset().union(*map(_disguises, _FORWARDING))
+_DISGUISED: Final = frozenset().union(*map(_disguises, FORWARDING))
 #: Fields of a request that do not simply pass.  Proxy is no field of HTTP: CGI makes HTTP_PROXY of it (CVE-2016-5385).
 #: HTTP2-Settings belongs to an upgrade that is never passed on (RFC 7540 §3.2.1).
-_LOOKED_AT: Final = HOP_BY_HOP | _FORWARDING | _DISGUISED | {b"host", b"content-length", b"via", b"proxy", b"http2-settings"}
+_LOOKED_AT: Final = HOP_BY_HOP | FORWARDING | _DISGUISED | {b"host", b"content-length", b"via", b"proxy", b"http2-settings"}
 
 
 def hides_fields(head: RequestHead) -> bool:
@@ -97,12 +93,12 @@ def is_zero(value: bytes) -> bool:
     return bool(value) and not value.strip(b"0")
 
 
-def _not_passed(head: RequestHead, route: RouteSettings, trusted: bool) -> set[bytes]:
+def _not_passed(head: RequestHead, route: RouteSettings, origin: Origin) -> set[bytes]:
     """The lower-case names of the fields of *head* that do not go to a peer as they came."""
     names = head.headers.index.keys()
     kept = _NOTHING
-    if trusted:
-        kept = _EXTENDED if route.forwarded else _FORWARDING
+    if origin.trusted:
+        kept = kept_of_trusted(route, origin.believed)
     dropped = names & _LOOKED_AT
     if kept:
         dropped -= kept
@@ -116,8 +112,6 @@ def _not_passed(head: RequestHead, route: RouteSettings, trusted: bool) -> set[b
 
 
 _NOTHING: Final[frozenset[bytes]] = frozenset()
-#: What trusted proxies say and we need not add to.
-_EXTENDED: Final = _FORWARDING - {b"x-forwarded-for", b"x-real-ip"}
 
 
 def request_fields(
@@ -125,35 +119,34 @@ def request_fields(
     route: RouteSettings,
     *,
     peer_host: bytes,
-    client: str,
-    address: str,
-    scheme: bytes,
-    port: int,
-    trusted: bool,
+    origin: Origin,
+    edits: Edits = (),
 ) -> list[Field]:
     """
     The fields of a request for a peer, framing and upgrade left out.
 
     :param peer_host: what Host says with ``host = upstream``, or when the client sent none
-    :param client: the address of the client, by the word of trusted proxies
-    :param address: of whoever connected to us; *trusted*: it is a trusted proxy
-    :param scheme: by which it connected, to our *port*
+    :param origin: where the request came from
+    :param edits: what the route changes in the end
     """
-    dropped = _not_passed(head, route, trusted)
+    dropped = _not_passed(head, route, origin)
     headers = head.headers
     fields: list[Field] = [(b"Host", _host(head, route.host, peer_host))]
     fields += headers.fields_without(dropped)
     if head.fields.length >= 0 and b"content-length" in headers.index:
         fields.append((b"Content-Length", b"%d" % head.fields.length))
-    fields.append((b"Via", _appended(headers, b"via", _VIA[head.version])))
-    if route.forwarded:
-        if trusted:
-            fields += _extended_forwarding(head, client.encode("ascii"), address.encode("ascii"), scheme, port)
+    fields.append((b"Via", appended(headers, b"via", _VIA[head.version])))
+    forwarded = route.forwarded
+    if forwarded != "off":
+        if origin.trusted:
+            fields += extended_forwarding(origin, head, forwarded)
         else:
-            fields += _own_forwarding(address, head.authority, scheme, port)
+            fields += own_forwarding(origin.address, head.authority, origin.scheme, origin.port, forwarded)
+        if route.strip_prefix is not None:
+            fields += prefix_fields(route)
     if b"max-forwards" in headers.index and head.method in (b"OPTIONS", b"TRACE"):
         fields = [_counted_down(field) for field in fields]
-    return _edited(fields, route.request_headers) if route.request_headers else fields
+    return edited(fields, edits) if edits else fields
 
 
 def _counted_down(field: Field) -> Field:
@@ -170,36 +163,6 @@ def _host(head: RequestHead, wanted: str, peer_host: bytes) -> bytes:
     return peer_host if wanted == "upstream" else wanted.encode("ascii")
 
 
-def _appended(headers: Headers, name: bytes, value: bytes) -> bytes:
-    before = headers.joined(name)
-    return value if not before else before + b", " + value
-
-
-@lru_cache(maxsize=1024)
-def _own_forwarding(address: str, authority: bytes, scheme: bytes, port: int) -> tuple[Field, ...]:
-    """What we say of a client whose own word on these things does not count."""
-    client = address.encode("ascii")
-    fields = (
-        (b"X-Forwarded-For", client),
-        (b"X-Forwarded-Host", authority),
-        (b"X-Forwarded-Proto", scheme),
-        (b"X-Forwarded-Port", b"%d" % port),
-        (b"X-Real-IP", client),
-    )
-    return tuple(field for field in fields if field[1])
-
-
-def _extended_forwarding(head: RequestHead, client: bytes, address: bytes, scheme: bytes, port: int) -> list[Field]:
-    """What we add to what a trusted proxy says."""
-    headers = head.headers
-    fields = [(b"X-Forwarded-For", _appended(headers, b"x-forwarded-for", address))]
-    own = ((b"X-Forwarded-Host", head.authority), (b"X-Forwarded-Proto", scheme), (b"X-Forwarded-Port", b"%d" % port))
-    fields += [field for field in own if field[1] and field[0].lower() not in headers]
-    real_ip = client if b"x-forwarded-for" in headers else headers.get(b"x-real-ip") or client
-    fields.append((b"X-Real-IP", real_ip))
-    return fields
-
-
 def request_block(fields: Iterable[Field], length: int, upgrade: bool) -> bytes:
     """The field lines of a request, with what this hop needs: framing (RFC 9112 §6) and a WebSocket's upgrade."""
     block = b"".join([b"%b: %b\r\n" % field for field in fields])
@@ -210,30 +173,7 @@ def request_block(fields: Iterable[Field], length: int, upgrade: bool) -> bytes:
     return block
 
 
-#: Dot segments, escaped or not, and empty ones.
-_ROUNDABOUT: Final = re.compile(rb"//|/(?:\.|%2[eE]){1,2}(?:/|\Z)")
-
-
-def upstream_target(head: RequestHead, strip_prefix: bytes) -> bytes:
-    """
-    The target for the peer: byte for byte the client's, without the prefix that the route takes off.
-
-    A path that says the same in a roundabout way (``/%61pi/``, dot or empty segments) is sent as the route understood it: what is
-    left of it must not mean something else.
-    """
-    if not strip_prefix:
-        return head.target
-    path = head.path
-    roundabout = head.route_path != path and _ROUNDABOUT.search(path)
-    if roundabout or not (path + b"/").startswith(strip_prefix + b"/"):
-        path = quote_from_bytes(head.route_path, safe="/:@!$&'()*+,;=~").encode("ascii")
-        if not (path + b"/").startswith(strip_prefix + b"/"):
-            return head.target
-    rest = path[len(strip_prefix) :] or b"/"
-    return rest if head.query is None else rest + b"?" + head.query
-
-
-def response_head(head: ResponseHead, edits: tuple[HeaderEdit, ...], wall: float) -> ResponseHead:
+def response_head(head: ResponseHead, edits: Edits, wall: float) -> ResponseHead:
     """The head for the client: end-to-end fields only, a Date if the peer sent none (RFC 9110 §6.6.1), the route's edits."""
     headers = head.headers
     index = headers.index
@@ -247,19 +187,8 @@ def response_head(head: ResponseHead, edits: tuple[HeaderEdit, ...], wall: float
     if b"date" not in index:
         headers = headers.plus((b"Date", http_date(wall)))
     if edits:
-        headers = Headers(_edited(list(headers.items), edits))
+        headers = Headers(edited(list(headers.items), edits))
     return ResponseHead(head.status, head.reason, headers, length=head.length)
-
-
-def _edited(fields: list[Field], edits: tuple[HeaderEdit, ...]) -> list[Field]:
-    for edit in edits:
-        name = edit.name.encode("ascii")
-        lower = name.lower()
-        if edit.action != "add":
-            fields = [field for field in fields if field[0].lower() != lower]
-        if edit.action != "remove":
-            fields.append((name, edit.value.encode("latin-1")))
-    return fields
 
 
 _dates: dict[int, bytes] = {}
@@ -281,7 +210,7 @@ def interim_head(head: ResponseHead) -> ResponseHead:
     return ResponseHead(head.status, head.reason, head.headers.without(dropped))
 
 
-def upgrade_head(head: ResponseHead, edits: tuple[HeaderEdit, ...]) -> ResponseHead:
+def upgrade_head(head: ResponseHead, edits: Edits) -> ResponseHead:
     """The 101 for the client, with the upgrade of this hop (RFC 6455 §4.2.2)."""
-    fields = _edited(list(interim_head(head).headers.items), edits)
+    fields = edited(list(interim_head(head).headers.items), edits)
     return ResponseHead(101, head.reason, Headers([*fields, (b"Upgrade", b"websocket"), (b"Connection", b"Upgrade")]))

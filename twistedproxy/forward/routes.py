@@ -18,8 +18,12 @@ from twistedproxy.balance.peer import PeerState
 from twistedproxy.filters.chain import Filter
 from twistedproxy.forward.cache_rules import CacheRules
 from twistedproxy.forward.collecting import RequestBuffering
+from twistedproxy.forward.cors import Cors
 from twistedproxy.forward.purging import Purging
+from twistedproxy.forward.request_edits import request_edits
+from twistedproxy.forward.retouch import Retouch, response_edits
 from twistedproxy.forward.retry import RetryPolicy
+from twistedproxy.forward.targets import Targets
 from twistedproxy.forward.total_time import TotalTimeout
 from twistedproxy.settings import RouteSettings
 
@@ -87,6 +91,10 @@ class Route:
     :ivar answer: replies itself; None: the backend does
     :ivar guards: decide who may in, in this order
     :ivar filters: change its answers, in this order
+    :ivar request_edits: of heads for peers, when they are the same for all; *varying_request_edits*: when not
+    :ivar response_edits: of heads for clients, likewise; when not, they are a part of *retouch*
+    :ivar retouch: changes the heads of its answers for each exchange anew
+    :ivar targets: changes what is asked of peers; None: they are asked for what the client asks for
     :ivar requests: exchanges that took this route
     :ivar statuses: answers by the first digit of their status
     :ivar errors: exchanges that failed, through whoever's fault
@@ -101,11 +109,15 @@ class Route:
         "filters",
         "guards",
         "name",
+        "request_edits",
         "requests",
+        "response_edits",
+        "retouch",
         "retries",
         "settings",
         "statuses",
-        "strip_prefix",
+        "targets",
+        "varying_request_edits",
     )
 
     def __init__(self, settings: RouteSettings, backend: Backend | None, cache: Cache | None) -> None:
@@ -116,13 +128,22 @@ class Route:
         self.cache_rules = CacheRules(settings) if cache is not None else None
         self.retries = RetryPolicy(settings)
         self.answer: Answer | None = Redirect(settings.redirect.status, settings.redirect.location) if settings.redirect else None
+        cors = Cors(settings) if settings.cors else None
         self.guards: tuple[Guard, ...] = (
+            *((cors,) if cors is not None else ()),
             *((Purging(cache, settings.cache_purge),) if cache is not None and settings.cache_purge else ()),
             *((TotalTimeout(settings.total_timeout),) if settings.total_timeout else ()),
             *((RequestBuffering(settings.buffer_size),) if settings.request_buffering else ()),
         )
         self.filters: tuple[Filter, ...] = ()
-        self.strip_prefix = settings.strip_prefix.encode().rstrip(b"/") if settings.strip_prefix else b""
+        targets = Targets(settings)
+        self.targets = targets if targets.is_needed else None
+        editing = request_edits(settings)
+        self.request_edits = editing.constant
+        self.varying_request_edits = editing if editing.varies else None
+        retouch = Retouch(settings, cors)
+        self.retouch = retouch if retouch.is_needed else None
+        self.response_edits = () if retouch.is_needed else response_edits(settings).constant
         self.requests = 0
         self.statuses = [0] * 6
         self.errors = 0

@@ -83,7 +83,7 @@ class Serving:
                 (b"X-Cache-Status", said[0]),
             )
         )
-        edits = route.settings.response_headers if route is not None else ()
+        edits = route.response_edits if route is not None else ()
         return rewrite.response_head(ResponseHead(status, reason, made, length=length), edits, now)
 
     def whole(self, entry: Entry, head: ResponseHead) -> None:
@@ -152,7 +152,7 @@ class Serving:
         fields = not_modified_fields(entry.headers).plus(
             (b"Age", b"%d" % entry.age(now)), (b"Cache-Status", said[1]), (b"X-Cache-Status", said[0])
         )
-        edits = exchange.route.settings.response_headers if exchange.route is not None else ()
+        edits = exchange.route.response_edits if exchange.route is not None else ()
         exchange.deliver(rewrite.response_head(ResponseHead(304, b"Not Modified", fields), edits, now), (), True)
         exchange.finish()
 

@@ -152,7 +152,7 @@ class Storing:
                 head.headers.plus((b"Cache-Status", status), (b"X-Cache-Status", word)),
                 length=head.length,
             ),
-            self._rules.settings.response_headers,
+            exchange.route.response_edits if exchange.route is not None else (),
             now,
         )
         exchange.deliver(out, pieces, ended)

@@ -13,6 +13,7 @@ from twistedproxy.balance.peer import Change, PeerState
 from twistedproxy.errors import BAD_UPGRADE_ANSWER, ORIGIN_REFUSED, RequestError, ResponseError
 from twistedproxy.forward import rewrite
 from twistedproxy.forward.handover import Handover
+from twistedproxy.forward.header_edits import Edits
 from twistedproxy.message import Field, Headers, ResponseHead
 from twistedproxy.transport.tunnel import Tunnel
 from twistedproxy.websocket import deflate
@@ -96,6 +97,12 @@ class Upgrade:
             fields.append((b"Sec-WebSocket-Extensions", offer))
         return fields
 
+    @property
+    def _edits(self) -> Edits:
+        """What the route changes in the head of the 101."""
+        route = self._exchange.route
+        return route.response_edits if route is not None else ()
+
     def join(self, attempt: Attempt, head: ResponseHead, rest: bytes) -> None:
         """
         The peer has agreed by *head*, behind which came *rest*: the two connections are joined from now on.
@@ -113,6 +120,8 @@ class Upgrade:
         """Send the 101 to the client; returns its transport, and what was read of it behind the handshake."""
         exchange = self._exchange
         exchange.began_to_answer(head.status)
+        if exchange.route is not None and exchange.route.retouch is not None:
+            head = exchange.route.retouch.rewritten(exchange, head)
         if exchange.affinity is not None:
             head = exchange.affinity.mark(exchange, head)
         return exchange.downstream.switch(head)
@@ -121,7 +130,7 @@ class Upgrade:
         settings = self.settings
         upstream = attempt.upstream
         assert upstream is not None
-        client, from_client = self._agree(rewrite.upgrade_head(head, settings.response_headers))
+        client, from_client = self._agree(rewrite.upgrade_head(head, self._edits))
         tunnel = Tunnel(
             client,
             upstream.transport,
@@ -145,7 +154,7 @@ class Upgrade:
         if accepted is not None:
             fields.append((b"Sec-WebSocket-Extensions", accepted[1]))
         answer = ResponseHead(head.status, head.reason, Headers(fields))
-        client, from_client = self._agree(rewrite.upgrade_head(answer, settings.response_headers))
+        client, from_client = self._agree(rewrite.upgrade_head(answer, self._edits))
         site = exchange.site
         relay = Relay(settings, site.deadlines, site.reactor, self._ended)
         self._open(relay, attempt, protocol)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
+from twistedproxy.forward import identity
+
 if TYPE_CHECKING:
     from twistedproxy.forward.exchange import Exchange
 
@@ -80,6 +82,10 @@ VALUES: Final[dict[str, Callable[[Exchange], str]]] = {
     "query": lambda e: (e.head.query or b"").decode("latin-1"),
     "protocol": lambda e: "HTTP/{}.{}".format(*divmod(e.head.version, 10)),
     "route": lambda e: e.route.name if e.route else "-",
+    "request_id": identity.request_id,
+    "trace_id": identity.trace_id,
+    "traceparent": identity.traceparent,
+    "tracestate": identity.tracestate,
     "pool": lambda e: e.pool_name or "-",
     "peer": lambda e: e.peer_name or "-",
     "status": lambda e: str(e.status),
