@@ -89,7 +89,7 @@ def test_status_json_says_everything() -> None:
         "last_failure": None,
         "bytes_sent": 0,
         "bytes_received": 0,
-        "checks": [{"at": START + 5, "duration": 0.0123, "passed": False, "reason": "connection refused"}],
+        "checks": [{"at": START + 5, "duration": 0.0123, "passed": False, "reason": "connection refused", "counts": True}],
     }
     assert state["pools"]["app"]["peers"][1]["state"] == "draining"
     assert state["caches"]["static"]["counts"]["hits"] == 30

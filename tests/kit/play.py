@@ -25,6 +25,7 @@ from textwrap import dedent
 from types import TracebackType
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
 from twisted.logger import LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
@@ -33,6 +34,8 @@ from tests.kit.clock import HandClock
 from tests.kit.party import Party
 from tests.kit.streams import HandPoller, Stream, connected
 from twistedproxy.addresses import Address
+from twistedproxy.balance.health import Health
+from twistedproxy.balance.peer import Peer
 from twistedproxy.balance.pool import Pool
 from twistedproxy.cache.cache import Cache
 from twistedproxy.config.load import load_text
@@ -43,9 +46,11 @@ from twistedproxy.forward.affinity import affinity_of
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.forward.routes import Backend, Route, RouteTable
 from twistedproxy.forward.site import Site
+from twistedproxy.settings import PoolSettings
 from twistedproxy.transport.contexts import TlsClient
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.transport.tcp import Connection
+from twistedproxy.upstream.probes import PROBES
 from twistedproxy.upstream.proxied import connector_of
 from twistedproxy.upstream.stream import StreamConnector
 
@@ -108,6 +113,11 @@ class Play:
             )
             for name, pool in self.pools.items()
         }
+        self.checks = {
+            name: Health(pool, self._probe(pool.settings), clock, Random(4))
+            for name, pool in self.pools.items()
+            if pool.settings.check is not None
+        }
         self._connectors = {name: backend.connector for name, backend in backends.items()}
         self.routes = {
             route.name: Route(route, backends.get(route.pool or ""), self.caches.get(route.cache or ""))
@@ -134,6 +144,17 @@ class Play:
     def doors(self) -> dict[str, Listener | StreamDoor]:
         """Listeners and streams."""
         return {**self.listeners, **self.streams}
+
+    def _probe(self, pool: PoolSettings) -> Callable[[Peer], Deferred[None]]:
+        assert pool.check is not None
+        probe = PROBES[pool.check.kind](pool.check, pool, self._dial, self._deadlines)
+        return lambda peer: probe(peer.settings)
+
+    def begins_checks(self) -> None:
+        """From now on peers are checked, until the play ends."""
+        for health in self.checks.values():
+            health.startService()
+        self.turn()
 
     # The cast.
 
@@ -262,6 +283,9 @@ class Play:
             globalLogPublisher.removeObserver(self._logged)
 
     def _check(self) -> None:
+        for health in self.checks.values():
+            if health.running:
+                health.stopService()
         self.turn()
         assert not self._failures, "\n".join(self._failures)
         self.no_connection()

@@ -150,6 +150,7 @@ def _peer(peer: Peer, membership: Membership | None, now: float) -> dict[str, An
                 "duration": round(check.duration, 6),
                 "passed": check.passed,
                 "reason": check.reason or None,
+                "counts": check.counts,
             }
             for check in peer.last_checks
         ],

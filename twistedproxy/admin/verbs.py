@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from twisted.logger import Logger
 
+from twistedproxy.admin.checks import CheckVerbs
 from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.purging import Purging
@@ -56,6 +57,7 @@ class Verbs:
         verbs = (
             Verb(self.pools),
             Verb(self.peers, (self._pool_names,)),
+            *CheckVerbs(live, width).verbs(),
             Verb(self.routes),
             Verb(self.listeners),
             Verb(self.connections),
