@@ -32,4 +32,14 @@ class Unix:
         return f"unix:{self.path}"
 
 
-Address = Tcp | Unix
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What an endpoint string of Twisted describes, whatever that is."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return f"endpoint:{self.text}"
+
+
+Address = Tcp | Unix | Endpoint

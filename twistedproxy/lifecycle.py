@@ -158,7 +158,7 @@ class Doors(Service):
         """Accept; take the addresses first if that was not done before privileges dropped.  Raises CannotListen."""
         Service.startService(self)
         for listener in self._listeners:
-            if not listener.addresses:
+            if not listener.bound:
                 listener.bind()
             listener.start()
             scheme = listener.scheme.decode()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
-from twistedproxy.addresses import Address, Tcp, Unix
+from twistedproxy.addresses import Address, Tcp
 
 #: A timeout or an interval that never comes.
 NEVER: Final = float("inf")
@@ -69,7 +69,11 @@ class ListenSettings:
     """A door: where clients connect, and what is asked of them before a route is known."""
 
     name: str
-    on: tuple[Address, ...] = knob("listen_addresses", "tcp:PORT, tcp:HOST:PORT or unix:PATH, one a line", required=True)
+    on: tuple[Address, ...] = knob(
+        "listen_addresses",
+        "tcp:PORT, tcp:HOST:PORT, unix:PATH, systemd:… or another endpoint string of Twisted, one a line",
+        required=True,
+    )
     tls: str | None = knob("tls_name", "the [tls NAME] section that terminates TLS here; plain without")
     protocols: tuple[str, ...] = knob(
         "protocols",
@@ -147,7 +151,11 @@ class StreamSettings:
     """TCP connections, joined with peers byte for byte: as they are, decrypted before, or routed by the name of their TLS."""
 
     name: str
-    on: tuple[Address, ...] = knob("listen_addresses", "tcp:PORT, tcp:HOST:PORT or unix:PATH, one a line", default=())
+    on: tuple[Address, ...] = knob(
+        "listen_addresses",
+        "tcp:PORT, tcp:HOST:PORT, unix:PATH, systemd:… or another endpoint string of Twisted, one a line",
+        default=(),
+    )
     listen: tuple[str, ...] = knob(
         "listen_names", "listeners with TLS: of their connections it takes those for which it has a line of sni", default=()
     )
@@ -278,7 +286,7 @@ class ServerSettings:
     @property
     def name(self) -> str:
         """How the peer is called in logs and in the shell: its address."""
-        if self.stands_for is StandsFor.RECORDS and not isinstance(self.address, Unix):
+        if self.stands_for is StandsFor.RECORDS and isinstance(self.address, Tcp):
             return f"srv:{self.address.host}"
         return str(self.address)
 
@@ -286,7 +294,7 @@ class ServerSettings:
     def authority(self) -> str:
         """Host of a request to this server: its address, without the port where it is the scheme's own (RFC 9110 §7.2)."""
         address = self.address
-        if isinstance(address, Unix):
+        if not isinstance(address, Tcp):
             return "localhost"
         host = self.found_by or address.host
         host = f"[{host}]" if ":" in host else host
@@ -296,7 +304,7 @@ class ServerSettings:
         """The name that is asked for by SNI, and that the certificate of this server in *pool* must be good for."""
         if self.server_name or pool.server_name:
             return str(self.server_name or pool.server_name)
-        return self.found_by or ("localhost" if isinstance(self.address, Unix) else self.address.host)
+        return self.found_by or (self.address.host if isinstance(self.address, Tcp) else "localhost")
 
 
 @dataclass(frozen=True)
@@ -404,7 +412,7 @@ class PoolSettings:
     name: str
     servers: tuple[ServerSettings, ...] = knob(
         "servers",
-        "[https://]HOST:PORT, unix:PATH or srv:NAME, "
+        "[https://]HOST:PORT, tls://HOST:PORT, unix:PATH, srv:NAME or endpoint:STRING, "
         "with weight=N, max_connections=N, slow_start=DURATION, backup, down, addresses=all, server_name=NAME; one a line",
         required=True,
     )

@@ -14,7 +14,8 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStrea
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twistedproxy.addresses import Address, Tcp, Unix
+from twistedproxy.addresses import Address, Endpoint, Tcp, Unix
+from twistedproxy.transport.endpoints import server_endpoint
 
 
 class Ports(Service):
@@ -73,6 +74,8 @@ def endpoint_of(address: Address, reactor: Any) -> IStreamServerEndpoint:
     """
     if isinstance(address, Unix):
         return UNIXServerEndpoint(reactor, address.path, mode=address.mode, wantPID=True)
+    if isinstance(address, Endpoint):
+        return server_endpoint(address, reactor)
     if ":" in address.host:
         return TCP6ServerEndpoint(reactor, address.port, interface=address.host)
     return TCP4ServerEndpoint(reactor, address.port, interface=address.host)
@@ -82,5 +85,4 @@ def _name_of(port: IListeningPort) -> str:
     host = port.getHost()
     if isinstance(host, UNIXAddress):
         return str(Unix(os.fsdecode(host.name or b"")))
-    assert isinstance(host, IPv4Address | IPv6Address)
-    return str(Tcp(host.host, host.port))
+    return str(Tcp(host.host, host.port)) if isinstance(host, IPv4Address | IPv6Address) else str(host)

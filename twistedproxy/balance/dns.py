@@ -18,7 +18,7 @@ from twisted.names import client, dns
 from twisted.names.error import DNSNameError, DNSServerError, DomainError
 from twisted.python.failure import Failure
 
-from twistedproxy.addresses import Tcp, Unix
+from twistedproxy.addresses import Tcp
 from twistedproxy.settings import ServerSettings, StandsFor
 from twistedproxy.transport.names import LookUp, Resolved
 
@@ -100,7 +100,7 @@ class Dns:
 
     def _find_addresses(self, line: ServerSettings) -> Deferred[list[ServerSettings]]:
         address = line.address
-        assert not isinstance(address, Unix)
+        assert isinstance(address, Tcp)
         answered: Deferred[Resolved] = Deferred()
         self._look_up(address.host, address.port, answered.callback)
 
@@ -119,7 +119,7 @@ class Dns:
 
     def _find_records(self, line: ServerSettings) -> Deferred[list[ServerSettings]]:
         address = line.address
-        assert not isinstance(address, Unix)
+        assert isinstance(address, Tcp)
         if self._records is None:
             self._records = self._make_records()
 

@@ -18,7 +18,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twistedproxy.addresses import Unix
+from twistedproxy.addresses import Tcp
 from twistedproxy.balance.peer import Peer
 from twistedproxy.balance.pool import PeerExists, Pool, UnknownPeer
 from twistedproxy.settings import ServerSettings, StandsFor
@@ -143,7 +143,7 @@ class Membership(Service):
     def addresses(self, peer: Peer) -> Sequence[str]:
         """The addresses at which *peer* is, if it has a name that was looked up already."""
         address = peer.address
-        return () if isinstance(address, Unix) else self._known(address.host, address.port)
+        return self._known(address.host, address.port) if isinstance(address, Tcp) else ()
 
     def recall(self, called: str, found: Iterable[ServerSettings]) -> None:
         """What a name stood for before the process started: better than nothing until it is resolved."""

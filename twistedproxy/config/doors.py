@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from twistedproxy.addresses import Endpoint
 from twistedproxy.config import http
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.sections import Built, Draft
 from twistedproxy.settings import StreamSettings
 from twistedproxy.spelling import choose_from
 from twistedproxy.templates import Template
+from twistedproxy.transport.endpoints import SYSTEMD
 
 #: Keys of a stream that are about ports of its own.
 _ONLY_WITH_ON: Final = ("proxy_protocol", "trusted_proxies", "header_timeout", "handshake_timeout", "backlog")
@@ -24,6 +26,7 @@ def check(draft: Draft) -> Iterator[Problem]:
     taken: dict[tuple[str, str, str], Built] = {}
     for each in (*draft.built["listen"], *draft.built["stream"]):
         yield from _headers(each)
+        yield from _foreign(each)
     for log in draft.built["log"]:
         for reason in http.log_names(log.value) if log.value is not None else ():
             yield log.section.problem("format", reason, "take other names, or change of")
@@ -44,6 +47,24 @@ def _headers(door: Built) -> Iterator[Problem]:
             "nobody's header is believed",
             "name those who send them, for instance trusted_proxies = 10.0.0.0/8, or unix: for a unix socket",
         )
+
+
+def _foreign(door: Built) -> Iterator[Problem]:
+    """What others listen on is not read before them."""
+    settings = door.value
+    if settings is None:
+        return
+    for number, address in enumerate(settings.on):
+        if not isinstance(address, Endpoint) or address.text.startswith(f"{SYSTEMD}:"):
+            continue
+        place = door.section.entries["on"].items[number].line
+        for key, remedy in (
+            ("tls", "write an endpoint with TLS, for instance ssl:443:privateKey=…, or tcp:PORT"),
+            ("proxy_protocol", "write tcp:PORT, or unix:PATH"),
+            ("sni", "write tcp:PORT, or unix:PATH"),
+        ):
+            if door.section.gives(key) and getattr(settings, key) != "no":
+                yield door.section.problem("on", f"{key} has no effect on {address.text}, where Twisted listens", remedy, place)
 
 
 def _ways(stream: Built, draft: Draft) -> Iterator[Problem]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import unquote
 
-from twistedproxy.addresses import UNIX_CLIENTS, Address, Tcp, Unix
+from twistedproxy.addresses import UNIX_CLIENTS, Address, Endpoint, Tcp, Unix
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context, duration, whole_number, write_duration
 from twistedproxy.settings import RouteMatch, ServerSettings, StandsFor
 from twistedproxy.spelling import choose_from, nearest
+from twistedproxy.transport.endpoints import BadEndpoint, check_client, check_server, parts_of, plain_address
 
 MAX_WEIGHT: Final = 65535
 
@@ -28,6 +30,7 @@ _UNSEEN = re.compile(r"[;\\\x00-\x1f\x7f]")
 _RECORDS = re.compile(r"_[a-z0-9-]{1,62}\._(?:tcp|udp)\.(?P<domain>.+)")
 #: Which of a name's addresses are peers of their own.
 _ADDRESSES: Final = ("all", "ipv4", "ipv6", "one")
+_PREFIX = re.compile(r"[a-z][a-z0-9_-]*")
 _MODE = re.compile(r"[0-7]{3,4}")
 
 
@@ -117,8 +120,13 @@ def trusted_network(text: str, at: Context) -> str:
 
 
 def listen_address(text: str, at: Context) -> Address:
-    """``tcp:PORT``, ``tcp:HOST:PORT`` or ``unix:PATH [mode=660]``."""
+    """``tcp:PORT``, ``tcp:HOST:PORT``, ``unix:PATH [mode=660]``, or any server endpoint string of Twisted."""
     scheme, colon, rest = text.partition(":")
+    if colon and " " not in text and parts_of(text)[2] and _PREFIX.fullmatch(scheme):
+        plain = plain_address(text)
+        if plain is None:
+            return _endpoint(text, check_server)
+        return Unix(os.path.join(at.directory, plain.path), plain.mode) if isinstance(plain, Unix) else plain
     if colon and scheme == "tcp":
         where, between, number = rest.rpartition(":")
         if between and where in ("", "*"):
@@ -139,7 +147,18 @@ def listen_address(text: str, at: Context) -> Address:
         return Unix(os.path.join(at.directory, path), mode)
     if text.isascii() and text.isdigit():
         raise BadValue(f"{text!r} is not an address to listen on", f"write tcp:{text}")
+    if colon and _PREFIX.fullmatch(scheme):
+        return _endpoint(text, check_server)
     raise BadValue(f"{text!r} is not an address to listen on", "write tcp:PORT, tcp:HOST:PORT or unix:PATH")
+
+
+def _endpoint(text: str, check: Callable[[str], None]) -> Endpoint:
+    """An endpoint string of Twisted, as it stands."""
+    try:
+        check(text)
+    except BadEndpoint as bad:
+        raise BadValue(f"{text!r} is not an address to listen on" if check is check_server else str(bad), str(bad)) from None
+    return Endpoint(text)
 
 
 def nameserver(text: str, at: Context) -> Tcp:
@@ -168,6 +187,8 @@ def _interface(text: str) -> str:
 
 def write_listen_address(address: Address) -> str:
     """As :func:`listen_address` reads it."""
+    if isinstance(address, Endpoint):
+        return address.text
     if isinstance(address, Unix):
         return f"unix:{address.path}" + (f" mode={address.mode:03o}" if address.mode != 0o666 else "")
     return f"tcp:{address}" if address.host else f"tcp:{address.port}"
@@ -247,7 +268,7 @@ def _records(text: str) -> Tcp:
 def _check_addresses(value: str, address: Address) -> None:
     if value not in _ADDRESSES:
         raise BadValue(f"addresses={value} is not known", choose_from(value, _ADDRESSES))
-    if isinstance(address, Unix) or address.port == 0:
+    if not isinstance(address, Tcp) or address.port == 0:
         raise BadValue("addresses is an option of names", "remove it; write addresses=all behind NAME:PORT")
     if value != "one" and _is_literal(address.host):
         raise BadValue(f"{address} is an address already", "remove addresses=, or write a name")
@@ -262,6 +283,8 @@ def _is_literal(text: str) -> bool:
 
 
 def _peer_address(text: str, at: Context) -> tuple[bool, Address]:
+    if text.startswith("endpoint:"):
+        return False, _endpoint(text.removeprefix("endpoint:"), check_client)
     if text.startswith("unix:"):
         if text == "unix:":
             raise BadValue(f"{text!r} has no path", "write unix:/run/app.sock")

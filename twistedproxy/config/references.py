@@ -97,8 +97,10 @@ def _same_addresses(draft: Draft) -> Iterator[Problem]:
 
 
 def _collide(one: Address, other: Address) -> bool:
-    if isinstance(one, Unix) or isinstance(other, Unix):
-        return isinstance(one, Unix) and isinstance(other, Unix) and one.path == other.path
+    if isinstance(one, Unix) and isinstance(other, Unix):
+        return one.path == other.path
+    if not isinstance(one, Tcp) or not isinstance(other, Tcp):
+        return one == other
     if one.port != other.port or one.port == 0:
         return False
     return one.host == other.host or _covers(one, other) or _covers(other, one)

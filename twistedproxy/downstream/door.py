@@ -9,16 +9,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Protocol
 
-from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.interfaces import IAddress, IProtocol, IReactorTime
 from twisted.logger import Logger
 
 from twistedproxy import errors
-from twistedproxy.addresses import UNIX_CLIENTS, Address, Tcp
+from twistedproxy.addresses import UNIX_CLIENTS, Address, Endpoint, Tcp
 from twistedproxy.downstream.sni import SniTable
 from twistedproxy.errors import Reason
 from twistedproxy.forward.clients import TrustedProxies
 from twistedproxy.transport.contexts import TlsServer
 from twistedproxy.transport.deadlines import Deadlines
+from twistedproxy.transport.foreign_port import ForeignPort, shown
 from twistedproxy.transport.opening import Opening
 from twistedproxy.transport.poller import Poller
 from twistedproxy.transport.port import Port, bind
@@ -101,6 +102,7 @@ class Door:
     """
     What listeners and streams have in common.
 
+    :ivar bound: it has its addresses
     :ivar addresses: where it really listens, once bound
     :ivar kind: of door, and *scheme*: what is spoken, for people
     :ivar connections: live ones
@@ -131,7 +133,9 @@ class Door:
         self._tls = tls
         self.passing: SniTable[Any] | None = None
         self._reads_headers = settings.proxy_protocol != "no"
+        self.bound = False
         self._ports: list[Port] = []
+        self._foreign: list[ForeignPort] = []
         self._live = 0
         #: What is read before a connection is served.
         self._openings: set[Opening] = set()
@@ -150,21 +154,25 @@ class Door:
 
         :raises CannotListen: one of them cannot be had
         """
+        self.bound = True
         for address in self.settings.on:
-            for sock in bind(address, self.settings.backlog):
-                self.adopt(sock)
+            sockets = bind(address, self.settings.backlog)
+            for sock in sockets:
+                self.adopt(sock, is_ours=not isinstance(address, Endpoint))
+            if not sockets and isinstance(address, Endpoint):
+                self._foreign.append(ForeignPort(address, self._arrives, self._reactor, self.addresses))
 
-    def adopt(self, sock: socket.socket) -> None:
-        """Listen on a socket that is bound already."""
+    def adopt(self, sock: socket.socket, *, is_ours: bool = True) -> None:
+        """Listen on a socket that is bound already; *is_ours*: it is nobody else's, too."""
         port_number = sock.getsockname()[1] if sock.family != socket.AF_UNIX else 0
 
         def accept(client: socket.socket, address: Any) -> None:
             self._accept(client, address, port_number)
 
         port = Port(sock, accept, self._may_accept, self._poller, self._reactor)
+        port.is_ours = is_ours
         self._ports.append(port)
-        host = port.getHost()
-        self.addresses.append(_shown(host))
+        self.addresses.append(shown(port.getHost()))
 
     def start(self) -> None:
         """Begin to accept."""
@@ -176,6 +184,9 @@ class Door:
         for port in self._ports:
             port.stopListening()
         self._ports.clear()
+        for foreign in self._foreign:
+            foreign.stop()
+        self._foreign.clear()
         for opening in list(self._openings):
             opening.abort()
         for handshake in list(self._handshakes):
@@ -202,6 +213,19 @@ class Door:
             self._admit(sock, Arrival(address, client_port, port, self.accepted))
         else:
             sock.close()
+
+    def _arrives(self, where: Any, port: int) -> IProtocol | None:
+        """Somebody comes by a port of Twisted's: the protocol for the connection, or None when there is no room."""
+        address = str(getattr(where, "host", UNIX_CLIENTS))
+        if not self._may_accept():
+            self.turned_away += 1
+            return None
+        if not self._has_room_for(address):
+            return None
+        self.accepted += 1
+        self._live += 1
+        served: Any = self._served(Arrival(address, getattr(where, "port", 0), port, self.accepted))
+        return served  # type: ignore[no-any-return]
 
     def _has_room_for(self, address: str) -> bool:
         """Whether a client may have one more connection; then it is counted."""
@@ -369,10 +393,3 @@ class Door:
         if self._live == self.settings.max_connections - 1:
             for port in self._ports:
                 port.wake()
-
-
-def _shown(host: Any) -> str:
-    if hasattr(host, "name"):
-        name = host.name
-        return "unix:" + (name.decode() if isinstance(name, bytes) else str(name))
-    return f"[{host.host}]:{host.port}" if ":" in host.host else f"{host.host}:{host.port}"

@@ -12,6 +12,7 @@ from twistedproxy.downstream.stream import Way
 from twistedproxy.forward.clients import TrustedProxies
 from twistedproxy.forward.site import Site
 from twistedproxy.settings import ListenSettings
+from twistedproxy.transport.adapted import AdaptedConnection
 from twistedproxy.transport.contexts import TlsServer
 from twistedproxy.transport.opening import NotOpened
 from twistedproxy.transport.poller import Poller
@@ -57,6 +58,8 @@ class Listener(Door):
 
     def opened(self, connection: DownstreamConnection) -> None:
         """*connection* stands (with TLS: its handshake is done)."""
+        if isinstance(connection.transport, AdaptedConnection) and connection.transport.is_secure:
+            connection.scheme = b"https"
         if self.shook_hands(connection) and connection.transport.alpn == b"h2":
             self.speak_http2(connection, b"")
             return

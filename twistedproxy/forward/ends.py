@@ -42,5 +42,5 @@ def address_of(transport: Any) -> Address:
 
 
 def _path(address: UNIXAddress) -> str:
-    name = address.name
+    name = getattr(address, "name", None)  # other transports have other addresses
     return name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name or ""

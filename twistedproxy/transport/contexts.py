@@ -13,7 +13,7 @@ from OpenSSL import SSL, crypto
 from service_identity import CertificateError, VerificationError
 from service_identity.pyopenssl import verify_hostname, verify_ip_address
 
-from twistedproxy.addresses import Address, Unix
+from twistedproxy.addresses import Address, Tcp
 from twistedproxy.clock import Clock
 from twistedproxy.settings import PoolSettings, TlsSettings
 from twistedproxy.transport.certificates import CertificateProblem, is_address, load, names_of
@@ -145,7 +145,7 @@ class TlsClient:
 
     def name_of(self, address: Address) -> str:
         """The name, or the IP address, that the certificate of the peer at *address* must be good for."""
-        return self._server_name or ("localhost" if isinstance(address, Unix) else address.host)
+        return self._server_name or (address.host if isinstance(address, Tcp) else "localhost")
 
     def connection(self, sock: socket.socket, address: Address) -> SSL.Connection:
         """

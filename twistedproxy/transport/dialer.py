@@ -7,16 +7,20 @@ one has not answered for a while, so that an address that swallows everything co
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.internet.error import DNSLookupError
-from twisted.internet.interfaces import IDelayedCall, IProtocol, IReactorTime
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.internet.interfaces import IDelayedCall, IProtocol, IReactorTime, IStreamClientEndpoint
 from twisted.python.failure import Failure
 
-from twistedproxy.addresses import Address, Unix
+from twistedproxy.addresses import Address, Endpoint, Unix
+from twistedproxy.transport.adapted import Adapting
 from twistedproxy.transport.contexts import TlsClient
+from twistedproxy.transport.endpoints import client_endpoint
 from twistedproxy.transport.names import Names, Resolved
 from twistedproxy.transport.outgoing import OutgoingConnection
 from twistedproxy.transport.poller import Poller
@@ -44,6 +48,7 @@ class Dialer:
         self.poller = poller
         self.reactor = reactor
         self._names = names
+        self._endpoints: dict[Endpoint, IStreamClientEndpoint] = {}
         self._avoided: dict[Where, float] = {}
 
     def dial(self, address: Address, protocol: IProtocol, tls: TlsClient | None = None, preface: bytes = b"") -> Cancel:
@@ -54,12 +59,21 @@ class Dialer:
         ``connectionLost`` with a Failure that holds an ``OSError``, a ``DNSLookupError`` or a ``TlsProblem``; never before
         this call has returned.  When a name has several addresses and none can be reached, the last one's failure is told.
         """
+        if isinstance(address, Endpoint):
+            return _by_endpoint(self, address, protocol, preface)
         call = _Call(self, address, protocol, tls, preface)
         if isinstance(address, Unix):
             call.connect([(socket.AF_UNIX, address.path)])
         else:
             self._names.resolve(address.host, address.port, call.connect)
         return call.cancel
+
+    def endpoint(self, address: Endpoint) -> IStreamClientEndpoint:
+        """What connects to *address*; made once, since it may share something between its connections."""
+        endpoint = self._endpoints.get(address)
+        if endpoint is None:
+            endpoint = self._endpoints[address] = client_endpoint(address, self.reactor)
+        return endpoint
 
     def in_order(self, resolved: Resolved) -> Resolved:
         """*resolved* with the addresses last that gave trouble lately, so that a dead one does not delay every other call."""
@@ -76,6 +90,38 @@ class Dialer:
             if len(self._avoided) >= _MANY:
                 self._avoided.clear()
             self._avoided[where] = self.reactor.seconds() + _AVOIDED
+
+
+def _by_endpoint(dialer: Dialer, address: Endpoint, protocol: IProtocol, preface: bytes) -> Cancel:
+    """Connect *protocol* by an endpoint of Twisted's, or of anybody else."""
+    called: list[Deferred[Any]] = []
+    given_up = False
+
+    def failed(reason: Failure) -> None:
+        if not given_up:
+            protocol.connectionLost(Failure(_as_os_error(reason.value)))
+
+    def connect() -> None:
+        called.append(dialer.endpoint(address).connect(Adapting(lambda _: protocol, preface)).addErrback(failed))
+
+    # Some endpoints connect within the call, before which the protocol must not hear of it.
+    begins = dialer.reactor.callLater(0, connect)
+
+    def cancel() -> None:
+        nonlocal given_up
+        given_up = True
+        if begins.active():
+            begins.cancel()
+        for deferred in called:
+            deferred.cancel()
+
+    return cancel
+
+
+def _as_os_error(problem: BaseException | None) -> BaseException | None:
+    """What Twisted calls a failed connection, as what the kernel calls it, if that is known."""
+    code = problem.osError if isinstance(problem, ConnectError) else None
+    return OSError(code, os.strerror(code)) if isinstance(code, int) else problem
 
 
 class _Call:

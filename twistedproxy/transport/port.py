@@ -14,7 +14,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twistedproxy.addresses import Address, Tcp, Unix
+from twistedproxy.addresses import Address, Endpoint, Tcp, Unix
+from twistedproxy.transport.endpoints import inherited
 from twistedproxy.transport.poller import Poller, forget
 from twistedproxy.transport.tcp import stream_address, tune
 
@@ -37,13 +38,16 @@ class CannotListen(Exception):
 
 def bind(address: Address, backlog: int) -> list[socket.socket]:
     """
-    Listening sockets for *address*: one, or two where an empty host stands for IPv4 and IPv6.
+    Listening sockets for *address*: one, or two where an empty host stands for IPv4 and IPv6; none for an endpoint of Twisted's.
 
     :raises CannotListen: taken, forbidden or unknown
     """
     try:
         if isinstance(address, Unix):
             return [_bind_unix(address, backlog)]
+        if isinstance(address, Endpoint):
+            sock = inherited(address)
+            return [] if sock is None else [sock]
         return _bind_tcp(address, backlog)
     except OSError as problem:
         remedy = {
@@ -134,11 +138,13 @@ class Port:
     A listening socket that hands each accepted connection to *accept*.
 
     :param may_accept: asked before each; while it says no, clients wait in the backlog until :meth:`wake`
+    :ivar is_ours: a unix socket's file is removed at the end
     """
 
     def __init__(
         self, sock: socket.socket, accept: Accept, may_accept: Callable[[], bool], poller: Poller, reactor: IReactorTime
     ) -> None:
+        self.is_ours = True
         self._sock = sock
         self._accept = accept
         self._may_accept = may_accept
@@ -161,7 +167,7 @@ class Port:
         self._pause()
         forget(self._poller, self)
         self._sock.close()
-        if self._unlink:
+        if self._unlink and self.is_ours:
             try:
                 os.unlink(self._unlink)
             except FileNotFoundError:

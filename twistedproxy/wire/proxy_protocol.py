@@ -215,7 +215,7 @@ _Ip = IPv4Address | IPv6Address
 
 def _ip_pair(ends: Ends | None) -> tuple[_Ip, int, _Ip, int] | None:
     """Both ends as addresses of one family, an IPv4 one mapped into IPv6 if need be; None when one is no IP address."""
-    if ends is None or isinstance(ends.source, Unix) or isinstance(ends.destination, Unix):
+    if ends is None or not isinstance(ends.source, Tcp) or not isinstance(ends.destination, Tcp):
         return None
     source, destination = _plain(ends.source.host), _plain(ends.destination.host)
     if source.version != destination.version:
