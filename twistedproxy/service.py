@@ -40,6 +40,7 @@ from twistedproxy.config.scalars import Context
 from twistedproxy.downstream.listener import Listener
 from twistedproxy.downstream.stream import StreamDoor, StreamSite, Target, share
 from twistedproxy.forward.affinity import affinity_of, sticky_key
+from twistedproxy.forward.guards.order import Guards
 from twistedproxy.forward.routes import Backend, Route, RouteTable
 from twistedproxy.forward.site import Site
 from twistedproxy.lifecycle import Doors, Polling, Proxy, Rotation, Storing
@@ -93,8 +94,14 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
     memory = Memory(StateFile(os.path.join(state_dir, "pools.json")), memberships, lines, clock, reactor)
     caches = {name: Cache(cache, clock, reactor) for name, cache in settings.caches.items()}
 
+    guards = Guards(settings.limits, os.urandom(16))
     routes = RouteTable(
-        Route(route, backends[route.pool] if route.pool else None, caches[route.cache] if route.cache else None)
+        Route(
+            route,
+            backends[route.pool] if route.pool else None,
+            caches[route.cache] if route.cache else None,
+            guards.of(route),
+        )
         for route in settings.routes
     )
     site = Site(routes, clock, reactor, deadlines)
@@ -120,7 +127,8 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
     ]
     share(listeners, streams)
 
-    live = Live(settings, pools, caches, routes, [*listeners, *streams], clock, clock.wall(), memberships, site.websockets)
+    doors_open = [*listeners, *streams]
+    live = Live(settings, pools, caches, routes, doors_open, clock, clock.wall(), memberships, site.websockets, guards.limits)
     logs = [AccessLog(log, reactor) for log in settings.logs]
     site.finished += [log.exchange_finished for log in logs if log.settings.of == "requests"]
     stream_site.finished += [log.exchange_finished for log in logs if log.settings.of == "streams"]

@@ -522,6 +522,37 @@ class CacheSettings:
     inactive: float = knob("duration", "entries that nobody asked for go after", default=3600.0, minimum=1)
 
 
+@dataclass(frozen=True)
+class LimitSettings:
+    """What clients, or whoever a key tells apart, may take at most; it counts for all routes that name it together."""
+
+    name: str
+    key: str = knob("limit_key", "a template: requests for which it comes out alike count together", default="{client}")
+    rate: float | None = knob("rate", "requests, for instance 10r/s or 600r/m; any number without")
+    burst: int = knob("integer", "requests beyond the rate that may come at once", default=0, minimum=0, maximum=1_000_000)
+    delay: bool = knob("boolean", "those wait until the rate allows them; no: they are let in at once", default=False)
+    connections: int = knob("integer", "requests (and WebSockets) at a time; 0: any number", default=0, minimum=0)
+    bandwidth: int | None = knob(
+        "bandwidth", "bytes of answers, for instance 500k/s or 1m/s, for all of a key; any number without"
+    )
+    memory: int = knob(
+        "size",
+        "bytes for what is known of keys, 16 for each; with too few, keys are counted together, never forgotten",
+        default=16 * 1024**2,
+        minimum=1024,
+        maximum=4 * 1024**3,
+    )
+    ipv6_prefix: int = knob(
+        "integer",
+        "{client} is so many bits of an IPv6 address: one client has whole networks",
+        default=64,
+        minimum=16,
+        maximum=128,
+    )
+    announce: bool = knob("boolean", "every answer says by RateLimit fields what is left; no: only refusals do", default=False)
+    dry_run: bool = knob("boolean", "nothing is refused or delayed; it is counted and logged what would be", default=False)
+
+
 CacheValid = tuple[tuple[frozenset[int], float], ...]
 
 
@@ -724,6 +755,17 @@ class RouteKnobs:
         "a GET or HEAD whose answer has not begun by then goes to a second peer as well; the first answer wins",
         minimum=0.001,
     )
+    allow: tuple[str, ...] = knob(
+        "clients",
+        "addresses (CIDR, unix: or all) that may in, others get 403; of allow and deny the longest network that fits decides",
+        default=(),
+    )
+    deny: tuple[str, ...] = knob("clients", "addresses that get 403; where both name the same, this one counts", default=())
+    limits: tuple[str, ...] = knob("limit_names", "the [limit NAME]s that count requests of this route", default=())
+    bandwidth: int | None = knob(
+        "bandwidth", "bytes of each answer, for instance 500k/s or 1m/s; as fast as the client takes them without"
+    )
+    bandwidth_after: int = knob("size", "so many bytes of an answer are sent before bandwidth counts", default=0, minimum=0)
     cache: str | None = knob("cache_name", "the [cache NAME] that stores this route's answers")
     cache_valid: CacheValid = knob(
         "cache_valid", "STATUS… DURATION a line: freshness of answers that say nothing themselves", default=()
@@ -922,6 +964,7 @@ class Settings:
     tls: dict[str, TlsSettings] = field(default_factory=dict)
     pools: dict[str, PoolSettings] = field(default_factory=dict)
     caches: dict[str, CacheSettings] = field(default_factory=dict)
+    limits: dict[str, LimitSettings] = field(default_factory=dict)
     apps: tuple[AppSettings, ...] = ()
     shell: ShellSettings | None = None
     status: StatusSettings | None = None

@@ -33,6 +33,8 @@ REQUEST_NAMES: Final = frozenset(
         "route",
         "request_id",
         "trace_id",
+        "user",
+        "jwt.",
     )
 )
 
@@ -159,4 +161,4 @@ def _checked_name(name: str, allowed: Set[str]) -> str:
     raise ValueError(f"{{{name}}} is not a name of templates; {choose_from(f'{{{name}}}', shown)}")
 
 
-_EXAMPLES: Final = {"header": "user-agent", "cookie": "session", "arg": "page"}
+_EXAMPLES: Final = {"header": "user-agent", "cookie": "session", "arg": "page", "jwt": "sub"}

@@ -57,7 +57,10 @@ def test_tab_inserts_what_is_certain(text: str, insert: str) -> None:
         ("drain('app', '", ("app1:3000", "app2:3000", "spare:3000")),
         ("p", ("peers", "pools", "purge", "purge_all", "purge_prefix", "purge_tag")),
         ("live.pools['", ("api", "app")),
-        ("live.", ("caches", "clock", "listeners", "memberships", "pools", "routes", "settings", "started", "websockets")),
+        (
+            "live.",
+            ("caches", "clock", "limits", "listeners", "memberships", "pools", "routes", "settings", "started", "websockets"),
+        ),
     ],
 )
 def test_tab_shows_the_choices(text: str, choices: tuple[str, ...]) -> None:

@@ -73,10 +73,19 @@ cache_valid =
 cache_heuristic = yes
 cache_use_stale = error updating 503
 host = upstream
+[limit l]
+key = {client} {user} {jwt.sub}
+rate = 90r/m
+burst = 7
+bandwidth = 500k/s
 [route http://*.Example.com:8080/caf%C3%A9/]
 redirect = 308 https://{host}{uri}
 [route /plain]
 pool = app
+allow = 10.0.0.0/8 unix: ::1
+deny = all
+limits = l
+bandwidth = 1m/s
 cache =
 listen = http https
 strip_prefix = /pl

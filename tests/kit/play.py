@@ -44,6 +44,7 @@ from twistedproxy.downstream.stream import StreamDoor, StreamSite, Target, share
 from twistedproxy.downstream.stream_connection import StreamConnection
 from twistedproxy.forward.affinity import affinity_of
 from twistedproxy.forward.exchange import Exchange
+from twistedproxy.forward.guards.order import Guards
 from twistedproxy.forward.routes import Backend, Route, RouteTable
 from twistedproxy.forward.site import Site
 from twistedproxy.settings import PoolSettings
@@ -119,8 +120,9 @@ class Play:
             if pool.settings.check is not None
         }
         self._connectors = {name: backend.connector for name, backend in backends.items()}
+        self.guards = Guards(settings.limits, b"the secret of plays")
         self.routes = {
-            route.name: Route(route, backends.get(route.pool or ""), self.caches.get(route.cache or ""))
+            route.name: Route(route, backends.get(route.pool or ""), self.caches.get(route.cache or ""), self.guards.of(route))
             for route in settings.routes
         }
         self.site = Site(RouteTable(self.routes.values()), clock, clock, self._deadlines)

@@ -10,6 +10,7 @@ from twistedproxy.balance.pool import Pool
 from twistedproxy.cache.cache import Cache
 from twistedproxy.clock import Clock
 from twistedproxy.downstream.door import Door
+from twistedproxy.forward.guards.limit import Limit
 from twistedproxy.forward.routes import RouteTable
 from twistedproxy.settings import Settings
 from twistedproxy.websocket.register import Register
@@ -29,6 +30,7 @@ class Live:
     :ivar clock: the proxy's clocks
     :ivar started: when the proxy started, seconds of the wall clock
     :ivar websockets: those that are open
+    :ivar limits: by name
     """
 
     settings: Settings
@@ -40,6 +42,7 @@ class Live:
     started: float
     memberships: dict[str, Membership] = field(default_factory=dict)
     websockets: Register = field(default_factory=Register)
+    limits: dict[str, Limit] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         names = ", ".join(each.name for each in fields(self))

@@ -14,6 +14,7 @@ from twistedproxy.balance.pool import Pool
 from twistedproxy.balance.queue import Queue
 from twistedproxy.cache.cache import Cache
 from twistedproxy.downstream.door import Door
+from twistedproxy.forward.guards.limit import Limit
 from twistedproxy.forward.routes import Route
 from twistedproxy.settings import NEVER
 from twistedproxy.version import VERSION
@@ -46,6 +47,7 @@ def snapshot(live: Live) -> dict[str, Any]:
         "listeners": [_listener(listener) for listener in live.listeners],
         "routes": [_route(route) for route in routes],
         "pools": {name: _pool(pool, live.memberships.get(name)) for name, pool in live.pools.items()},
+        "limits": {name: _limit(limit) for name, limit in live.limits.items()},
         "caches": {name: _cache(cache) for name, cache in live.caches.items()},
     }
 
@@ -154,6 +156,19 @@ def _peer(peer: Peer, membership: Membership | None, now: float) -> dict[str, An
             }
             for check in peer.last_checks
         ],
+    }
+
+
+def _limit(limit: Limit) -> dict[str, Any]:
+    return {
+        "key": limit.settings.key,
+        "passed": limit.passed,
+        "delayed": limit.delayed,
+        "refused": limit.refused,
+        "dry_run": limit.settings.dry_run,
+        "waiting": limit.waiting,
+        "running": sum(limit.running.values()),
+        "shared": limit.arrivals.shared + limit.sent.shared,
     }
 
 

@@ -248,7 +248,7 @@ def storing_terms(
         return StoreVerdict.SKIPPED
     answered = rules.heard(answered)
     said, targeted = response_control(answered)
-    refusal = _forbidden(asked, status, answered, said)
+    refusal = _forbidden(asked, status, answered, said, rules.personal)
     if refusal is not None:
         return refusal
     if not rules.ours.isdisjoint(vary_names(answered)):
@@ -294,7 +294,9 @@ def _graces(said: Directives) -> tuple[float, float]:
     return float(seconds[0]), float(seconds[1])
 
 
-def _forbidden(asked: Headers, status: int, answered: Headers, said: Directives) -> StoreVerdict | None:
+def _forbidden(
+    asked: Headers, status: int, answered: Headers, said: Directives, personal: frozenset[bytes] | None
+) -> StoreVerdict | None:
     """What forbids to store a response, however fresh it is."""
     if said.malformed:
         return StoreVerdict.MALFORMED
@@ -306,8 +308,12 @@ def _forbidden(asked: Headers, status: int, answered: Headers, said: Directives)
         return StoreVerdict.NO_STORE
     if said.whole(b"private"):
         return StoreVerdict.PRIVATE
-    if b"authorization" in asked and not any(name in said for name in (b"must-revalidate", b"public", b"s-maxage")):
+    known = b"authorization" in asked or personal is not None
+    if known and not any(name in said for name in (b"must-revalidate", b"public", b"s-maxage")):
         return StoreVerdict.AUTHORIZATION
+    if personal and not personal.isdisjoint(vary_names(answered)):
+        # What it varies by is the guard's word, which no later request has.
+        return StoreVerdict.VARY_STAR
     if vary_names(answered) == (b"*",):
         return StoreVerdict.VARY_STAR
     if (

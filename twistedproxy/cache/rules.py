@@ -23,6 +23,8 @@ class Rules:
     :ivar post: answers to POST may be stored for GET (RFC 9110 §9.3.3)
     :ivar min_uses: requests after which something is stored, the one included that brings it
     :ivar ours: request fields, in lower case, that differ from client to client by what the proxy makes of them for a peer
+    :ivar personal: a guard knows who asks, and tells the peer by these fields (lower case): as with Authorization, answers
+        are not for others unless they say so
     :ivar skips: nothing is stored: the site's ``cache_skip`` holds for this request
     """
 
@@ -33,6 +35,7 @@ class Rules:
     min_uses: int = 1
     skips: bool = False
     ours: frozenset[bytes] = frozenset()
+    personal: frozenset[bytes] | None = None
 
     def heard(self, answered: Headers) -> Headers:
         """The fields of a response that have a say."""

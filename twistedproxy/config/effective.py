@@ -20,6 +20,7 @@ def effective(settings: Settings) -> str:
         "tls": tuple(settings.tls.values()),
         "pool": tuple(settings.pools.values()),
         "cache": tuple(settings.caches.values()),
+        "limit": tuple(settings.limits.values()),
         "route": settings.routes,
         "app": settings.apps,
         "shell": (settings.shell,) if settings.shell else (),

@@ -122,6 +122,7 @@ def _settings(draft: Draft) -> Settings:
         routes=draft.values("route"),
         tls={each.name: each for each in draft.values("tls")},
         pools={each.name: each for each in draft.values("pool")},
+        limits={each.name: each for each in draft.values("limit")},
         caches={each.name: each for each in draft.values("cache")},
         apps=draft.values("app"),
         shell=shell,

@@ -8,14 +8,20 @@ from collections.abc import Iterator
 from typing import Final
 
 from twistedproxy.addresses import Address, Tcp, Unix
-from twistedproxy.config import doors, rewriting, tls
+from twistedproxy.config import doors, guards, rewriting, tls
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.sections import SECTIONS, Built, Draft, rows
 from twistedproxy.spelling import choose_from
 
 #: The kinds of knobs that name a section, and the kind of section that is named.
-_POINTS_TO: Final = {"tls_name": "tls", "pool_name": "pool", "cache_name": "cache", "listen_names": "listen"}
+_POINTS_TO: Final = {
+    "tls_name": "tls",
+    "pool_name": "pool",
+    "cache_name": "cache",
+    "listen_names": "listen",
+    "limit_names": "limit",
+}
 
 
 def check(draft: Draft, problems: list[Problem]) -> None:
@@ -34,6 +40,7 @@ def check(draft: Draft, problems: list[Problem]) -> None:
     problems += _same_directories(draft.built["cache"])
     problems += _login_keys(draft)
     problems += doors.check(draft)
+    problems += guards.check(draft)
     for each in draft.built["tls"]:
         problems += tls.errors(each.section, each.value)
 
@@ -45,7 +52,7 @@ def _dangling(draft: Draft) -> Iterator[Problem]:
             for key, target in pointing.items():
                 known = draft.names(target)
                 for item in section.entries[key].items if key in section.entries else ():
-                    for name in item.text.split() if key == "listen" else (item.text,):
+                    for name in item.text.split() if key in ("listen", "limits") else (item.text,):
                         if name not in known:
                             remedy = choose_from(name, known) if known else f"add one, with the title [{target} {name}]"
                             yield section.problem(key, f"there is no [{target} {name}]", remedy, item.line)

@@ -17,6 +17,7 @@ from twistedproxy.config.values import KINDS, Failed, Shape, parse
 from twistedproxy.settings import (
     AppSettings,
     CacheSettings,
+    LimitSettings,
     ListenSettings,
     LogSettings,
     PoolSettings,
@@ -51,6 +52,7 @@ SECTIONS: Final[dict[str, SectionKind]] = {
     "tls": SectionKind(TlsSettings, "NAME"),
     "pool": SectionKind(PoolSettings, "NAME"),
     "cache": SectionKind(CacheSettings, "NAME"),
+    "limit": SectionKind(LimitSettings, "NAME"),
     "route": SectionKind(RouteSettings, "MATCH"),
     "stream": SectionKind(StreamSettings, "NAME"),
     "app": SectionKind(AppSettings, "NAME"),

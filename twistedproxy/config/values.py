@@ -7,7 +7,20 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from twistedproxy.config import balancing, checks, failures, files, http, network, rewriting, scalars, streams, tls, websockets
+from twistedproxy.config import (
+    balancing,
+    checks,
+    failures,
+    files,
+    guard_values,
+    http,
+    network,
+    rewriting,
+    scalars,
+    streams,
+    tls,
+    websockets,
+)
 from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Entry, Section
 from twistedproxy.config.scalars import Context
@@ -42,6 +55,7 @@ KINDS: Final[dict[str, Kind]] = {
     "authorities": Kind("file", files.authorities),
     "authority": Kind("host[:port]", network.authority_text),
     "balance": Kind("scheduler", balancing.balance, balancing.write_balance),
+    "bandwidth": Kind("bytes a second", guard_values.bandwidth, guard_values.write_bandwidth),
     "boolean": Kind("yes or no", scalars.boolean, scalars.write_boolean),
     "budget": Kind("share and number", failures.budget, failures.write_budget),
     "cache_choices": Kind("choices", scalars.choice, shape=Shape.WORDS),
@@ -57,6 +71,7 @@ KINDS: Final[dict[str, Kind]] = {
     "check_port": Kind("port", checks.check_port),
     "choice": Kind("choice", scalars.choice),
     "ciphers": Kind("ciphers", tls.cipher, shape=Shape.WORDS),
+    "clients": Kind("networks", guard_values.client, shape=Shape.WORDS),
     "conditions": Kind("templates", http.condition, shape=Shape.WORDS),
     "curves": Kind("curves", tls.curve, shape=Shape.WORDS),
     "duration": Kind("duration", scalars.duration, scalars.write_duration),
@@ -68,6 +83,8 @@ KINDS: Final[dict[str, Kind]] = {
     "integer": Kind("number", scalars.integer),
     "login_keys": Kind("file", files.login_keys),
     "listen_addresses": Kind("addresses", network.listen_address, network.write_listen_address, Shape.LINES),
+    "limit_key": Kind("template", guard_values.limit_key),
+    "limit_names": Kind("names of [limit …]", scalars.line_of_text, shape=Shape.WORDS),
     "listen_names": Kind("names of [listen …]", scalars.line_of_text, shape=Shape.WORDS),
     "log_file": Kind("path", files.log_file),
     "log_format": Kind("format", http.log_format),

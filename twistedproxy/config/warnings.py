@@ -18,6 +18,7 @@ from twistedproxy.config import (
     doors,
     failures,
     files,
+    guards,
     patience,
     rewriting,
     shared_caches,
@@ -76,6 +77,10 @@ _ONLY_WITH_CACHE: Final = (
 )
 
 
+#: The keys that name a section, where they are not called like its kind.
+_NAMED_BY: Final = {"limit": "limits"}
+
+
 def of(draft: Draft) -> list[Problem]:
     """The warnings about a *draft* that has no errors."""
     found: list[Problem] = []
@@ -100,6 +105,9 @@ def of(draft: Draft) -> list[Problem]:
             found += rewriting.warnings(each.section, each.value)
         found += cache_leaks.of(each.section, each.value)
         found += failures.of_route(each.section, each.value)
+        found += guards.of_route(each.section, each.value)
+    for each in draft.built["limit"]:
+        found += guards.of_limit(each.section, each.value)
     for kind in ("shell", "status"):
         for each in draft.built[kind]:
             found += _private(each)
@@ -246,7 +254,8 @@ def _unused(draft: Draft) -> Iterator[Problem]:
         },
         "cache": {route.cache for route in draft.values("route")},
     }
+    used["limit"] = {name for route in draft.values("route") for name in route.limits}
     for kind, names in used.items():
         for name, section in draft.names(kind).items():
             if name not in names:
-                yield section.problem("", "is not used", f"name it by {kind} = {name}, or remove it")
+                yield section.problem("", "is not used", f"name it by {_NAMED_BY.get(kind, kind)} = {name}, or remove it")

@@ -75,7 +75,11 @@ class CacheRules:
 
     def of(self, exchange: Exchange) -> Rules:
         """The rules by which what a peer answers to *exchange* is stored."""
-        return self._skipping if self._skip and _holds(self._skip, exchange) else self.rules
+        rules = self._skipping if self._skip and _holds(self._skip, exchange) else self.rules
+        identity = exchange.identity
+        if identity is not None:
+            rules = replace(rules, personal=frozenset(name.lower() for name, _ in identity.fields))
+        return rules
 
 
 def _ours(settings: RouteSettings, key: tuple[str, ...] | None) -> frozenset[bytes]:

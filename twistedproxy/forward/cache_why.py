@@ -42,6 +42,7 @@ class _Asked:
     downstream: _Door
     client: str = "127.0.0.1"
     client_port: int = 0
+    identity: None = None
 
 
 class NotAsked(ValueError):

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from twistedproxy.balance.peer import Peer
     from twistedproxy.cache.cache import Cache
     from twistedproxy.cache.responses import Lookup
+    from twistedproxy.forward.guards.admission import Admission
+    from twistedproxy.forward.guards.identity import Identity
     from twistedproxy.forward.routes import Affinity, Route
     from twistedproxy.forward.site import Downstream, Site
 
@@ -75,6 +77,8 @@ class Exchange:
     :ivar allotted: the time that it has altogether, if that is limited
     :ivar collecting: its body, before a peer is asked
     :ivar affinity: what binds clients to peers, once it had a say
+    :ivar admission: what it holds since guards have let it in; None for nothing
+    :ivar identity: who asks, when a guard has found that out
     :ivar source: where the answer's body comes from when no peer sends it
     :ivar chain: what changes the answer's body on its way
     :ivar status: of the final answer; 499 when the client left before one began, 0 before that
@@ -87,6 +91,7 @@ class Exchange:
 
     # Slots, each with a value from the beginning, are the cheapest attributes that there are.
     __slots__ = (
+        "admission",
         "affinity",
         "allotted",
         "answered",
@@ -106,6 +111,7 @@ class Exchange:
         "finished",
         "head",
         "hedge",
+        "identity",
         "noted",
         "number",
         "place",
@@ -143,6 +149,8 @@ class Exchange:
         self.upgrade: Upgrade | None = None
         self.caching: Caching | None = None
         self.affinity: Affinity | None = None
+        self.admission: Admission | None = None
+        self.identity: Identity | None = None
         self.source: Source | None = None
         self.chain: Chain | None = None
         self.place: Place | None = None
@@ -305,6 +313,8 @@ class Exchange:
             return
         if self.caching is None or not self.caching.outlives_client():
             self._give_up_attempt(reason)
+        if self.admission is not None:
+            self.admission.closed()
         self.reason = reason
         if not self.answered:
             self.status = 499
@@ -401,6 +411,7 @@ class Exchange:
         update = Exchange(self.site, nobody, update_head(self.head))
         update.client, update.client_port, update.scheme = self.client, self.client_port, self.scheme
         update.route = self.route
+        update.identity = self.identity
         update.request_complete = True
         update.caching = Caching(update, cache, lookup)
         update.choose()
@@ -411,6 +422,7 @@ class Exchange:
         heir.client, heir.client_port, heir.scheme = self.client, self.client_port, self.scheme
         heir.started, heir.started_wall = self.started, self.started_wall
         heir.route = self.route
+        heir.identity = self.identity
         heir.request_complete = True
         heir.verdicts = list(self.verdicts)
         heir.noted = self.noted
@@ -488,6 +500,11 @@ class Exchange:
         for piece in pieces:
             self.bytes_sent += len(piece)
         downstream = self.downstream
+        if self.admission is not None:
+            head = self.admission.mark(head)
+            if self.admission.pace is not None:
+                self.admission.pace.begin(head, pieces, ended)
+                return
         downstream.respond(head, pieces, ended)
         if not ended and not self.finished:
             downstream.transport.registerProducer(self, True)
@@ -498,7 +515,10 @@ class Exchange:
             pieces = self.chain.feed(pieces)
         for piece in pieces:
             self.bytes_sent += len(piece)
-        self.downstream.body(pieces)
+        if self.admission is not None and self.admission.pace is not None:
+            self.admission.pace.body(pieces)
+        else:
+            self.downstream.body(pieces)
 
     def deliver_end(self, trailers: Headers) -> None:
         """The answer is complete."""
@@ -506,6 +526,11 @@ class Exchange:
             rest, chain, self.chain = self.chain.finish(), self.chain, None
             self.deliver_body(rest)
             chain.close()
+        if self.admission is None or not self.admission.postpones(trailers):
+            self.end_answer(trailers)
+
+    def end_answer(self, trailers: Headers) -> None:
+        """All of the answer was sent."""
         self.downstream.transport.unregisterProducer()
         self.downstream.end(trailers)
         self.finish()
@@ -544,6 +569,8 @@ class Exchange:
         if self.caching is not None and self.caching.failed(reason, answered=self.answered):
             return
         if self.answered:
+            if self.admission is not None:
+                self.admission.closed()
             self.downstream.transport.unregisterProducer()
             self.downstream.cut()
             self.finish()
@@ -580,6 +607,10 @@ class Exchange:
         """The exchange is over, on whatever path."""
         if self.finished:
             return
+        if self.admission is not None:
+            if self.admission.holds_end:
+                return
+            self.admission.closed()
         self.finished = True
         if self.hedge is not None:
             self.hedge.stop()

@@ -30,7 +30,8 @@ def request_head(exchange: Exchange, peer: Peer) -> bytes:
     route = exchange.route
     assert route is not None
     caching = exchange.caching
-    if head.forwarded is not None and head.forwarded[0] is route and caching is None:
+    identity = exchange.identity
+    if head.forwarded is not None and head.forwarded[0] is route and caching is None and identity is None:
         return head.forwarded[1]
     downstream = exchange.downstream
     settings = route.settings
@@ -38,6 +39,7 @@ def request_head(exchange: Exchange, peer: Peer) -> bytes:
     varying = route.varying_request_edits
     repeatable = (
         caching is None
+        and identity is None
         and settings.host == "preserve"
         and head.fields.host
         and head.method not in COUNTED
@@ -67,6 +69,8 @@ def request_head(exchange: Exchange, peer: Peer) -> bytes:
             fields = caching.for_peer(fields)
         if exchange.upgrade is not None:
             fields = exchange.upgrade.for_peer(fields)
+        if identity is not None:
+            fields = identity.for_peer(fields)
         block = rewrite.request_block(fields, head.fields.length, exchange.upgrade is not None)
     start = b"%b %b HTTP/1.1\r\n%b\r\n" % (head.method, head.target if targets is None else targets.rewritten(exchange), block)
     if repeatable:

@@ -120,7 +120,9 @@ class Route:
         "varying_request_edits",
     )
 
-    def __init__(self, settings: RouteSettings, backend: Backend | None, cache: Cache | None) -> None:
+    def __init__(
+        self, settings: RouteSettings, backend: Backend | None, cache: Cache | None, guards: tuple[Guard, ...] = ()
+    ) -> None:
         self.settings = settings
         self.name: str = settings.name
         self.backend = backend
@@ -133,6 +135,7 @@ class Route:
             *((cors,) if cors is not None else ()),
             *((Purging(cache, settings.cache_purge),) if cache is not None and settings.cache_purge else ()),
             *((TotalTimeout(settings.total_timeout),) if settings.total_timeout else ()),
+            *guards,
             *((RequestBuffering(settings.buffer_size),) if settings.request_buffering else ()),
         )
         self.filters: tuple[Filter, ...] = ()

@@ -194,7 +194,11 @@ class Serving:
         """Have the kernel send what needs no second look; False when it has to be read."""
         exchange = self._exchange
         downstream = exchange.downstream
-        if exchange.chain is not None or not getattr(downstream.transport, "sends_files", False):
+        if (
+            exchange.chain is not None
+            or exchange.admission is not None
+            or not getattr(downstream.transport, "sends_files", False)
+        ):
             return False
         try:
             part = reader.checked(_AT_ONCE)

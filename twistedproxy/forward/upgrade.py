@@ -124,6 +124,8 @@ class Upgrade:
             head = exchange.route.retouch.rewritten(exchange, head)
         if exchange.affinity is not None:
             head = exchange.affinity.mark(exchange, head)
+        if exchange.admission is not None:
+            head = exchange.admission.mark(head)
         return exchange.downstream.switch(head)
 
     def _tunnel(self, attempt: Attempt, head: ResponseHead, rest: bytes, protocol: str) -> None:

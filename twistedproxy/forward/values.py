@@ -64,10 +64,16 @@ def _argument(exchange: Exchange, wanted: bytes) -> bytes | None:
     return None
 
 
+def _claim(exchange: Exchange, name: str) -> bytes | None:
+    claim = exchange.identity.claim(name) if exchange.identity is not None else None
+    return None if claim is None else claim.encode("utf-8", "surrogateescape")
+
+
 _ARGUMENTS: Final[dict[str, Callable[[Exchange, bytes], bytes | None]]] = {
     "header": lambda exchange, name: exchange.head.headers.joined(name),
     "cookie": _cookie,
     "arg": _argument,
+    "jwt": lambda exchange, name: _claim(exchange, name.decode("latin-1")),
 }
 
 VALUES: Final[dict[str, Callable[[Exchange], str]]] = {
@@ -76,6 +82,7 @@ VALUES: Final[dict[str, Callable[[Exchange], str]]] = {
     "scheme": lambda e: e.scheme.decode("ascii"),
     "host": lambda e: e.head.fields.host.decode("ascii") or "-",
     "port": _port,
+    "user": lambda e: (e.identity.user if e.identity is not None else "") or "-",
     "method": lambda e: e.head.method.decode("latin-1"),
     "uri": lambda e: e.head.target.decode("latin-1"),
     "path": lambda e: e.head.path.decode("latin-1"),

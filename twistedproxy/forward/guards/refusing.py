@@ -1,0 +1,18 @@
+"""How guards say no."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twistedproxy.answers import replies
+
+if TYPE_CHECKING:
+    from twistedproxy.errors import Reason
+    from twistedproxy.forward.exchange import Exchange
+    from twistedproxy.message import Field
+
+
+def refuse(exchange: Exchange, reason: Reason, detail: str = "", fields: tuple[Field, ...] = ()) -> None:
+    """Answer *exchange* with the status of *reason*, and with *fields* that say more."""
+    exchange.reason, exchange.detail = reason, detail
+    exchange.reply(*replies.error(reason), fields)
