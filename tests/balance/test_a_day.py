@@ -51,7 +51,7 @@ def simulate(seed: int) -> Day:
             return Deferred()
         return succeed(None) if reason is None else fail(ConnectionError(reason))
 
-    health = Health(pool, probe, clock)
+    health = Health(pool, probe, clock, Random(seed))
     with log_lines() as day.story:
         health.startService()
         for _ in range(SECONDS // STEP):
