@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any
 
 from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.reflect import namedAny
 
@@ -40,8 +41,11 @@ from twistedproxy.config.scalars import Context
 from twistedproxy.downstream.listener import Listener
 from twistedproxy.downstream.stream import StreamDoor, StreamSite, Target, share
 from twistedproxy.forward.affinity import affinity_of, sticky_key
+from twistedproxy.forward.building import build_routes
 from twistedproxy.forward.guards.order import Guards
-from twistedproxy.forward.routes import Backend, Route, RouteTable
+from twistedproxy.forward.map_files import MapFiles
+from twistedproxy.forward.maps import MapTable
+from twistedproxy.forward.routes import Backend
 from twistedproxy.forward.site import Site
 from twistedproxy.lifecycle import Doors, Polling, Proxy, Rotation, Storing
 from twistedproxy.settings import CheckSettings, ListenSettings, Settings, StreamSettings
@@ -95,22 +99,14 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
     caches = {name: Cache(cache, clock, reactor) for name, cache in settings.caches.items()}
 
     guards = Guards(settings.limits, os.urandom(16))
-    routes = RouteTable(
-        Route(
-            route,
-            backends[route.pool] if route.pool else None,
-            caches[route.cache] if route.cache else None,
-            guards.of(route),
-        )
-        for route in settings.routes
-    )
-    site = Site(routes, clock, reactor, deadlines)
+    tables = {name: MapTable(table) for name, table in settings.maps.items()}
+    site = Site(build_routes(settings, backends, caches, guards.of), clock, reactor, deadlines, maps=tables)
     with_tls: list[ListenSettings | StreamSettings] = [*settings.listen, *settings.streams]
     tls_servers = {
         (tls, protocols): TlsServer(settings.tls[tls], state_dir, clock, tuple(name.encode() for name in protocols))
         for tls, protocols in {(door.tls, door.protocols) for door in with_tls if door.tls}
     }
-    in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
+    in_thread = partial(_in_thread, reactor)
     watches = [
         Watch(servers, in_thread, clock, reactor)
         for name in settings.tls
@@ -128,7 +124,9 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
     share(listeners, streams)
 
     doors_open = [*listeners, *streams]
-    live = Live(settings, pools, caches, routes, doors_open, clock, clock.wall(), memberships, site.websockets, guards.limits)
+    live = Live(
+        settings, pools, caches, site.routes, doors_open, clock, clock.wall(), memberships, site.websockets, guards.limits
+    )
     logs = [AccessLog(log, reactor) for log in settings.logs]
     site.finished += [log.exchange_finished for log in logs if log.settings.of == "requests"]
     stream_site.finished += [log.exchange_finished for log in logs if log.settings.of == "streams"]
@@ -139,10 +137,17 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
     if settings.shell is not None:
         lookouts.append(make_shell_service(settings.shell, state_dir, live, reactor))
 
+    map_files = MapFiles(list(tables.values()), reactor, partial(_in_thread, reactor))
     stores = [Storing(cache) for cache in caches.values()]
     doors = Doors([*listeners, *streams], site, settings.site.stop_timeout, reactor)
     pooling = [memory, *memberships.values(), *drains, *checks]
-    return Proxy([Polling(poller), *apps, *pooling, *stores, *watches, *logs, Rotation(logs, reactor), *lookouts, doors])
+    return Proxy(
+        [Polling(poller), *apps, *pooling, *stores, map_files, *watches, *logs, Rotation(logs, reactor), *lookouts, doors]
+    )
+
+
+def _in_thread(reactor: Any, work: Any) -> Deferred[Any]:
+    return deferToThreadPool(reactor, reactor.getThreadPool(), work)
 
 
 def _health(pool: Pool, check: CheckSettings, dial: Dial, deadlines: Deadlines, reactor: Any) -> Health:

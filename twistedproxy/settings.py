@@ -876,13 +876,16 @@ class RouteMatch:
 
     A path that ends in ``/`` is a prefix, otherwise it is exact.  *host* is None for any host; ``*.example.com`` stands for
     every name below example.com, and an IPv6 address has its brackets.  The path's escapes are decoded, as in
-    ``RequestHead.route_path`` (which is its UTF-8 form).
+    ``RequestHead.route_path`` (which is its UTF-8 form).  A *pattern* is a regular expression that is found in such paths; then
+    *path* is empty.
     """
 
     scheme: str | None
     host: str | None
     port: int | None
     path: str
+    pattern: str = ""
+    ignores_case: bool = False
 
     @property
     def is_prefix(self) -> bool:
@@ -891,13 +894,77 @@ class RouteMatch:
 
 
 @dataclass(frozen=True)
+class RouteCondition:
+    """
+    One line of ``match``.
+
+    :ivar subject: ``method``, ``header``, ``arg``, ``cookie``, ``client``, or ``value`` for a template
+    :ivar name: of the field, argument or cookie; the template
+    :ivar operator: ``=``, ``~`` for a regular expression, or empty: it is there at all
+    :ivar values: what is compared with; methods; networks
+    :ivar negated: the line holds where the rest of it does not
+    """
+
+    subject: str
+    name: str = ""
+    operator: str = ""
+    values: tuple[str, ...] = ()
+    negated: bool = False
+
+    def __str__(self) -> str:
+        words = [self.name if self.subject == "value" else self.subject]
+        if self.subject in ("header", "arg", "cookie"):
+            words.append(self.name)
+        if self.operator:
+            words.append(f"{'!' if self.negated else ''}{self.operator}")
+        elif self.negated:
+            words.insert(0, "not")
+        return " ".join([*words, *self.values])
+
+
+@dataclass(frozen=True)
+class SplitLine:
+    """
+    One line of ``split``: first the key, then the shares.
+
+    :ivar key: a template; empty in lines with a share
+    :ivar share: of the requests, in hundredths of a percent; -1 for ``*``, all the rest
+    :ivar pool: that gets it
+    """
+
+    key: str = ""
+    share: int = 0
+    pool: str = ""
+
+
+@dataclass(frozen=True)
 class RouteSettings(RouteKnobs):
-    """A route: which requests, and what becomes of them (exactly one of pool and redirect)."""
+    """
+    A route: which requests, and what becomes of them (exactly one of pool, split and redirect).
+
+    :ivar name: what the route is called: its title, with its conditions
+    :ivar title: what stands behind ``route`` between the brackets
+    :ivar matches: what the title means, at least one
+    """
 
     name: str = ""
-    match: RouteMatch = RouteMatch(None, None, None, "/")
+    title: str = ""
+    matches: tuple[RouteMatch, ...] = (RouteMatch(None, None, None, "/"),)
+    match: tuple[RouteCondition, ...] = knob(
+        "route_conditions",
+        "what a request must be like, all of it, one a line: method NAME…, client NETWORK…, header, arg or cookie NAME, alone or "
+        "with =, !=, ~ or !~ VALUE; {TEMPLATE} = VALUE; not before it",
+        default=(),
+    )
     listen: tuple[str, ...] = knob("listen_names", "only requests that came in by these listeners", default=())
     pool: str | None = knob("pool_name", "the [pool NAME] that serves this route")
+    split: tuple[SplitLine, ...] = knob(
+        "split",
+        "a template, and below it SHARE% POOL, one a line, the last perhaps * POOL: who has the same key gets the same pool",
+        default=(),
+    )
+    mirror: str | None = knob("pool_name", "the [pool NAME] that gets a copy of each request; what it answers is dropped")
+    mirror_max_body: int = knob("size", "requests with larger bodies are not copied", default=64 * 1024, minimum=0)
     redirect: RedirectAnswer | None = knob("redirect", "STATUS LOCATION, for instance 301 https://{host}{uri}")
     strip_prefix: str | None = knob("path_prefix", "taken off the front of the path before it goes to the peer")
     rewrite: tuple[RewriteRule, ...] = knob(
@@ -906,6 +973,31 @@ class RouteSettings(RouteKnobs):
         default=(),
     )
     add_prefix: str | None = knob("path_prefix", "put before the path as it goes to the peer")
+
+
+@dataclass(frozen=True)
+class MapRow:
+    """
+    One line of a table.
+
+    :ivar kind: ``exact``, ``prefix``, ``regex`` or ``default``
+    """
+
+    kind: str
+    key: str
+    value: str
+
+
+@dataclass(frozen=True)
+class MapSettings:
+    """A table that makes one word of another: {map.NAME} in templates."""
+
+    name: str
+    source: str = knob("map_source", "a template: the word that is looked up", required=True)
+    values: tuple[MapRow, ...] = knob(
+        "map_rows", "KEY VALUE, KEY* VALUE, ~ REGEX VALUE, or * VALUE for anything else, one a line", default=()
+    )
+    file: str | None = knob("map_file", "more such lines, behind those; read again when the file has changed")
 
 
 @dataclass(frozen=True)
@@ -965,6 +1057,7 @@ class Settings:
     pools: dict[str, PoolSettings] = field(default_factory=dict)
     caches: dict[str, CacheSettings] = field(default_factory=dict)
     limits: dict[str, LimitSettings] = field(default_factory=dict)
+    maps: dict[str, MapSettings] = field(default_factory=dict)
     apps: tuple[AppSettings, ...] = ()
     shell: ShellSettings | None = None
     status: StatusSettings | None = None

@@ -35,8 +35,13 @@ REQUEST_NAMES: Final = frozenset(
         "trace_id",
         "user",
         "jwt.",
+        "capture.",
+        "map.",
     )
 )
+
+#: Those whose values may differ for requests that are alike; of names with an argument the part before the dot.
+VOLATILE_NAMES: Final = frozenset(("map", "request_id", "trace_id", "traceparent", "tracestate"))
 
 #: Names for the head of a request to a peer: those, and where it goes.
 PEER_NAMES: Final = REQUEST_NAMES | {"pool", "peer", "traceparent", "tracestate"}
@@ -161,4 +166,11 @@ def _checked_name(name: str, allowed: Set[str]) -> str:
     raise ValueError(f"{{{name}}} is not a name of templates; {choose_from(f'{{{name}}}', shown)}")
 
 
-_EXAMPLES: Final = {"header": "user-agent", "cookie": "session", "arg": "page", "jwt": "sub"}
+_EXAMPLES: Final = {
+    "capture": "version",
+    "map": "plan",
+    "header": "user-agent",
+    "cookie": "session",
+    "arg": "page",
+    "jwt": "sub",
+}

@@ -22,7 +22,8 @@ from twistedproxy.cache.policy import Terms
 from twistedproxy.cache.purge import Purge, PurgeKind
 from twistedproxy.cache.removals import Preview, Purged
 from twistedproxy.cache.responses import Counts, Stats, Summary
-from twistedproxy.forward.routes import Route, RouteTable
+from twistedproxy.forward.route_table import RouteTable
+from twistedproxy.forward.routes import Route
 from twistedproxy.message import Headers
 from twistedproxy.settings import (
     CacheSettings,
@@ -145,9 +146,9 @@ def live_site(clock: HandClock | None = None) -> Live:
     routes = RouteTable(
         Route(settings, None, None)
         for settings in (
-            RouteSettings(name="/api/", match=RouteMatch(None, None, None, "/api/"), pool="api", cache="static"),
+            RouteSettings(name="/api/", matches=(RouteMatch(None, None, None, "/api/"),), pool="api", cache="static"),
             RouteSettings(name="/", pool="app"),
-            RouteSettings(name="/old", match=RouteMatch(None, None, None, "/old"), redirect=RedirectAnswer(301, "/")),
+            RouteSettings(name="/old", matches=(RouteMatch(None, None, None, "/old"),), redirect=RedirectAnswer(301, "/")),
         )
     )
     listener = ListenSettings("https", on=(Tcp("", 443),), tls="site")

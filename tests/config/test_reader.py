@@ -59,7 +59,7 @@ def test_two_dollar_signs_stand_for_a_brace_that_is_no_variable() -> None:
 
 def test_a_title_may_have_a_variable() -> None:
     site = loaded(SMALL + "[route ${HOST}/x]\npool = app\n", {"HOST": "example.com"})
-    assert site.settings.routes[1].match.host == "example.com"
+    assert site.settings.routes[1].matches[0].host == "example.com"
 
 
 def test_an_unset_variable_is_one_error_and_no_second_about_the_key() -> None:

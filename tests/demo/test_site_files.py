@@ -36,15 +36,21 @@ def test_the_simplest_sample_is_one_door_one_pool_and_one_route(tmp_path: Path) 
 
 def test_the_websocket_sample_takes_websockets_on_two_routes_only(tmp_path: Path) -> None:
     settings = settings_of("websocket.ini", tmp_path)
-    assert {route.match.path: route.websocket for route in settings.routes} == {"/": "no", "/ws/": "tunnel", "/chat/": "messages"}
+    assert {route.matches[0].path: route.websocket for route in settings.routes} == {
+        "/": "no",
+        "/ws/": "tunnel",
+        "/chat/": "messages",
+    }
 
 
 def test_the_cache_sample_stores_all_but_the_account(tmp_path: Path) -> None:
     settings = settings_of("cache.ini", tmp_path)
-    assert {route.match.path: route.cache for route in settings.routes} == {"/": "pages", "/account/": None}
+    assert {route.matches[0].path: route.cache for route in settings.routes} == {"/": "pages", "/account/": None}
 
 
 def test_the_tls_sample_sends_plain_http_to_https(tmp_path: Path) -> None:
     settings = settings_of("tls.ini", tmp_path)
-    answers = {route.match.scheme: (route.redirect.status if route.redirect else None, route.pool) for route in settings.routes}
+    answers = {
+        route.matches[0].scheme: (route.redirect.status if route.redirect else None, route.pool) for route in settings.routes
+    }
     assert answers == {"http": (301, None), "https": (None, "app")}

@@ -6,7 +6,8 @@ import pytest
 
 from tests.kit.play import Play
 from twistedproxy.config.load import load_text
-from twistedproxy.forward.routes import Route, RouteTable
+from twistedproxy.forward.route_table import RouteTable
+from twistedproxy.forward.routes import Route
 
 LISTEN = "[listen http]\non = tcp:80\n[listen inside]\non = tcp:8080\n"
 

@@ -43,9 +43,11 @@ from twistedproxy.downstream.listener import Listener
 from twistedproxy.downstream.stream import StreamDoor, StreamSite, Target, share
 from twistedproxy.downstream.stream_connection import StreamConnection
 from twistedproxy.forward.affinity import affinity_of
+from twistedproxy.forward.building import build_routes
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.forward.guards.order import Guards
-from twistedproxy.forward.routes import Backend, Route, RouteTable
+from twistedproxy.forward.maps import MapTable
+from twistedproxy.forward.routes import Backend
 from twistedproxy.forward.site import Site
 from twistedproxy.settings import PoolSettings
 from twistedproxy.transport.contexts import TlsClient
@@ -121,11 +123,11 @@ class Play:
         }
         self._connectors = {name: backend.connector for name, backend in backends.items()}
         self.guards = Guards(settings.limits, b"the secret of plays")
-        self.routes = {
-            route.name: Route(route, backends.get(route.pool or ""), self.caches.get(route.cache or ""), self.guards.of(route))
-            for route in settings.routes
-        }
-        self.site = Site(RouteTable(self.routes.values()), clock, clock, self._deadlines)
+        tables = {name: MapTable(table) for name, table in settings.maps.items()}
+        self.site = Site(
+            build_routes(settings, backends, self.caches, self.guards.of), clock, clock, self._deadlines, maps=tables
+        )
+        self.routes = {route.name: route for route in self.site.routes.routes}
         self.site.finished.append(self.finished.append)
         self.listeners: dict[str, Listener] = {}
         for door in settings.listen:

@@ -17,7 +17,7 @@ from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.verbs import Verbs
 from twistedproxy.admin.websockets import shown
-from twistedproxy.forward.routes import RouteTable
+from twistedproxy.forward.route_table import RouteTable
 from twistedproxy.settings import Settings, SiteSettings
 from twistedproxy.websocket.recording import BadRecording, client_messages
 

@@ -11,7 +11,7 @@ from twistedproxy.cache.cache import Cache
 from twistedproxy.clock import Clock
 from twistedproxy.downstream.door import Door
 from twistedproxy.forward.guards.limit import Limit
-from twistedproxy.forward.routes import RouteTable
+from twistedproxy.forward.route_table import RouteTable
 from twistedproxy.settings import Settings
 from twistedproxy.websocket.register import Register
 

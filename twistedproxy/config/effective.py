@@ -21,6 +21,7 @@ def effective(settings: Settings) -> str:
         "pool": tuple(settings.pools.values()),
         "cache": tuple(settings.caches.values()),
         "limit": tuple(settings.limits.values()),
+        "map": tuple(settings.maps.values()),
         "route": settings.routes,
         "app": settings.apps,
         "shell": (settings.shell,) if settings.shell else (),
@@ -31,7 +32,7 @@ def effective(settings: Settings) -> str:
 
 
 def _section(kind: str, value: Any) -> str:
-    title = f"{kind} {value.name}" if SECTIONS[kind].named else kind
+    title = f"{kind} {value.title if kind == 'route' else value.name}" if SECTIONS[kind].named else kind
     lines = [f"[{written(title)}]"]
     for key, row in rows(SECTIONS[kind].made).items():
         lines += _lines(key, KINDS[row["kind"]].shape, list(_items(row["kind"], getattr(value, key))))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from twistedproxy.addresses import Address, Tcp, Unix
-from twistedproxy.config import doors, guards, rewriting, tls
+from twistedproxy.config import doors, guards, rewriting, routing, tls
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.sections import SECTIONS, Built, Draft, rows
@@ -34,6 +34,12 @@ def check(draft: Draft, problems: list[Problem]) -> None:
     for each in (*draft.built["defaults"], *draft.built["route"]):
         if each.value is not None:
             problems += rewriting.errors(each.section, each.value)
+    for each in draft.built["route"]:
+        if each.value is not None:
+            problems += routing.errors(each.section, each.value, draft.names("pool"))
+    for each in itertools.chain.from_iterable(draft.built.values()):
+        is_route = each.section.kind == "route" and each.value is not None
+        problems += routing.references(each.section, routing.captures(each.value) if is_route else None, draft.names("map"))
     problems += _same_routes(draft.built["route"])
     problems += _same_addresses(draft)
     problems += _same_servers(draft.built["pool"])
@@ -58,16 +64,22 @@ def _dangling(draft: Draft) -> Iterator[Problem]:
                             yield section.problem(key, f"there is no [{target} {name}]", remedy, item.line)
 
 
+#: The ways in which a route can be answered.
+_ANSWERS: Final = ("pool", "split", "redirect")
+
+
 def _answer(route: Built) -> Iterator[Problem]:
     """A route is answered in exactly one way."""
     section = route.section
-    pool, redirect = section.gives("pool"), section.gives("redirect")
-    if pool and redirect:
-        yield section.problem("redirect", "the route has a pool, too", "a route has exactly one of pool and redirect")
-    elif not pool and not redirect:
+    ways = [key for key in _ANSWERS if section.gives(key)]
+    for key in ways[1:]:
+        yield section.problem(key, f"the route has a {ways[0]}, too", f"a route has exactly one of {ways[0]} and {key}")
+    if not ways:
         yield section.problem("", "the route has no answer", "add pool = NAME, or redirect = 301 https://{host}{uri}")
-    if section.gives("cache") and not pool:
+    if section.gives("cache") and "pool" not in ways and "split" not in ways:
         yield section.problem("cache", "there is nothing to store", "cache goes with pool")
+    if section.gives("mirror") and "pool" not in ways and "split" not in ways:
+        yield section.problem("mirror", "there is nothing to copy", "mirror goes with pool or split")
 
 
 def _same_routes(routes: list[Built]) -> Iterator[Problem]:
@@ -76,11 +88,16 @@ def _same_routes(routes: list[Built]) -> Iterator[Problem]:
 
     One that is narrowed to listeners comes before one that is not, so that these two may stand together.
     """
-    whole = [route for route in routes if route.value is not None]
-    for number, route in enumerate(whole):
-        for first in whole[:number]:
-            ours, theirs = set(route.value.listen), set(first.value.listen)
-            if route.value.match == first.value.match and (ours & theirs or not (ours or theirs)):
+    known: dict[object, list[Built]] = {}
+    for route in routes:
+        if route.value is None:
+            continue
+        ours = set(route.value.listen)
+        for match in route.value.matches:
+            same = known.setdefault((match, frozenset(route.value.match)), [])
+            first = next((each for each in same if ours & set(each.value.listen) or not (ours or each.value.listen)), None)
+            same.append(route)
+            if first is not None:
                 where = f"{first.section.file}:{first.section.line}"
                 yield route.section.problem(
                     "", f"matches the same requests as [{first.section.title}] at {where}", "remove one, or narrow it by listen"

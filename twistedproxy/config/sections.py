@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from twistedproxy.config import files, network
+from twistedproxy.config import files, routing
 from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Entry, Section
 from twistedproxy.config.scalars import Context
@@ -20,6 +20,7 @@ from twistedproxy.settings import (
     LimitSettings,
     ListenSettings,
     LogSettings,
+    MapSettings,
     PoolSettings,
     RouteKnobs,
     RouteSettings,
@@ -55,6 +56,7 @@ SECTIONS: Final[dict[str, SectionKind]] = {
     "limit": SectionKind(LimitSettings, "NAME"),
     "route": SectionKind(RouteSettings, "MATCH"),
     "stream": SectionKind(StreamSettings, "NAME"),
+    "map": SectionKind(MapSettings, "NAME"),
     "app": SectionKind(AppSettings, "NAME"),
     "shell": SectionKind(ShellSettings),
     "status": SectionKind(StatusSettings),
@@ -122,7 +124,7 @@ def _title(section: Section, kind: SectionKind, problems: list[Problem]) -> dict
     reason = remedy = ""
     if kind.named == "MATCH":
         try:
-            return {"name": section.name, "match": network.route_match(section.name)}
+            return {"title": section.name, "matches": routing.route_matches(section.name)}
         except BadValue as bad:
             reason, remedy = bad.reason, bad.remedy
     elif kind.named == "NAME":
@@ -198,6 +200,8 @@ def _made(kind: SectionKind, title: dict[str, Any] | None, given: dict[str, Any]
     values = {**title, **inherited, **given} if kind.made is RouteSettings else {**title, **given}
     if kind.made is RouteSettings and values.get("pool") is None and "cache" not in given:
         values["cache"] = None  # a route that answers by itself has nothing to store, whatever [defaults] says
+    if kind.made is RouteSettings:
+        values |= routing.titled(title, values)
     main = Context(os.path.dirname(os.path.abspath(file)), {})
     for key, row in known.items():
         if key not in values and row["kind"] == "path":

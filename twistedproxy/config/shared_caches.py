@@ -12,44 +12,53 @@ from itertools import combinations
 
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.sections import Built, Draft
-from twistedproxy.forward.routes import precedence
+from twistedproxy.forward.route_table import precedence
 from twistedproxy.settings import RouteMatch, RouteSettings
 
 
 def of(draft: Draft) -> Iterator[Problem]:
     """A warning for each pair of such routes."""
     cached = [each for each in draft.built["route"] if each.value.cache is not None]
+    if not any(each.value.listen or each.value.match for each in cached):
+        return
     for first, second in combinations(sorted(cached, key=lambda each: precedence(each.value)), 2):
         one, other = first.value, second.value
-        if one.cache != other.cache or _answers(one) == _answers(other) or not _meet(one.match, other.match):
+        if one.cache != other.cache or _answers(one) == _answers(other) or not _routes_meet(one, other):
+            continue
+        if set(one.match) != set(other.match) and one.cache_key == other.cache_key:
+            yield _problem(second, first, "by other conditions")
             continue
         for tls in (False, True):
             doors = _doors(one, draft, tls)
             if doors and _doors(other, draft, tls) - doors:
-                yield _problem(second, first)
+                yield _problem(second, first, "by other listeners")
                 break
 
 
-def _problem(route: Built, preferred: Built) -> Problem:
+def _problem(route: Built, preferred: Built, how: str) -> Problem:
     return route.section.problem(
         "cache",
-        f"[cache {route.value.cache}] is shared with [{preferred.section.title}], which has the same URLs by other listeners, "
+        f"[cache {route.value.cache}] is shared with [{preferred.section.title}], which has the same URLs {how}, "
         "and answers for them are mixed up",
         "give one of the two a cache of its own",
     )
 
 
-def _answers(route: RouteSettings) -> tuple[str | None, str | None, object]:
+def _answers(route: RouteSettings) -> tuple[object, ...]:
     """What decides which answer a URL gets."""
-    return route.pool, route.strip_prefix, route.host
+    return route.pool, route.strip_prefix, route.add_prefix, route.rewrite, route.host
 
 
 def _doors(route: RouteSettings, draft: Draft, tls: bool) -> set[str]:
     """The listeners, with or without TLS, by which *route* is reached: the scheme is part of the URL."""
-    if route.match.scheme is not None and (route.match.scheme == "https") is not tls:
+    if all(match.scheme is not None and (match.scheme == "https") is not tls for match in route.matches):
         return set()
     doors = {door.name for door in draft.values("listen") if (door.tls is not None) is tls}
     return doors & set(route.listen) if route.listen else doors
+
+
+def _routes_meet(one: RouteSettings, other: RouteSettings) -> bool:
+    return any(_meet(first, second) for first in one.matches for second in other.matches)
 
 
 def _meet(one: RouteMatch, other: RouteMatch) -> bool:
@@ -68,4 +77,6 @@ def _host_means(wide: str | None, narrow: str | None) -> bool:
 
 
 def _path_means(wide: RouteMatch, narrow: RouteMatch) -> bool:
-    return wide.path == narrow.path or (wide.is_prefix and narrow.path.startswith(wide.path))
+    if wide.pattern:
+        return wide.pattern == narrow.pattern
+    return (wide.path == narrow.path and not narrow.pattern) or (wide.is_prefix and narrow.path.startswith(wide.path))

@@ -16,6 +16,7 @@ from twistedproxy.config import (
     http,
     network,
     rewriting,
+    routing,
     scalars,
     streams,
     tls,
@@ -24,6 +25,7 @@ from twistedproxy.config import (
 from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Entry, Section
 from twistedproxy.config.scalars import Context
+from twistedproxy.forward.map_lines import write_line
 
 
 class Shape(Enum):
@@ -121,6 +123,11 @@ KINDS: Final[dict[str, Kind]] = {
     "methods": Kind("methods", rewriting.method, shape=Shape.WORDS),
     "request_edits": Kind("edits", rewriting.request_edit, rewriting.write_header_edit, Shape.LINES),
     "response_edits": Kind("edits", rewriting.response_edit, rewriting.write_header_edit, Shape.LINES),
+    "map_file": Kind("file", routing.map_file),
+    "map_rows": Kind("lines", routing.map_row, write_line, Shape.LINES),
+    "map_source": Kind("template", routing.map_source),
+    "route_conditions": Kind("conditions", routing.condition, shape=Shape.LINES),
+    "split": Kind("a template and shares", routing.split_line, routing.write_split_line, Shape.LINES),
     "rewrites": Kind("rewrites", rewriting.rewrite, rewriting.write_rewrite, Shape.LINES),
 }
 

@@ -21,6 +21,7 @@ from twistedproxy.config import (
     guards,
     patience,
     rewriting,
+    routing,
     shared_caches,
     tls,
     websockets,
@@ -216,10 +217,9 @@ def _route(section: Section, route: RouteSettings, draft: Draft) -> Iterator[Pro
                 "let one of the two be yes",
             )
     listeners = [door for door in draft.values("listen") if not route.listen or door.name in route.listen]
-    if route.match.scheme is not None and not any(
-        (door.tls is not None) == (route.match.scheme == "https") for door in listeners
-    ):
-        needed = "has tls" if route.match.scheme == "https" else "is without tls"
+    schemes = {match.scheme for match in route.matches}
+    if None not in schemes and not any(("https" if door.tls is not None else "http") in schemes for door in listeners):
+        needed = "has tls" if "https" in schemes else "is without tls"
         yield section.problem(
             "", f"is never reached: none of its listeners {needed}", "add a listener, or take the scheme off the title"
         )
@@ -251,7 +251,10 @@ def _unused(draft: Draft) -> Iterator[Problem]:
         "pool": {
             *(each.pool for kind in ("route", "stream") for each in draft.values(kind)),
             *(line.pool for stream in draft.values("stream") for line in stream.sni),
+            *(route.mirror for route in draft.values("route")),
+            *(line.pool for route in draft.values("route") for line in route.split),
         },
+        "map": routing.named_maps(draft),
         "cache": {route.cache for route in draft.values("route")},
     }
     used["limit"] = {name for route in draft.values("route") for name in route.limits}

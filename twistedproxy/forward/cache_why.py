@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from twistedproxy.cache.cache import Cache
     from twistedproxy.cache.responses import Lookup
     from twistedproxy.forward.exchange import Exchange
-    from twistedproxy.forward.routes import Route, RouteTable
+    from twistedproxy.forward.route_table import RouteTable
+    from twistedproxy.forward.routes import Route
     from twistedproxy.message import RequestHead
 
 #: Of the variants that a request does not select, the latest are shown.

@@ -20,6 +20,7 @@ The phases, in order; each is a method, and what comes next is a call:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from twistedproxy import errors
@@ -32,6 +33,7 @@ from twistedproxy.forward.attempt import Attempt
 from twistedproxy.forward.caching import Caching, serve_again
 from twistedproxy.forward.collecting import Collecting
 from twistedproxy.forward.hedge import Hedge, may_be_hedged
+from twistedproxy.forward.mirror import Copying
 from twistedproxy.forward.nobody import Nobody, update_head
 from twistedproxy.forward.request_body import RequestBody
 from twistedproxy.forward.request_head import COUNTED, is_last_recipient
@@ -76,6 +78,7 @@ class Exchange:
     :ivar hedge: of its attempt, as long as no answer has begun
     :ivar allotted: the time that it has altogether, if that is limited
     :ivar collecting: its body, before a peer is asked
+    :ivar copying: what goes to a second pool as well, as long as the body comes in
     :ivar affinity: what binds clients to peers, once it had a say
     :ivar admission: what it holds since guards have let it in; None for nothing
     :ivar identity: who asks, when a guard has found that out
@@ -106,6 +109,7 @@ class Exchange:
         "client_port",
         "collecting",
         "content",
+        "copying",
         "detail",
         "downstream",
         "finished",
@@ -157,6 +161,7 @@ class Exchange:
         self.hedge: Hedge | None = None
         self.allotted: Allotted | None = None
         self.collecting: Collecting | None = None
+        self.copying: Copying | None = None
         self.tried: tuple[Peer, ...] = ()
         self.tries_made: int = 0
         self.status: int = 0
@@ -199,13 +204,18 @@ class Exchange:
             route = self.route = routed[1]
         else:
             route = self.route = routes.match(
-                self.scheme, fields.host, fields.port or downstream.port, head.route_path, downstream.listener_name
+                self.scheme, fields.host, fields.port or downstream.port, head.route_path, downstream.listener_name, self
             )
             if route is None:
                 self.verdicts.append(RouteVerdict.NO_ROUTE)
                 self.refuse(errors.NO_ROUTE)
                 return
-            head.routed = (routes, route)
+            split = route.split
+            if split is not None:
+                self.route = route
+                route = self.route = split.arm(self)
+            if routes.remembers and (split is None or not split.varies):
+                head.routed = (routes, route)
             # By what it is found in a cache is the route's to say.
             head.cached = None
         assert route is not None
@@ -279,6 +289,8 @@ class Exchange:
             attempt.send_body(pieces, ended, trailers)
         if trailers is not None and self.content is not None:
             self.content.trailers = trailers
+        if self.copying is not None and not self.copying.more(pieces, ended, trailers):
+            self.copying = None
         if self.collecting is not None:
             self.collecting.more(self)
 
@@ -415,6 +427,14 @@ class Exchange:
         update.request_complete = True
         update.caching = Caching(update, cache, lookup)
         update.choose()
+
+    def copied(self, nobody: Nobody) -> Exchange:
+        """An exchange for *nobody* with the same request, to be begun; it is no entry of access logs."""
+        copy = Exchange(replace(self.site, finished=[]), nobody, self.head)
+        copy.client, copy.client_port, copy.scheme = self.client, self.client_port, self.scheme
+        copy.noted, copy.identity = self.noted, self.identity
+        copy.request_complete = True
+        return copy
 
     def go_on_behind(self, nobody: Nobody) -> Exchange:
         """The client has gone, but others wait for the answer: the exchange that goes on in place of this one, for *nobody*."""

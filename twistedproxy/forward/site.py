@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,7 +11,8 @@ from twisted.internet.interfaces import IReactorTime
 from twistedproxy.addresses import Address
 from twistedproxy.clock import Clock
 from twistedproxy.forward.clients import TrustedProxies
-from twistedproxy.forward.routes import RouteTable
+from twistedproxy.forward.maps import MapTable
+from twistedproxy.forward.route_table import RouteTable
 from twistedproxy.message import Headers, ResponseHead
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.websocket.register import Register
@@ -28,6 +29,7 @@ class Site:
 
     :ivar finished: called with each exchange that has ended, for logs
     :ivar failed: called, before those, with each that has ended with a reason
+    :ivar maps: tables by name
     :ivar websockets: those that are open
     :ivar exchanges: exchanges begun, ever; the last one's number
     :ivar stopping: no connection is kept for another request
@@ -39,6 +41,7 @@ class Site:
     deadlines: Deadlines
     finished: list[Callable[[Exchange], None]] = field(default_factory=list)
     failed: list[Callable[[Exchange], None]] = field(default_factory=list)
+    maps: Mapping[str, MapTable] = field(default_factory=dict)
     websockets: Register = field(default_factory=Register)
     exchanges: int = 0
     stopping: bool = False

@@ -22,9 +22,15 @@ def value_of(exchange: Exchange, name: str) -> str:
     plain = VALUES.get(name)
     if plain is not None:
         return plain(exchange)
+    value = argument_of(exchange, name)
+    return "-" if value is None else value
+
+
+def argument_of(exchange: Exchange, name: str) -> str | None:
+    """The value of a *name* that has an argument; None where there is nothing."""
     kind, _, argument = name.partition(".")
     value = _ARGUMENTS[kind](exchange, argument.encode("latin-1"))
-    return "-" if value is None else value.decode("latin-1")
+    return None if value is None else value.decode("latin-1")
 
 
 def _seconds(value: float | None) -> str:
@@ -69,11 +75,28 @@ def _claim(exchange: Exchange, name: str) -> bytes | None:
     return None if claim is None else claim.encode("utf-8", "surrogateescape")
 
 
+def _capture(exchange: Exchange, wanted: bytes) -> bytes | None:
+    """What the group *wanted* of the route's regular expression has found in the path."""
+    name = wanted.decode("latin-1")
+    for pattern in exchange.route.patterns if exchange.route else ():
+        if name in pattern.groupindex and (found := pattern.search(exchange.head.route_path)) is not None:
+            value: bytes | None = found[name]
+            return value
+    return None
+
+
+def _mapped(exchange: Exchange, wanted: bytes) -> bytes | None:
+    value = exchange.site.maps[wanted.decode("latin-1")].of(exchange)
+    return None if value is None else value.encode("latin-1")
+
+
 _ARGUMENTS: Final[dict[str, Callable[[Exchange, bytes], bytes | None]]] = {
     "header": lambda exchange, name: exchange.head.headers.joined(name),
     "cookie": _cookie,
     "arg": _argument,
     "jwt": lambda exchange, name: _claim(exchange, name.decode("latin-1")),
+    "capture": _capture,
+    "map": _mapped,
 }
 
 VALUES: Final[dict[str, Callable[[Exchange], str]]] = {

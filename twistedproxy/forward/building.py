@@ -1,0 +1,56 @@
+"""Settings become routes: each with its pool or its answer, with an arm for each share, and with what gets copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from twistedproxy.forward.mirror import Mirror
+from twistedproxy.forward.route_table import RouteTable
+from twistedproxy.forward.routes import Backend, Guard, Route
+from twistedproxy.forward.split import Split
+from twistedproxy.settings import RouteSettings, Settings
+
+if TYPE_CHECKING:
+    from twistedproxy.cache.cache import Cache
+
+
+#: The guards of a route, made of its settings.
+Guarding = Callable[[RouteSettings], tuple[Guard, ...]]
+
+
+def build_routes(
+    settings: Settings, backends: Mapping[str, Backend], caches: Mapping[str, Cache], guarding: Guarding
+) -> RouteTable:
+    """
+    All routes of a site.
+
+    :param backends: by the names of their pools
+    :param caches: by their names
+    :param guarding: says who may in
+    """
+    return RouteTable([_route(route, backends, caches, guarding) for route in settings.routes])
+
+
+def _route(settings: RouteSettings, backends: Mapping[str, Backend], caches: Mapping[str, Cache], guarding: Guarding) -> Route:
+    if settings.split:
+        arms = {
+            line.pool: _route(
+                replace(settings, split=(), pool=line.pool, name=f"{settings.name} ({line.pool})"), backends, caches, guarding
+            )
+            for line in settings.split
+            if line.pool
+        }
+        route = Route(settings, None, None)
+        route.split = Split(settings.split, settings.name, arms)
+        return route
+    backend = backends[settings.pool] if settings.pool else None
+    route = Route(settings, backend, caches[settings.cache] if settings.cache else None, guarding(settings))
+    if settings.mirror is not None:
+        # The copy goes once, as the peers of the route's own pool get it, and nothing else happens to it.
+        plain = replace(settings, pool=settings.mirror, name=f"{settings.name} (mirror)", cache=None, tries=1, hedge=None)
+        copies = Route(plain, backends[settings.mirror], None)
+        copies.retouch, copies.filters = None, ()
+        route.guards = (*route.guards, Mirror(copies, settings.mirror_max_body))
+    return route
