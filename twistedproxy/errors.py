@@ -157,6 +157,7 @@ BAD_RESPONSE_LENGTH = _reason(
 )
 BAD_RESPONSE_CODING = _reason("bad_response_coding", 502, _U, "the peer's Transfer-Encoding is not understood (RFC 9112 §6.3)")
 BAD_RESPONSE_CHUNK = _reason("bad_response_chunk", 502, _U, "the peer's chunked body is malformed (RFC 9112 §7.1)")
+BAD_CONTENT_CODING = _reason("bad_content_coding", 502, _U, "the peer's Content-Encoding cannot be undone (RFC 9110 §8.4)")
 RESPONSE_HEAD_TOO_LARGE = _reason("response_head_too_large", 502, _U, "the head of the peer's answer is too large")
 TOO_MANY_INTERIM = _reason("too_many_interim", 502, _U, "the peer sent too many 1xx responses (RFC 9110 §15.2)")
 RESPONSE_CUT = _reason("response_cut", 502, _U, "the peer closed the connection in mid-body (RFC 9112 §8)")

@@ -857,6 +857,13 @@ class RouteKnobs:
         "NAME FLAG… a line, * in NAME is anything: secure, httponly, samesite=lax|strict|none, nosecure, nohttponly, nosamesite",
         default=(),
     )
+    substitute: tuple[Substitution, ...] = knob(
+        "substitutions",
+        "FROM TO, or ~ REGEX TO, one a line; in bodies, one line after the other; double quotes around what has blanks",
+        default=(),
+    )
+    substitute_once: bool = knob("boolean", "of each line only what comes first in a body", default=False)
+    substitute_types: tuple[str, ...] = knob("media_types", "media types of such bodies; * for all", default=("text/html",))
     cors: tuple[str, ...] = knob(
         "cors_origins", "pages that scripts may use this from: SCHEME://HOST[:PORT], *.HOST in it, null, or * for all", default=()
     )

@@ -106,6 +106,11 @@ cookie_path = / /pl/
 cookie_flags =
     sess* secure samesite=lax
     * nohttponly
+substitute =
+    http://internal/ https://{host}/
+    "a b" ""
+    ~ [0-9]{4}-(x+) "\\1 y"
+substitute_types = text/html text/css
 cors = https://a.example http://*.b.example:8080 null
 cors_methods = GET PUT
 cors_headers = X-A X-B

@@ -12,11 +12,13 @@ from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import Context, choice
 from twistedproxy.config.websockets import origin
-from twistedproxy.settings import HEADER_ACTIONS, CookieFlags, FromTo, HeaderEdit, RewriteRule, RouteKnobs
+from twistedproxy.forward.map_lines import quoted_word, split_words, written_word
+from twistedproxy.settings import HEADER_ACTIONS, CookieFlags, FromTo, HeaderEdit, RewriteRule, RouteKnobs, Substitution
 from twistedproxy.spelling import choose_from
 from twistedproxy.templates import PEER_NAMES, REQUEST_NAMES, RESPONSE_NAMES, Template
 
 _PLAIN_ACTIONS: Final = ("set", "add", "remove")
+_MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
 _FIELD_VALUE: Final = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
 _COOKIE_FLAGS: Final = (
     "secure",
@@ -213,6 +215,39 @@ def write_rewrite(value: RewriteRule) -> str:
     return f"{value.pattern} {value.replacement}"
 
 
+def substitution(text: str, at: Context) -> Substitution:
+    """``FROM TO``, or ``~ REGEX TO``."""
+    try:
+        words = split_words(text)
+    except ValueError as bad:
+        raise BadValue(str(bad), "write double quotes around the whole of it") from None
+    is_regex = words[0] == ("~", "")
+    plain = [word for word, mark in words if mark != '"*'][1 if is_regex else 0 :]
+    if len(plain) != 2 or len(words) != 2 + is_regex or not plain[0]:
+        raise BadValue(f"{text!r} is not FROM TO", 'write for instance "old text" new, or ~ [0-9]{4} ****')
+    source, to = plain
+    if is_regex:
+        pattern = regex(source)
+        if pattern.fullmatch(b""):
+            raise BadValue(f"{source!r} is found everywhere: it means nothing, too", "write + in the place of *")
+        replacement(to, pattern, RESPONSE_NAMES)
+    template(to, RESPONSE_NAMES)
+    return Substitution(source, to, is_regex)
+
+
+def write_substitution(value: Substitution) -> str:
+    """As :func:`substitution` reads it."""
+    source = quoted_word(value.source) if value.source == "~" else written_word(value.source)
+    return f"{'~ ' if value.is_regex else ''}{source} {written_word(value.to)}"
+
+
+def media_type(text: str, at: Context) -> str:
+    """``text/html``, or ``*``."""
+    if text != "*" and not _MEDIA_TYPE.fullmatch(text):
+        raise BadValue(f"{text!r} is not a media type", "write for instance text/html, without parameters and commas")
+    return text.lower()
+
+
 def cors_origin(text: str, at: Context) -> str:
     """An origin, or ``*`` for all."""
     if text == "same":
@@ -222,6 +257,10 @@ def cors_origin(text: str, at: Context) -> str:
 
 def warnings(section: Section, knobs: RouteKnobs) -> Iterator[Problem]:
     """What is legal and dangerous, or without effect."""
+    if not knobs.substitute:
+        for key in ("substitute_once", "substitute_types"):
+            if section.gives(key) and section.kind != "defaults":
+                yield section.problem(key, "has no effect without substitute", "add substitute = FROM TO, or remove the line")
     if not knobs.cors:
         for key in _ONLY_WITH_CORS:
             if section.gives(key) and section.kind != "defaults":

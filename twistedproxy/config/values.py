@@ -123,6 +123,8 @@ KINDS: Final[dict[str, Kind]] = {
     "methods": Kind("methods", rewriting.method, shape=Shape.WORDS),
     "request_edits": Kind("edits", rewriting.request_edit, rewriting.write_header_edit, Shape.LINES),
     "response_edits": Kind("edits", rewriting.response_edit, rewriting.write_header_edit, Shape.LINES),
+    "media_types": Kind("types", rewriting.media_type, shape=Shape.WORDS),
+    "substitutions": Kind("texts", rewriting.substitution, rewriting.write_substitution, Shape.LINES),
     "map_file": Kind("file", routing.map_file),
     "map_rows": Kind("lines", routing.map_row, write_line, Shape.LINES),
     "map_source": Kind("template", routing.map_source),

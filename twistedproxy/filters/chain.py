@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from twistedproxy.message import RequestHead, ResponseHead
@@ -29,6 +30,16 @@ class Filter(Protocol):
         """The head as it goes on, with the framing of the body as it will be; None: the body passes as it is."""
 
 
+class Templated(ABC):
+    """Changes the answers of a route, in a way that each exchange has a say in."""
+
+    @abstractmethod
+    def begin_for(
+        self, lookup: Callable[[str], str], request: RequestHead, head: ResponseHead
+    ) -> tuple[ResponseHead, BodyFilter | None]:
+        """As :meth:`Filter.begin`; *lookup* gives the value of a template's name."""
+
+
 class Chain:
     """The filters of one answer, in order."""
 
@@ -37,10 +48,19 @@ class Chain:
     def __init__(self) -> None:
         self._links: list[BodyFilter] = []
 
-    def begin(self, filters: Sequence[Filter], request: RequestHead, head: ResponseHead) -> ResponseHead:
-        """Take the head through all *filters*; those that want the body, too, are kept."""
+    def begin(
+        self, filters: Sequence[Filter | Templated], request: RequestHead, head: ResponseHead, lookup: Callable[[str], str]
+    ) -> ResponseHead:
+        """
+        Take the head through all *filters*; those that want the body, too, are kept.
+
+        :param lookup: gives the value of a template's name
+        """
         for each in filters:
-            head, link = each.begin(request, head)
+            if isinstance(each, Templated):
+                head, link = each.begin_for(lookup, request, head)
+            else:
+                head, link = each.begin(request, head)
             if link is not None:
                 self._links.append(link)
         return head

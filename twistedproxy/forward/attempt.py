@@ -218,7 +218,7 @@ class Attempt:
         else:
             self.peer.fail(self.reason, now)
         self.response_time = now - self.started
-        if exchange.reason is not None:
+        if exchange.reason is not None and not exchange.finished:
             # Of an earlier attempt, which this one made good.
             exchange.reason = None
             exchange.detail = ""

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 from twistedproxy import errors
 from twistedproxy.answers import replies
 from twistedproxy.answers.answer import Source
-from twistedproxy.errors import Reason, RequestError
+from twistedproxy.errors import Reason, RequestError, ResponseError
 from twistedproxy.filters.chain import Chain
 from twistedproxy.forward import further, rewrite, values
 from twistedproxy.forward.attempt import Attempt
@@ -511,12 +511,16 @@ class Exchange:
             head = self.affinity.mark(self, head)
         if route is not None and route.filters:
             chain = Chain()
-            head = chain.begin(route.filters, self.head, head)
+            head = chain.begin(route.filters, self.head, head, self.value)
             if not chain.is_empty:
                 self.chain = chain
-                pieces = chain.feed(pieces)
-                if ended:
-                    pieces = (*pieces, *chain.finish())
+                try:
+                    pieces = chain.feed(pieces)
+                    if ended:
+                        pieces = (*pieces, *chain.finish())
+                except ResponseError as error:
+                    self._undeliverable(error, ended)
+                    return
         for piece in pieces:
             self.bytes_sent += len(piece)
         downstream = self.downstream
@@ -532,7 +536,11 @@ class Exchange:
     def deliver_body(self, pieces: Sequence[Piece]) -> None:
         """Send more of the answer's body to the client."""
         if self.chain is not None:
-            pieces = self.chain.feed(pieces)
+            try:
+                pieces = self.chain.feed(pieces)
+            except ResponseError as error:
+                self._undeliverable(error, False)
+                return
         for piece in pieces:
             self.bytes_sent += len(piece)
         if self.admission is not None and self.admission.pace is not None:
@@ -543,7 +551,13 @@ class Exchange:
     def deliver_end(self, trailers: Headers) -> None:
         """The answer is complete."""
         if self.chain is not None:
-            rest, chain, self.chain = self.chain.finish(), self.chain, None
+            chain = self.chain
+            try:
+                rest = chain.finish()
+            except ResponseError as error:
+                self._undeliverable(error, True)
+                return
+            self.chain = None
             self.deliver_body(rest)
             chain.close()
         if self.admission is None or not self.admission.postpones(trailers):
@@ -554,6 +568,12 @@ class Exchange:
         self.downstream.transport.unregisterProducer()
         self.downstream.end(trailers)
         self.finish()
+
+    def _undeliverable(self, error: ResponseError, complete: bool) -> None:
+        """A filter cannot make sense of the body; *complete*: the peer has sent all of it."""
+        if not complete:
+            self._give_up_attempt(error.reason)
+        self.fail(error.reason, error.detail)
 
     def pauseProducing(self) -> None:
         """The client takes the answer too slowly: the peer is held back."""

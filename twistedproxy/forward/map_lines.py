@@ -23,29 +23,31 @@ _QUOTED: Final = re.compile(r'\\(["\\])')
 
 def write_line(row: MapRow) -> str:
     """As :func:`parse_line` reads it."""
-    value = _written(row.value)
+    value = written_word(row.value)
     if row.kind == "default":
         return f"* {value}"
     if row.kind == "regex":
-        return f"~ {_written(row.key)} {value}"
+        return f"~ {written_word(row.key)} {value}"
     # A key that could be taken for another kind is quoted.
-    key = _quoted(row.key) if row.key in ("", "~") or row.key.endswith("*") else _written(row.key)
+    key = quoted_word(row.key) if row.key in ("", "~") or row.key.endswith("*") else written_word(row.key)
     return f"{key}{'*' if row.kind == 'prefix' else ''} {value}"
 
 
-def _written(word: str) -> str:
-    return _quoted(word) if not word or '"' in word or any(each.isspace() for each in word) else word
+def written_word(word: str) -> str:
+    """*word* in quotes, if it needs them."""
+    return quoted_word(word) if not word or '"' in word or any(each.isspace() for each in word) else word
 
 
-def _quoted(word: str) -> str:
+def quoted_word(word: str) -> str:
+    """*word* in quotes."""
     return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def parse_line(text: str) -> MapRow:
+def split_words(text: str) -> list[tuple[str, str]]:
     """
-    The row that *text* is.
+    The words of a line; behind each what it was written in: nothing, ``"``, or ``"*`` where a star follows the quotes.
 
-    :raises ValueError: it is none; says why
+    :raises ValueError: quotes are not closed, or stand in the middle of a word
     """
     words: list[tuple[str, str]] = []
     at = 0
@@ -55,6 +57,18 @@ def parse_line(text: str) -> MapRow:
         quoted, star, plain = found.groups()
         words.append((plain, "") if quoted is None else (_QUOTED.sub(r"\1", quoted), '"' + star))
         at = found.end()
+    if text[at:].strip():
+        raise ValueError(f"{text!r} has a quote in the middle of a word")
+    return words
+
+
+def parse_line(text: str) -> MapRow:
+    """
+    The row that *text* is.
+
+    :raises ValueError: it is none; says why
+    """
+    words = split_words(text)
     if words and words[0] == ("~", ""):
         if len(words) != 3:
             raise ValueError(f"{text!r} is not ~ REGEX VALUE")

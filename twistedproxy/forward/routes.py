@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 from twistedproxy.answers.answer import Answer
 from twistedproxy.answers.redirect import Redirect
 from twistedproxy.balance.peer import PeerState
-from twistedproxy.filters.chain import Filter
+from twistedproxy.filters.chain import Filter, Templated
+from twistedproxy.filters.substitution import Substituting
 from twistedproxy.forward.cache_rules import CacheRules
 from twistedproxy.forward.collecting import RequestBuffering
 from twistedproxy.forward.conditions import conditions_of
@@ -21,6 +22,7 @@ from twistedproxy.forward.retouch import Retouch, response_edits
 from twistedproxy.forward.retry import RetryPolicy
 from twistedproxy.forward.targets import Targets
 from twistedproxy.forward.total_time import TotalTimeout
+from twistedproxy.forward.whole import Whole
 from twistedproxy.settings import RouteSettings
 
 if TYPE_CHECKING:
@@ -134,11 +136,12 @@ class Route:
         self.guards: tuple[Guard, ...] = (
             *((cors,) if cors is not None else ()),
             *((Purging(cache, settings.cache_purge),) if cache is not None and settings.cache_purge else ()),
+            *((Whole(),) if settings.substitute else ()),
             *((TotalTimeout(settings.total_timeout),) if settings.total_timeout else ()),
             *guards,
             *((RequestBuffering(settings.buffer_size),) if settings.request_buffering else ()),
         )
-        self.filters: tuple[Filter, ...] = ()
+        self.filters: tuple[Filter | Templated, ...] = (Substituting(settings),) if settings.substitute else ()
         targets = Targets(settings)
         self.targets = targets if targets.is_needed else None
         editing = request_edits(settings)
