@@ -150,6 +150,10 @@ READ_TIMEOUT = _reason("read_timeout", 504, _U, "the peer did not answer within 
 PEER_CLOSED = _reason("peer_closed", 502, _U, "the peer closed the connection before it answered")
 PEER_RESET = _reason("peer_reset", 502, _U, "the peer reset the connection before it answered")
 KEPT_CLOSED = _reason("kept_closed", 502, _U, "the peer closed a kept-alive connection as a request was sent on it")
+STREAM_REFUSED = _reason(
+    "stream_refused", 502, _U, "the peer has refused the stream without looking at it (RFC 9113 §8.7)", untouched=True
+)
+PEER_LEFT = _reason("peer_left", 502, _U, "the peer left before it looked at the request (RFC 9113 §6.8)", untouched=True)
 BAD_RESPONSE = _reason("bad_response", 502, _U, "the peer's answer is malformed (RFC 9112 §4)")
 BAD_RESPONSE_FIELD = _reason("bad_response_field", 502, _U, "a header field of the peer's answer is malformed (RFC 9112 §5)")
 BAD_RESPONSE_LENGTH = _reason(

@@ -301,12 +301,14 @@ class ResponseHead:
     :ivar keep_alive: the peer keeps the connection open after this response
     :ivar rewritten: what the forwarding room made of this head last, and for whom; an origin that repeats itself saves that work
     :ivar start: the head's bytes for an HTTP/1.1 client whose connection is kept, once they were made
+    :ivar block: its header block for HTTP/2 clients, likewise
     """
 
-    __slots__ = ("headers", "keep_alive", "length", "reason", "rewritten", "start", "status", "version")
+    __slots__ = ("block", "headers", "keep_alive", "length", "reason", "rewritten", "start", "status", "version")
 
     rewritten: tuple[object, ResponseHead] | None
     start: bytes | None
+    block: bytes | None
 
     def __init__(
         self,
@@ -326,6 +328,7 @@ class ResponseHead:
         self.keep_alive = keep_alive
         self.rewritten = None
         self.start = None
+        self.block = None
 
     def __repr__(self) -> str:
         return f"<{self.status} {self.reason.decode('latin-1')}>"

@@ -50,7 +50,7 @@ from twistedproxy.forward.site import Site
 from twistedproxy.lifecycle import Doors, Polling, Proxy, Rotation, Storing
 from twistedproxy.settings import CheckSettings, ListenSettings, Settings, StreamSettings
 from twistedproxy.tls.watch import Watch
-from twistedproxy.transport.contexts import TlsClient, TlsServer
+from twistedproxy.transport.contexts import HTTP_1, HTTP_2, TlsClient, TlsServer
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.transport.dialer import Dialer
 from twistedproxy.transport.names import Names, system_look_up
@@ -83,7 +83,7 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
     targets: dict[str, Target] = {}
     for name, pool in settings.pools.items():
         names = Names(look_up, clock, pool.resolve)
-        tls = TlsClient(pool) if any(server.tls for server in pool.servers) else None
+        tls = TlsClient(pool, HTTP_2 if pool.protocol == "h2" else HTTP_1) if any(server.tls for server in pool.servers) else None
         dial = Dialer(poller, names, reactor).dial
         connector = connector_of(pool, dial, tls, deadlines)
         peers = Pool(pool, clock)

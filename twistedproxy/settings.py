@@ -508,6 +508,12 @@ class PoolSettings:
         default="no",
         choices=("no", "v1", "v2"),
     )
+    protocol: str = knob(
+        "choice",
+        "what peers speak; h2: HTTP/2, by ALPN with https://, by prior knowledge otherwise; gRPC needs it",
+        default="http/1.1",
+        choices=("http/1.1", "h2"),
+    )
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,7 @@ class Standing:
 
 
 def exchange(client: str, address: str, host: object) -> Any:
-    transport = Standing(getHost=lambda: host) if host is not None else Standing()
-    downstream = Standing(address=address, port=443, transport=transport, destination=None)
+    downstream = Standing(address=address, port=443, transport=Standing(getHost=lambda: host), destination=None)
     return Standing(client=client, client_port=50001, downstream=downstream)
 
 
@@ -38,7 +37,6 @@ FOUR = IPv4Address("TCP", "198.51.100.1", 443)
         ("unix:", "unix:", UNIXAddress("/run/a.sock"), Ends(Unix(""), Unix("/run/a.sock"))),
         ("unix:", "unix:", UNIXAddress(b"/run/a.sock"), Ends(Unix(""), Unix("/run/a.sock"))),
         ("unix:", "unix:", UNIXAddress(None), Ends(Unix(""), Unix(""))),
-        ("192.0.2.1", "192.0.2.1", None, Ends(Tcp("192.0.2.1", 50001), Tcp("0.0.0.0", 443))),
     ],
 )
 def test_the_client_is_told_and_where_it_came_in(client: str, address: str, host: object, ends: Ends) -> None:

@@ -12,7 +12,9 @@ from twistedproxy.forward.retry import WORDS, RetryPolicy
 from twistedproxy.settings import RouteKnobs
 from twistedproxy.verdicts import RetryVerdict
 
-UNTOUCHED = [reason for reason in REASONS.values() if reason.untouched and reason.whose is Whose.UPSTREAM]
+#: Its connection ended, which says nothing of the peer.
+AGAIN = (errors.KEPT_CLOSED, errors.PEER_LEFT)
+UNTOUCHED = [reason for reason in REASONS.values() if reason.untouched and reason.whose is Whose.UPSTREAM and reason not in AGAIN]
 WORTH_IT = [errors.PEER_CLOSED, errors.PEER_RESET, errors.READ_TIMEOUT, errors.SEND_TIMEOUT]
 HOPELESS = [
     reason
@@ -72,12 +74,13 @@ def test_retry_timeout_is_a_bound() -> None:
 
 def test_a_kept_connection_that_closed_says_nothing_of_its_peer() -> None:
     assert after(errors.KEPT_CLOSED, attempts=3) is RetryVerdict.AGAIN
+    assert after(errors.PEER_LEFT, b"POST", attempts=3) is RetryVerdict.AGAIN
 
 
 @pytest.mark.parametrize(("word", "reasons"), WORDS.items())
 def test_only_what_retry_names_is_tried_again(word: str, reasons: frozenset[Reason]) -> None:
     for reason in REASONS.values():
-        if reason.whose is Whose.UPSTREAM and reason is not errors.KEPT_CLOSED:
+        if reason.whose is Whose.UPSTREAM and reason not in AGAIN:
             verdict = RetryVerdict.ELSEWHERE if reason in reasons else RetryVerdict.GIVE_UP_UNLISTED
             assert after(reason, knobs={"retry": (word, "502")}) is verdict, reason
 

@@ -18,11 +18,12 @@ from typing import Final
 import atheris
 
 with atheris.instrument_imports(include=["twistedproxy.wire", "twistedproxy.message"]):
+    from tests.wire.http2 import any_frames
     from tests.wire.invariants import any_body, any_path, any_request, any_response
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CORPUS: Final = ROOT / "var" / "fuzz"
-REQUEST, RESPONSE, BODY, PATH = range(4)
+REQUEST, RESPONSE, BODY, PATH, FRAMES, ANSWERS = range(6)
 SEEDS: Final = (
     (REQUEST, b"GET /a/%2e%2e/b;c?d HTTP/1.1\r\nHost: a.example:80\r\nConnection: keep-alive, upgrade\r\nUpgrade: x\r\n\r\n"),
     (REQUEST, b"POST http://[::1]:81?x HTTP/1.1\r\nHost: b\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello"),
@@ -31,6 +32,9 @@ SEEDS: Final = (
     (RESPONSE, b"HTTP/1.0 304\r\nTransfer-Encoding: chunked\r\n\r\n"),
     (BODY, b"5;a=b\r\nhello\r\nA\r\n0123456789\r\n0\r\nX: y\r\nHost: z\r\n\r\nGET / HTTP/1.1\r\n"),
     (BODY, b"0\r\n\r\n"),
+    (FRAMES, b"\x00\x00\x04\x01\x05\x00\x00\x00\x01\x82\x84\x86\xbe\x00\x00\x01\x00\x01\x00\x00\x00\x01a"),
+    (FRAMES, b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x0a\x00\x00\x04\x08\x00\x00\x00\x00\x00\x00\x00\x00\x05"),
+    (ANSWERS, b"\x00\x00\x05\x01\x04\x00\x00\x00\x01\x88\x40\x01a\x01b\x00\x00\x01\x00\x09\x00\x00\x00\x01\x00"),
     (PATH, b"/a/./%2e%2E/b//c;d/..\\%5c%2f%252e%00"),
 )
 
@@ -39,7 +43,7 @@ def one_input(data: bytes) -> None:
     """Check what holds for any bytes on *data*; whatever it raises has been found."""
     if len(data) < 2:
         return
-    kind, cut, data = data[0] % 4, data[1], data[2:]
+    kind, cut, data = data[0] % 6, data[1], data[2:]
     if kind == REQUEST:
         any_request(data)
     elif kind == RESPONSE:
@@ -47,6 +51,9 @@ def one_input(data: bytes) -> None:
     elif kind == BODY:
         first, second = sorted((cut % 16, cut // 16))
         any_body(data, (data[:first], data[first:second], data[second:]))
+    elif kind in (FRAMES, ANSWERS):
+        cut %= len(data) + 1
+        any_frames(data, (data[:cut], data[cut:]), is_client=kind == ANSWERS)
     else:
         any_path(b"/" + data)
 

@@ -1,4 +1,4 @@
-"""A client of HTTP/2 in a play: the h2 library's client side on a party of the play."""
+"""Clients and origins of HTTP/2 in a play: the h2 library on a party of the play."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import (
+    ConnectionTerminated,
     DataReceived,
     Event,
     InformationalResponseReceived,
+    RequestReceived,
     ResponseReceived,
     StreamEnded,
     StreamReset,
     TrailersReceived,
 )
+from h2.settings import Settings
 from hyperframe.frame import Frame, GoAwayFrame
 
 from tests.kit.party import Party
@@ -141,3 +144,98 @@ class Http2Client:
             answer.ended = True
         elif isinstance(event, StreamReset):
             answer.reset = int(event.error_code)
+
+
+class Http2Origin:
+    """
+    A peer that speaks HTTP/2: the next connection that the proxy has made.
+
+    :ivar party: its side of the connection
+    :ivar goaway: the error code of the proxy's GOAWAY, None as long as there was none
+    """
+
+    def __init__(self, play: Play, name: str | None = None, *, settings: dict[int, int] | None = None) -> None:
+        self.party: Party = play.origin(name)
+        self.h2 = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8", validate_outbound_headers=False))
+        self.goaway: int | None = None
+        self.requests: dict[int, Answer] = {}
+        self.order: list[int] = []
+        self._next = 0
+        if settings:
+            self.h2.local_settings = Settings(client=False, initial_values=settings)  # type: ignore[arg-type]
+        self.h2.initiate_connection()
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what the library has put together, and take what comes."""
+        data = self.h2.data_to_send()
+        if data and not self.party.was_ended:
+            self.party.says(data)
+        self._take()
+
+    def _take(self) -> None:
+        while self.party.heard:
+            data, self.party.heard = self.party.heard, b""
+            for event in self.h2.receive_data(data):
+                self._note(event)
+            data = self.h2.data_to_send()
+            if data and not self.party.was_ended:
+                self.party.says(data)
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, ConnectionTerminated):
+            self.goaway = int(event.error_code or 0)
+            return
+        number = getattr(event, "stream_id", 0) or 0
+        if isinstance(event, RequestReceived):
+            self.requests[number] = Answer(fields=list(event.headers))
+            self.order.append(number)
+        elif isinstance(event, DataReceived):
+            self.requests[number].body += event.data
+            if event.flow_controlled_length:
+                self.h2.acknowledge_received_data(event.flow_controlled_length, number)
+        elif isinstance(event, TrailersReceived):
+            self.requests[number].trailers = list(event.headers)
+        elif isinstance(event, StreamEnded):
+            self.requests[number].ended = True
+        elif isinstance(event, StreamReset):
+            self.requests[number].reset = int(event.error_code)
+
+    def hears(self) -> int:
+        """The number of the next request's stream."""
+        self._take()
+        assert self._next < len(self.order), "no request has come"
+        self._next += 1
+        return self.order[self._next - 1]
+
+    def request(self, stream: int) -> Answer:
+        """What has come on *stream*."""
+        self._take()
+        return self.requests[stream]
+
+    def answers(self, stream: int, status: str, *fields: tuple[str, str], body: bytes = b"", more: bool = False) -> None:
+        """Answer; *more*: of the body follows."""
+        self.h2.send_headers(stream, [(":status", status), *fields], end_stream=not body and not more)
+        if body:
+            self.h2.send_data(stream, body, end_stream=not more)
+        self.flush()
+
+    def sends(self, stream: int, data: bytes, *, ends: bool = False) -> None:
+        """More of an answer's body."""
+        self.h2.send_data(stream, data, end_stream=ends)
+        self.flush()
+
+    def trails(self, stream: int, *fields: tuple[str, str]) -> None:
+        """End an answer by trailers."""
+        self.h2.send_headers(stream, fields, end_stream=True)
+        self.flush()
+
+    def resets(self, stream: int, code: int) -> None:
+        """Give a stream up."""
+        self.h2.reset_stream(stream, code)
+        self.flush()
+
+    def says_frames(self, *frames: Frame) -> None:
+        """Frames that the library would not send."""
+        self.party.says(b"".join(frame.serialize() for frame in frames))
+        self._take()

@@ -315,3 +315,14 @@ def test_a_client_that_says_goaway_gets_its_answers() -> None:
         assert client.answer(stream).body == b"hello"
         client.answer(stream)
         client.party.sees_end()
+
+
+def test_a_stream_knows_where_its_client_has_come_to() -> None:
+    site = SITE.replace("servers = 10.0.0.1:80", "servers = 10.0.0.1:80\nproxy_protocol = v1")
+    with Play(site) as play:
+        client = Http2Client(play)
+        stream = client.asks()
+        origin = play.origin()
+        origin.hears(b"PROXY TCP4 192.0.2.1 198.51.100.1 50001 80\r\n", FORWARDED)
+        origin.says(ANSWER, b"hello")
+        assert client.answer(stream).ended

@@ -17,7 +17,7 @@ from typing import Any, Final
 from twistedproxy.balance.answer_time import AnswerTime
 from twistedproxy.balance.circuit import Circuit
 from twistedproxy.balance.standing import CheckResult, Standing
-from twistedproxy.errors import KEPT_CLOSED, Reason, Whose
+from twistedproxy.errors import KEPT_CLOSED, PEER_LEFT, Reason, Whose
 from twistedproxy.settings import NEVER, PoolSettings, ServerSettings
 
 #: Results of active checks that a peer remembers.
@@ -260,7 +260,7 @@ class Peer:
         self.in_flight -= 1
         circuit = self.circuit
         why = ""
-        if reason.whose is Whose.UPSTREAM and reason is not KEPT_CLOSED:
+        if reason.whose is Whose.UPSTREAM and reason is not KEPT_CLOSED and reason is not PEER_LEFT:
             self.failures += 1
             self.last_failure = reason
             self.answer_time.note_failure()

@@ -9,6 +9,7 @@ from typing import Final
 
 from twistedproxy.addresses import Address, Tcp, Unix
 from twistedproxy.config import doors, guards, rewriting, routing, tls
+from twistedproxy.config.http2 import errors_of_pool
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.sections import SECTIONS, Built, Draft, rows
@@ -47,6 +48,8 @@ def check(draft: Draft, problems: list[Problem]) -> None:
     problems += _login_keys(draft)
     problems += doors.check(draft)
     problems += guards.check(draft)
+    for each in draft.built["pool"]:
+        problems += errors_of_pool(each.section, each.value)
     for each in draft.built["tls"]:
         problems += tls.errors(each.section, each.value)
 

@@ -19,6 +19,7 @@ from twistedproxy.config import (
     failures,
     files,
     guards,
+    http2,
     patience,
     rewriting,
     routing,
@@ -179,6 +180,7 @@ def _pool(section: Section, pool: PoolSettings) -> Iterator[Problem]:
         yield section.problem("fail_timeout", "has no effect: max_fails is 0", "give max_fails a number, or remove the line")
     yield from failures.of_pool(section, pool)
     yield from balancing.of_pool(section, pool)
+    yield from http2.of_pool(section, pool)
     if pool.keepalive == 0 and section.gives("keepalive_timeout"):
         yield section.problem("keepalive_timeout", "has no effect: keepalive is 0", "give keepalive a number, or remove the line")
     if all(server.down for server in pool.servers):

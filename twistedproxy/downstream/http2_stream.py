@@ -7,72 +7,55 @@ held back meanwhile.  What comes opens the client's window again only as fast as
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
-from h2.errors import ErrorCodes
-
 from twistedproxy import errors
 from twistedproxy.addresses import Address
 from twistedproxy.downstream.client import NO_ROUTE
+from twistedproxy.downstream.http2_tunnel import TunnelEnd
 from twistedproxy.downstream.pace import Pace, time_to_look
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.message import Headers, RequestHead, ResponseHead
 from twistedproxy.settings import RouteKnobs
-from twistedproxy.transport.deadlines import Timed
-from twistedproxy.transport.sending import HIGH_WATER
+from twistedproxy.transport.multiplexed import SendingStream
 from twistedproxy.wire.framing import Piece
+from twistedproxy.wire.hpack import encode
 from twistedproxy.wire.http2 import response_fields, trailer_fields
+from twistedproxy.wire.http2_connection import WireStream
+from twistedproxy.wire.http2_frames import Code
 
 if TYPE_CHECKING:
     from twistedproxy.downstream.http2 import Http2Connection
     from twistedproxy.forward.clients import TrustedProxies
 
-#: Bytes that a stream sends before it is another one's turn.
-QUANTUM: Final = 64 * 1024
-#: Bytes that a peer has taken before the client's window is opened by them.
-_UPDATE: Final = 16 * 1024
+#: Fields of HTTP/1.1's answer to a WebSocket's handshake that have no place in that of RFC 8441.
+_OF_HANDSHAKES: Final = frozenset((b"connection", b"upgrade", b"sec-websocket-accept"))
 
 
-class Stream(Timed):
+class Stream(SendingStream):
     """
     A stream, from its request to the end of both directions.
 
-    :ivar number: odd (RFC 9113 §5.1.1)
     :ivar exchange: the one that it carries, until that is over
-    :ivar pending: bytes of the answer that wait for windows or for the connection
+    :ivar carrier: takes what comes when the stream is a tunnel's end
     :ivar tunnel: what it has become by an extended CONNECT (RFC 8441), or None
     """
 
     __slots__ = (
-        "_ending",
+        "_early",
         "_head",
         "_knobs",
-        "_paused",
-        "_producer",
-        "_producer_paused",
-        "_queue",
-        "_received_end",
         "_sending_pace",
-        "_sent",
-        "_sent_end",
         "_taking_pace",
-        "_trailers",
-        "_unacknowledged",
         "address",
         "carrier",
         "client_port",
-        "connection",
         "exchange",
-        "gone",
         "listener_name",
-        "number",
-        "pending",
         "port",
         "scheme",
-        "transport",
         "trusted",
         "trusted_proxies",
         "tunnel",
@@ -86,10 +69,12 @@ class Stream(Timed):
     port: int
     listener_name: str
 
-    def __init__(self, connection: Http2Connection, number: int, head: RequestHead, *, ended: bool) -> None:
-        super().__init__()
-        self.connection = connection
-        self.number = number
+    def __init__(self, connection: Http2Connection, wire: WireStream, head: RequestHead) -> None:
+        super().__init__(connection)
+        self.wire = wire
+        self.number = wire.number
+        self.received_end = wire.theirs_over
+        wire.owner = self
         self.address = connection.address
         self.client_port = connection.client_port
         self.trusted = connection.trusted
@@ -97,25 +82,12 @@ class Stream(Timed):
         self.scheme = connection.scheme
         self.port = connection.port
         self.listener_name = connection.listener_name
-        self.transport: Any = self
         self.tunnel: Any = None
-        #: Takes what comes when the stream is a tunnel's end.
-        self.carrier: Any = None
-        self.pending = 0
-        self.gone = False
+        self.carrier: TunnelEnd | None = None
         self._head = head
-        self._queue: deque[Piece] = deque()
-        self._trailers: Headers | None = None
-        self._ending = False
+        #: What came behind an extended CONNECT before that was answered.
+        self._early = b""
         self._knobs: RouteKnobs = NO_ROUTE
-        #: Bytes that have gone out, and whether the end has.
-        self._sent = 0
-        self._sent_end = False
-        self._received_end = ended
-        self._paused = False
-        self._unacknowledged = 0
-        self._producer: Any = None
-        self._producer_paused = False
         self._sending_pace: Pace | None = None
         self._taking_pace: Pace | None = None
         self.exchange: Exchange | None = Exchange(connection.site, self, head)
@@ -123,16 +95,23 @@ class Stream(Timed):
     @property
     def destination(self) -> Address | None:
         """Where the connection came to, if a PROXY protocol header says it."""
-        return self.connection.destination
+        destination: Address | None = self.connection.destination
+        return destination
 
     @property
     def known(self) -> tuple[object, object, bytes] | None:
         """What was made of the last request's fields: all streams of a connection share it."""
-        return self.connection.known
+        known: tuple[object, object, bytes] | None = self.connection.known
+        return known
 
     @known.setter
     def known(self, known: tuple[object, object, bytes] | None) -> None:
         self.connection.known = known
+
+    @property
+    def transport(self) -> Any:
+        """Takes the answer's bytes: itself."""
+        return self
 
     # What comes from the client.
 
@@ -140,12 +119,15 @@ class Stream(Timed):
         """The request is here, perhaps but for its body."""
         exchange = self.exchange
         assert exchange is not None
-        if not (self._received_end or self._is_connect):
-            deadlines = self.connection.site.deadlines
-            now = deadlines.now()
-            self._sending_pace = Pace(now, 0)
-            deadlines.watch(self, now + time_to_look(self._settings))
-        exchange.begin((), self._received_end or self._is_connect)
+        if self.received_end or self._is_connect:
+            self._paused = self._is_connect
+            exchange.begin((), True)
+            return
+        deadlines = self.connection.deadlines
+        now = deadlines.now()
+        self._sending_pace = Pace(now, 0)
+        deadlines.watch(self, now + time_to_look(self._settings))
+        exchange.begin((), False)
 
     @property
     def _is_connect(self) -> bool:
@@ -154,40 +136,37 @@ class Stream(Timed):
 
     def data_received(self, data: bytes, counted: int, ended: bool) -> None:
         """A part of the request's body; *counted*: bytes of the windows that it took, padding included."""
-        self._received_end = ended
-        self._unacknowledged += counted
+        self.received_end = ended
         if self.carrier is not None:
             if data:
                 self.carrier.data_received(data)
             if ended and self.carrier is not None:
                 self.carrier.ended()
-        elif self.exchange is not None and not self._is_connect:
+        elif self._is_connect:
+            # Before the peer has agreed; at most a window of it comes.
+            self._early += data
+        elif self.exchange is not None:
             self.exchange.request_body((data,) if data else (), ended, None)
-        if not self._paused:
-            self._acknowledge()
+        self.acknowledge(counted)
 
     def trailers_received(self, trailers: Headers) -> None:
         """The end of the request's body."""
-        self._received_end = True
-        if self.exchange is not None:
+        self.received_end = True
+        if self.carrier is not None:
+            self.carrier.ended()
+        elif self.exchange is not None and not self._is_connect:
             self.exchange.request_body((), True, trailers)
-
-    def _acknowledge(self) -> None:
-        if self._unacknowledged >= _UPDATE and not (self._received_end or self.gone):
-            self.connection.open_window(self.number, self._unacknowledged)
-            self._unacknowledged = 0
 
     def pause_request(self) -> None:
         """Open no window: the client sends what fits, which is kept, and no more."""
-        self._paused = True
+        self.pauseProducing()
 
     def resume_request(self) -> None:
+        """Open it again."""
         if self._paused:
-            self._paused = False
             if self._sending_pace is not None:
-                self._sending_pace.is_held_back(self.connection.site.deadlines.now())
-            self._acknowledge()
-            self.connection.flush()
+                self._sending_pace.is_held_back(self.connection.deadlines.now())
+            self.resumeProducing()
 
     def lost(self) -> None:
         """The client has reset the stream, or is gone."""
@@ -196,137 +175,115 @@ class Stream(Timed):
         if carrier is not None:
             carrier.lost()
         elif exchange is not None:
-            exchange.request_lost(errors.CLIENT_GONE if self._received_end else errors.REQUEST_CUT)
+            exchange.request_lost(errors.CLIENT_GONE if self.received_end else errors.REQUEST_CUT)
 
     def _leave(self) -> None:
-        self.gone = True
-        self._queue.clear()
-        self.pending = 0
-        self.connection.site.deadlines.forget(self)
-        self.connection.stream_over(self)
+        if not self.gone:
+            self.gone = True
+            self.drop()
+            self.connection.deadlines.forget(self)
+            if self.exchange is None:
+                self.connection.stream_over(self)
 
     # What goes to the client.
 
     def interim(self, head: ResponseHead) -> None:
-        self.connection.send_fields(self, response_fields(head), False)
+        """A 1xx answer, which precedes the final one."""
+        if not (self.gone or self.sent_end) and self.wire is not None:
+            self.connection.wire.send_fields(self.wire, encode(response_fields(head)), False)
+            self.connection.flush()
 
     def respond(self, head: ResponseHead, pieces: Sequence[Piece], ended: bool) -> None:
+        """The final answer begins."""
         if self.gone:
             return
-        empty = self._head.method == b"HEAD" or head.status in (204, 304)
-        if empty or (ended and not any(pieces)):
-            self._sent_end = True
-            self.connection.send_fields(self, self.connection.fields_of(head), True)
+        if self._is_connect and head.status < 300:
+            # Not to a CONNECT, to which it would say that there is a WebSocket (RFC 8441 §5).
+            self._refuse_connect()
             return
-        self.connection.send_fields(self, self.connection.fields_of(head), False)
+        block = head.block
+        if block is None:
+            block = head.block = encode(response_fields(head))
+        connection = self.connection
+        without_body = self._head.method == b"HEAD" or head.status in (204, 304)
+        if head.length > 0 and not without_body and b"content-length" not in head.headers.index:
+            block += encode([(b"content-length", b"%d" % head.length)])
+        if without_body or (ended and not any(pieces)):
+            self.sent_end = True
+            connection.wire.send_fields(self.wire, block, True)
+            connection.flush()
+            return
+        connection.wire.send_fields(self.wire, block, False)
         self._ending = ended
-        self._add(pieces)
+        self._send(pieces)
+
+    def _refuse_connect(self) -> None:
+        self.sent_end = True
+        self.connection.wire.send_fields(self.wire, encode([(b":status", b"502"), (b"content-length", b"0")]), True)
+        self.connection.flush()
 
     def body(self, pieces: Sequence[Piece]) -> None:
-        if not (self._sent_end or self.gone):
-            self._add(pieces)
+        """More of it."""
+        if not (self.sent_end or self.gone):
+            self._send(pieces)
 
     def end(self, trailers: Headers) -> None:
-        if not (self._sent_end or self.gone):
-            self._ending = True
-            if trailers.items:
-                self._trailers = trailers
-            self.connection.pump(self)
+        """That was all of it."""
+        if not (self.sent_end or self.gone):
+            fields = trailer_fields(trailers) if trailers.items else None
+            self.finish(encode(fields) if fields else None)
 
-    def _add(self, pieces: Sequence[Piece]) -> None:
-        for piece in pieces:
-            if piece:
-                self._queue.append(piece)
-                self.pending += len(piece)
-        self.connection.pump(self)
+    def _send(self, pieces: Sequence[Piece]) -> None:
+        self.add(pieces)
         if self.pending:
             self._watch_client()
-            if self._producer is not None and not self._producer_paused and self.pending > HIGH_WATER:
-                self._producer_paused = True
-                self._producer.pauseProducing()
 
     def write(self, data: bytes) -> None:
         """As a transport: bytes of a tunnel."""
-        if not (self._ending or self._sent_end or self.gone):
-            self._add((data,))
+        if not (self._ending or self.sent_end or self.gone):
+            self._send((data,))
 
-    def pump(self, most: int) -> int:
-        """Send up to *most* bytes of what waits, as far as the windows allow; the number of bytes sent."""
-        connection = self.connection
-        left = most = min(most, connection.window(self.number))
-        queue = self._queue
-        while queue and left > 0:
-            piece = queue[0]
-            size = min(len(piece), left, connection.frame_size)
-            last = size == len(piece) and len(queue) == 1 and self._ending and self._trailers is None
-            if size == len(piece):
-                queue.popleft()
-                connection.send_data(self, bytes(piece), last)
-            else:
-                view = memoryview(piece)
-                queue[0] = view[size:]
-                connection.send_data(self, bytes(view[:size]), False)
-            self.pending -= size
-            self._sent += size
-            left -= size
-            self._sent_end = last
-        if not queue and self._ending and not self._sent_end:
-            self._sent_end = True
-            if self._trailers is not None:
-                connection.send_fields(self, trailer_fields(self._trailers), True)
-            else:
-                connection.send_data(self, b"", True)
-        return most - left
-
-    def pumped(self) -> None:
-        """As much as possible was sent: let the producer go on, and the stream end, if nothing waits any more."""
+    def all_sent(self) -> None:
+        """Let the producer go on, and the stream end, if nothing waits any more."""
         if self.pending:
             return
-        if self._producer_paused:
-            self._producer_paused = False
-            self._producer.resumeProducing()
-        if self._sent_end:
+        super().all_sent()
+        if self.sent_end:
             if self.carrier is not None:
                 self.carrier.flushed()
             self._settle()
 
     def cut(self) -> None:
         """Reset the stream: the client must not take the part for the whole (RFC 9113 §8.1.1)."""
-        self.reset(ErrorCodes.INTERNAL_ERROR)
+        self.reset(Code.INTERNAL_ERROR)
 
-    def reset(self, code: ErrorCodes) -> None:
+    def reset(self, code: Code) -> None:
         """Nothing more goes either way."""
         if not self.gone:
-            self.connection.reset(self.number, code)
+            self.send_reset(code)
             self._leave()
 
     def exchange_over(self) -> None:
+        """The exchange needs nothing more of the stream."""
+        self.exchange = None
+        if self.gone:
+            self.connection.stream_over(self)
+            return
         if self.pending:
             self._watch_client()
-        self.exchange = None
         self._settle()
 
     def _settle(self) -> None:
         """Let go of the stream when its exchange is over and all was sent."""
-        if self.exchange is None and self._sent_end and not self.pending and not self.gone:
-            if not self._received_end:
+        if self.exchange is None and self.sent_end and not self.pending and not self.gone:
+            if not self.received_end:
                 # The answer is complete, and nobody wants the rest of the request (RFC 9113 §8.1).
-                self.connection.reset(self.number, ErrorCodes.NO_ERROR)
+                self.send_reset(Code.NO_ERROR)
             self._leave()
 
-    # As the exchange's transport.
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Hold *producer* back while much waits for the client."""
-        self._producer = producer
-        if self.pending > HIGH_WATER:
-            self._producer_paused = True
-            producer.pauseProducing()
-
-    def unregisterProducer(self) -> None:
-        """The producer is done."""
-        self._producer = None
-        self._producer_paused = False
+    def getHost(self) -> Any:
+        """As the exchange's transport: our address."""
+        return self.connection.transport.getHost()
 
     # The client's patience, and ours.
 
@@ -340,9 +297,9 @@ class Stream(Timed):
     def _watch_client(self) -> None:
         """Bytes wait for the client: see that it opens its windows in time."""
         if self._taking_pace is None and self.carrier is None:
-            deadlines = self.connection.site.deadlines
+            deadlines = self.connection.deadlines
             now = deadlines.now()
-            self._taking_pace = Pace(now, self._sent)
+            self._taking_pace = Pace(now, self.sent)
             if self.deadline == inf:
                 deadlines.watch(self, now + time_to_look(self._settings))
 
@@ -350,21 +307,26 @@ class Stream(Timed):
         settings = self._settings
         if not self.pending:
             self._taking_pace = None
-        elif self._taking_pace is not None and self._taking_pace.is_too_slow(now, self._sent, settings):
-            self._give_up(ErrorCodes.CANCEL)
+        elif self._taking_pace is not None and self._taking_pace.is_too_slow(now, self.sent, settings):
+            self._give_up(Code.CANCEL)
             return
         exchange, pace = self.exchange, self._sending_pace
-        sends = exchange is not None and pace is not None and not self._received_end
+        sends = exchange is not None and pace is not None and not self.received_end
         if exchange is not None and pace is not None and sends:
             if self._paused:
                 pace.is_held_back(now)
+            elif exchange.answered:
+                # A conversation, which may be as slow as it likes, in either direction.
+                if pace.has_stopped(now, exchange.bytes_received + self.sent, settings):
+                    exchange.request_malformed(errors.REQUEST_TIMEOUT, "nothing moved in either direction")
+                    return
             elif pace.is_too_slow(now, exchange.bytes_received, settings):
                 exchange.request_malformed(errors.REQUEST_TIMEOUT, "the body stopped, or came too slowly")
                 return
         if sends or self.pending:
-            self.connection.site.deadlines.watch(self, now + time_to_look(settings))
+            self.connection.deadlines.watch(self, now + time_to_look(settings))
 
-    def _give_up(self, code: ErrorCodes) -> None:
+    def _give_up(self, code: Code) -> None:
         exchange, self.exchange = self.exchange, None
         self.reset(code)
         if exchange is not None:
@@ -374,26 +336,18 @@ class Stream(Timed):
 
     def switch(self, head: ResponseHead) -> tuple[Any, bytes]:
         """Answer 200 where HTTP/1.1 says 101; the stream's two directions are the tunnel's from now on."""
-        from twistedproxy.downstream.http2_tunnel import TunnelEnd
-
-        left_out = {b"connection", b"upgrade", b"sec-websocket-accept"}
-        accepted = ResponseHead(200, b"", head.headers.without(left_out), length=-1)
-        self.connection.send_fields(self, response_fields(accepted), False)
-        self.connection.site.deadlines.forget(self)
+        accepted = ResponseHead(200, b"", head.headers.without(_OF_HANDSHAKES), length=-1)
+        self.connection.wire.send_fields(self.wire, encode(response_fields(accepted)), False)
+        self.connection.flush()
+        self.connection.deadlines.forget(self)
         self.carrier = TunnelEnd(self)
-        return self.carrier, b""
+        early, self._early = self._early, b""
+        return self.carrier, early
 
     def tunnel_began(self, tunnel: Any) -> None:
         self.tunnel = tunnel
 
-    @property
-    def received_end(self) -> bool:
-        """Whether the client sends nothing more on this stream."""
-        return self._received_end
-
     def end_sending(self) -> None:
         """As :meth:`end`, of a tunnel."""
-        self.end(_NONE)
-
-
-_NONE: Final = Headers()
+        if not (self._ending or self.gone):
+            self.finish(None)

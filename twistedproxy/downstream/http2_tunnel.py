@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from h2.errors import ErrorCodes
 from twisted.internet import error, main
 from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, ITransport
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twistedproxy.wire.http2_frames import Code
+
 if TYPE_CHECKING:
     from twistedproxy.downstream.http2_stream import Stream
+
+_DONE: Final = Failure(main.CONNECTION_DONE)
 
 
 @implementer(ITransport)
@@ -53,11 +56,17 @@ class TunnelEnd:
 
     def ended(self) -> None:
         """The client sends nothing more."""
-        if self._paused or self.disconnected:
+        if self.disconnected:
             return
-        half_closeable = IHalfCloseableProtocol(self.protocol, None)
-        if half_closeable is not None:
-            half_closeable.readConnectionLost()
+        if self._stream.sent_end:
+            self._lose(_DONE)
+        elif not self._paused:
+            half_closeable = IHalfCloseableProtocol(self.protocol, None)
+            if half_closeable is not None:
+                half_closeable.readConnectionLost()
+            else:
+                self._stream.end_sending()
+                self._lose(_DONE)
 
     def lost(self) -> None:
         """The stream was reset."""
@@ -65,8 +74,8 @@ class TunnelEnd:
 
     def flushed(self) -> None:
         """All that was written is sent, the end of the stream included."""
-        if self.disconnecting or self._stream.received_end:
-            self._lose(Failure(main.CONNECTION_DONE))
+        if self.disconnecting:
+            self._lose(_DONE)
 
     def _lose(self, reason: Failure) -> None:
         if not self.disconnected:
@@ -119,12 +128,15 @@ class TunnelEnd:
         """End both directions when all was sent."""
         if not self.disconnecting:
             self.disconnecting = True
-            self._stream.end_sending()
+            if self._stream.sent_end:
+                self._lose(_DONE)
+            else:
+                self._stream.end_sending()
 
     def abortConnection(self) -> None:
         """Reset the stream."""
         if not self.disconnected:
-            self._stream.reset(ErrorCodes.CANCEL)
+            self._stream.reset(Code.CANCEL)
             self._lose(Failure(error.ConnectionAborted()))
 
     def getPeer(self) -> Any:

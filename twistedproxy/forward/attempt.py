@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from twistedproxy.forward.site import Downstream
     from twistedproxy.upstream.connector import Connector
     from twistedproxy.upstream.http1 import UpstreamConnection
+    from twistedproxy.upstream.http2_stream import UpstreamStream
 
 
 class Attempt:
@@ -69,7 +70,7 @@ class Attempt:
         self.peer: Peer = peer
         self.started: float = now
         self.previous: Attempt | None = exchange.attempt
-        self.upstream: UpstreamConnection | None = None
+        self.upstream: UpstreamConnection | UpstreamStream | None = None
         self.sent = False
         self.connect_time: float | None = None
         self.header_time: float | None = None
@@ -109,6 +110,11 @@ class Attempt:
         """Whose connection it is that the request came by; None: our own."""
         return ends_of(self.exchange)
 
+    @property
+    def upgrades(self) -> bool:
+        """Whether it is a WebSocket's handshake."""
+        return self.exchange.upgrade is not None
+
     def connected(self) -> None:
         """The connection stands."""
         upstream = self.upstream
@@ -118,14 +124,14 @@ class Attempt:
 
     # send
 
-    def _send(self, upstream: UpstreamConnection) -> None:
+    def _send(self, upstream: UpstreamConnection | UpstreamStream) -> None:
         exchange = self.exchange
         route = exchange.route
         assert route is not None
         settings = route.settings
         upstream.read_timeout = settings.read_timeout
         upstream.send_timeout = settings.send_timeout
-        start = request_head(exchange, self.peer)
+        start = request_head(exchange, self.peer, upstream.multiplexed)
         self.sent = True
         head = exchange.head
         body = exchange.content
@@ -257,7 +263,7 @@ class Attempt:
         upstream.cancel()
         del self.exchange
 
-    def _leave(self, upstream: UpstreamConnection) -> None:
+    def _leave(self, upstream: UpstreamConnection | UpstreamStream) -> None:
         """The client produces nothing more for *upstream*."""
         if upstream.transport is not None:
             upstream.transport.unregisterProducer()

@@ -26,13 +26,7 @@ def ends_of(exchange: Exchange) -> Ends | None:
     source: Address = Unix("")
     if exchange.client != "unix:":
         source = Tcp(exchange.client, exchange.client_port if exchange.client == downstream.address else 0)
-    return Ends(source, downstream.destination or _destination(downstream.transport, downstream.port))
-
-
-def _destination(transport: Any, port: int) -> Address:
-    if not hasattr(transport, "getHost"):
-        return Tcp("0.0.0.0", port)  # a stream of a connection
-    return address_of(transport)
+    return Ends(source, downstream.destination or address_of(downstream.transport))
 
 
 def address_of(transport: Any) -> Address:

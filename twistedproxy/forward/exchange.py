@@ -267,6 +267,10 @@ class Exchange:
             except RequestError as error:
                 self.refuse(error.reason, error.detail)
                 return
+        elif fields.upgrade and head.version == 20:
+            # An extended CONNECT asks for a WebSocket or for nothing (RFC 8441).
+            self.refuse(errors.PROTOCOL_UNKNOWN, "no WebSockets on this route")
+            return
         elif route.cache is not None and not (fields.connection and rewrite.hides_fields(head)):
             if serve_again(self, route.cache):
                 return

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from twistedproxy.forward import rewrite
 from twistedproxy.forward.forwarding import Origin
+from twistedproxy.wire.hpack import encode
+from twistedproxy.wire.http2_answers import request_fields
 
 if TYPE_CHECKING:
     from twistedproxy.balance.peer import Peer
@@ -20,9 +22,9 @@ def is_last_recipient(exchange: Exchange) -> bool:
     return rewrite.is_zero(exchange.head.headers.get(b"max-forwards") or b"")
 
 
-def request_head(exchange: Exchange, peer: Peer) -> bytes:
+def request_head(exchange: Exchange, peer: Peer, multiplexed: bool) -> bytes:
     """
-    The bytes of the head for *peer*, the empty line included.
+    The bytes of the head for *peer*: lines, the empty one included; for HTTP/2 (*multiplexed*) a header block.
 
     A client that repeats its fields on a connection has them rewritten once.
     """
@@ -71,8 +73,16 @@ def request_head(exchange: Exchange, peer: Peer) -> bytes:
             fields = exchange.upgrade.for_peer(fields)
         if identity is not None:
             fields = identity.for_peer(fields)
-        block = rewrite.request_block(fields, head.fields.length, exchange.upgrade is not None)
-    start = b"%b %b HTTP/1.1\r\n%b\r\n" % (head.method, head.target if targets is None else targets.rewritten(exchange), block)
+        if multiplexed:
+            block = encode(request_fields(fields, takes_trailers=b"trailers" in head.headers.elements(b"te")))
+        else:
+            block = rewrite.request_block(fields, head.fields.length, exchange.upgrade is not None)
+    target = head.target if targets is None else targets.rewritten(exchange)
+    if multiplexed:
+        scheme = b"https" if peer.tls else b"http"
+        start = encode([(b":method", head.method), (b":scheme", scheme), (b":path", target)]) + block
+    else:
+        start = b"%b %b HTTP/1.1\r\n%b\r\n" % (head.method, target, block)
     if repeatable:
         downstream.known = (head.fields, route, block)
         head.forwarded = (route, start)

@@ -16,10 +16,12 @@ from twistedproxy.errors import (
     KEPT_CLOSED,
     NAME_UNRESOLVED,
     PEER_CLOSED,
+    PEER_LEFT,
     PEER_RESET,
     READ_TIMEOUT,
     RESPONSE_HEAD_TOO_LARGE,
     SEND_TIMEOUT,
+    STREAM_REFUSED,
     TLS_FAILED,
     TLS_UNVERIFIED,
     TOO_MANY_INTERIM,
@@ -29,7 +31,9 @@ from twistedproxy.message import IDEMPOTENT
 from twistedproxy.settings import NEVER, RouteKnobs
 from twistedproxy.verdicts import RetryVerdict
 
-_REFUSED: Final = frozenset((CONNECT_REFUSED_BY_PEER, CONNECT_FAILED, NAME_UNRESOLVED, TLS_FAILED, TLS_UNVERIFIED, EXHAUSTED))
+_REFUSED: Final = frozenset(
+    (CONNECT_REFUSED_BY_PEER, CONNECT_FAILED, NAME_UNRESOLVED, TLS_FAILED, TLS_UNVERIFIED, EXHAUSTED, STREAM_REFUSED)
+)
 _RESET: Final = frozenset((PEER_CLOSED, PEER_RESET))
 
 #: What the words of ``retry`` mean; the others are statuses.
@@ -90,7 +94,7 @@ class RetryPolicy:
             return RetryVerdict.GIVE_UP_SENT
         if (reason is None or not reason.untouched) and method not in IDEMPOTENT and not self._unsafe:
             return RetryVerdict.GIVE_UP_SENT
-        if reason is KEPT_CLOSED:
+        if reason is KEPT_CLOSED or reason is PEER_LEFT:
             return RetryVerdict.AGAIN
         if reason is not None and reason not in self._reasons:
             return RetryVerdict.GIVE_UP_UNLISTED

@@ -65,12 +65,14 @@ class Downstream(Protocol):
     scheme: bytes
     port: int
     listener_name: str
-    transport: Any
 
     @property
     def destination(self) -> Address | None: ...
 
     known: tuple[object, object, bytes] | None
+
+    @property
+    def transport(self) -> Any: ...
 
     def interim(self, head: ResponseHead) -> None:
         """Pass on a 1xx answer."""

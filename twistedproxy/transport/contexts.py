@@ -26,6 +26,7 @@ from twistedproxy.transport.tls_records import session_reused
 
 #: What is spoken over TLS, in the order of preference (RFC 7301).
 HTTP_1: Final = (b"http/1.1",)
+HTTP_2: Final = (b"h2",)
 
 _FILE_NAME: Final = re.compile(r"[^A-Za-z0-9._-]")
 

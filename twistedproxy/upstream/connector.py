@@ -46,7 +46,7 @@ class Connector:
         self._idle_timeout = settings.keepalive_timeout
         self.deadlines = deadlines
 
-    def take(self, peer: PeerLike, receiver: Receiver) -> UpstreamConnection | None:
+    def take(self, peer: PeerLike, receiver: Receiver) -> Any:
         """The idle connection to *peer* that was used last and that may be *receiver*'s, or None."""
         idle = peer.idle
         if not idle:
@@ -55,7 +55,7 @@ class Connector:
         connection.idle = False
         return connection
 
-    def connect(self, peer: PeerLike, receiver: Receiver, timeout: float) -> UpstreamConnection:
+    def connect(self, peer: PeerLike, receiver: Receiver, timeout: float) -> Any:
         """
         Make a new connection to *peer*, within *timeout* seconds.
 
@@ -73,7 +73,7 @@ class Connector:
             self._tls = TlsClient(self._settings, self.alpn)
         return self._tls.called(peer.settings.tls_name(self._settings))
 
-    def keep(self, connection: UpstreamConnection) -> None:
+    def keep(self, connection: Any) -> None:
         """Put a connection whose exchange ended cleanly among the idle ones; the oldest goes when there are too many."""
         peer = connection.peer
         idle = peer.idle
@@ -84,7 +84,7 @@ class Connector:
         if len(idle) > peer.most_idle:
             idle[0].cancel()
 
-    def forget(self, connection: UpstreamConnection) -> None:
+    def forget(self, connection: Any) -> None:
         """A connection is gone or going."""
         self.deadlines.forget(connection)
         if connection.idle:

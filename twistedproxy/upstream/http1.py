@@ -53,6 +53,9 @@ class UpstreamConnection(Timed):
     :ivar preface: what it began with, before the first request
     """
 
+    #: Its requests' heads are lines.
+    multiplexed = False
+
     __slots__ = (
         "__weakref__",
         "_buffer",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twistedproxy.settings import PoolSettings
 from twistedproxy.transport.contexts import TlsClient
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.upstream.connector import Connector, Dial, PeerLike
 from twistedproxy.upstream.http1 import UpstreamConnection
+from twistedproxy.upstream.http2_connector import Http2Connector
 from twistedproxy.upstream.receiver import Receiver
 from twistedproxy.wire.proxy_protocol import ENCODERS
 
@@ -23,7 +26,7 @@ class ProxiedConnector(Connector):
         super().__init__(settings, dial, tls, deadlines)
         self._encode = ENCODERS[settings.proxy_protocol]
 
-    def take(self, peer: PeerLike, receiver: Receiver) -> UpstreamConnection | None:
+    def take(self, peer: PeerLike, receiver: Receiver) -> Any:
         """The idle connection to *peer* that was made for the same client's connection, or None."""
         if not peer.idle:
             return None
@@ -32,10 +35,10 @@ class ProxiedConnector(Connector):
             if connection.preface == preface:
                 peer.idle.remove(connection)
                 connection.idle = False
-                return connection  # type: ignore[no-any-return]
+                return connection
         return None
 
-    def connect(self, peer: PeerLike, receiver: Receiver, timeout: float) -> UpstreamConnection:
+    def connect(self, peer: PeerLike, receiver: Receiver, timeout: float) -> Any:
         """As :meth:`Connector.connect`; the connection begins with the header."""
         connection = UpstreamConnection(self, peer)
         connection.preface = self._encode(receiver.ends())
@@ -46,5 +49,7 @@ class ProxiedConnector(Connector):
 
 def connector_of(settings: PoolSettings, dial: Dial, tls: TlsClient | None, deadlines: Deadlines) -> Connector:
     """The connector that *settings* ask for."""
+    if settings.protocol == "h2":
+        return Http2Connector(settings, dial, tls, deadlines)
     kind = Connector if settings.proxy_protocol == "no" else ProxiedConnector
     return kind(settings, dial, tls, deadlines)

@@ -17,6 +17,10 @@ class Receiver(Protocol):
     def ends(self) -> Ends | None:
         """Whose connection it is that the request came by; None: our own.  Asked for pools with ``proxy_protocol`` only."""
 
+    @property
+    def upgrades(self) -> bool:
+        """Whether it asks for another protocol, a WebSocket's; asked for pools with ``protocol = h2`` only."""
+
     def connected(self) -> None:
         """The connection stands: the request may be sent."""
 

@@ -92,8 +92,8 @@ def check_request(head: RequestHead) -> Handshake:
         :data:`VERSION_REFUSED_FIELDS`.  BAD_UPGRADE for everything else
     """
     headers = head.headers
-    if head.version != 11:
-        raise RequestError(BAD_UPGRADE, "a WebSocket starts with an HTTP/1.1 request")
+    if head.version < 11:
+        raise RequestError(BAD_UPGRADE, "a WebSocket starts with an HTTP/1.1 request, or an extended CONNECT of HTTP/2")
     if head.fields.length != 0:
         raise RequestError(BAD_UPGRADE, "the handshake has a body")
     if b"#" in head.target:

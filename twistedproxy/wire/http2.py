@@ -19,14 +19,14 @@ from twistedproxy.wire.http1 import Limits
 from twistedproxy.wire.target import parse_host, parse_target, route_path
 
 # field-name = token in lower case (RFC 9113 §8.2.1)
-_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]++")
+FIELD_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]++")
 # field-value: no NUL, CR, LF or other control characters, and no blank at either end (RFC 9113 §8.2.1, RFC 9110 §5.5)
-_VALUE: Final = re.compile(rb"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*+(?<![ \t]))?)?")
+FIELD_VALUE: Final = re.compile(rb"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*+(?<![ \t]))?)?")
 _TARGET: Final = re.compile(rb"[\x21\x22\x24-\x7e]++")
 
 _PSEUDO: Final = frozenset((b":method", b":scheme", b":path", b":authority", b":protocol"))
 #: Fields of HTTP/1.1's connections (RFC 9113 §8.2.2).
-_OF_CONNECTIONS: Final = frozenset((b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"))
+OF_CONNECTIONS: Final = frozenset((b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"))
 #: What a field counts besides its letters (RFC 9113 §6.5.2).
 _OVERHEAD: Final = 32
 
@@ -80,7 +80,7 @@ def _split(fields: Sequence[Field]) -> tuple[dict[bytes, bytes], list[Field]]:
         if name.startswith(b":"):
             if rest or crumbs or name in pseudo or name not in _PSEUDO:
                 raise Malformed(errors.MALFORMED_STREAM, f"{name[:40]!r} unknown, repeated, or not in front (RFC 9113 §8.3)")
-            if _VALUE.fullmatch(value) is None:
+            if FIELD_VALUE.fullmatch(value) is None:
                 raise Malformed(errors.MALFORMED_STREAM, f"{name[:40]!r}: {value[:40]!r}")
             pseudo[name] = value
             continue
@@ -100,9 +100,9 @@ def check_field(name: bytes, value: bytes) -> None:
 
     :raises Malformed: RFC 9113 §8.2.1, §8.2.2
     """
-    if _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
+    if FIELD_NAME.fullmatch(name) is None or FIELD_VALUE.fullmatch(value) is None:
         raise Malformed(errors.MALFORMED_STREAM, f"{name[:40]!r}: {value[:40]!r} (RFC 9113 §8.2.1)")
-    if name in _OF_CONNECTIONS or (name == b"te" and value.lower() != b"trailers"):
+    if name in OF_CONNECTIONS or (name == b"te" and value.lower() != b"trailers"):
         raise Malformed(errors.MALFORMED_STREAM, f"{name!r} is of HTTP/1.1's connections (RFC 9113 §8.2.2)")
 
 
@@ -175,13 +175,12 @@ def parse_trailers(fields: Iterable[Field]) -> Headers:
 def response_fields(head: ResponseHead) -> list[Field]:
     """The field list of a response, its names in lower case; *head* has end-to-end fields only."""
     fields = [(b":status", b"%d" % head.status)]
-    fields += zip(head.headers.names, (value for _, value in head.headers.items), strict=True)
-    if head.length >= 0 and head.status not in (204, 304) and head.status >= 200 and b"content-length" not in head.headers:
-        fields.append((b"content-length", b"%d" % head.length))
+    values = [value for _, value in head.headers.items]
+    fields += [field for field in zip(head.headers.names, values, strict=True) if field[0] not in OF_CONNECTIONS]
     return fields
 
 
 def trailer_fields(trailers: Headers) -> list[Field]:
     """The field list of trailers, without what no message of HTTP/2 may hold."""
     values = (value for _, value in trailers.items)
-    return [(name, value) for name, value in zip(trailers.names, values, strict=True) if name not in _OF_CONNECTIONS]
+    return [(name, value) for name, value in zip(trailers.names, values, strict=True) if name not in OF_CONNECTIONS]

@@ -1,27 +1,30 @@
-"""
-The frames of an HTTP/2 client as they come, seen before they are understood: how many of which kind (RFC 9113 §4, §10.5).
-
-Frames are cheap to send and dear to take.  Here only their nine-byte heads are read, so that whoever sends more of the idle
-kinds than any client needs is turned away before their contents cost anything.
-"""
+"""The frames of HTTP/2 as bytes (RFC 9113 §4, §6): their numbers, and those that we send."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import struct
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final
 
 #: What a client sends first (RFC 9113 §3.4).
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+#: Bytes in front of every frame.
+HEAD_SIZE: Final = 9
+#: Bytes of a frame's payload that everybody takes, and that we take (RFC 9113 §6.5.2).
+FRAME_SIZE: Final = 16_384
+#: Of every window at first (RFC 9113 §6.9.2), and at most (§6.9.1).
+FIRST_WINDOW: Final = 65_535
+LARGEST_WINDOW: Final = 2**31 - 1
+#: Above every stream's number.
+ALL_STREAMS: Final = 2**31 - 1
 
-_HEAD: Final = 9
-_END_STREAM: Final = 0x1
-#: Seconds over which frames are counted.
-WINDOW: Final = 10.0
-#: Frames that continue one head; each may hold 16 KiB.
-_MOST_CONTINUATIONS: Final = 8
-#: Bytes of a GOAWAY that is looked into; its debug data is of no interest.
-_LONGEST_GOAWAY: Final = 16 * 1024
+_HEAD: Final = struct.Struct(">LBL")
+#: Length and type in one number, flags, stream.
+read_head = _HEAD.unpack_from
+_SETTING: Final = struct.Struct(">HL")
+_NUMBER: Final = struct.Struct(">L")
+_TWO_NUMBERS: Final = struct.Struct(">LL")
 
 
 class Kind(IntEnum):
@@ -39,161 +42,93 @@ class Kind(IntEnum):
     CONTINUATION = 9
 
 
-class Flood(Exception):
-    """A client sends more of something than it can need; the text says of what."""
+# Flags (RFC 9113 §6).
+END_STREAM: Final = 0x1
+ACK: Final = 0x1
+END_HEADERS: Final = 0x4
+PADDED: Final = 0x8
+HAS_PRIORITY: Final = 0x20
 
 
-@dataclass(frozen=True, slots=True)
-class FrameLimits:
-    """
-    Frames that a client may send within :data:`WINDOW` seconds.
+class Setting(IntEnum):
+    """What SETTINGS set (RFC 9113 §6.5.2, RFC 8441 §3)."""
 
-    :ivar control: of SETTINGS, of PING, of PRIORITY, and of DATA without data: of each so many
-    :ivar resets: RST_STREAM, besides a tenth of the streams that it opens
-    """
+    HEADER_TABLE_SIZE = 1
+    ENABLE_PUSH = 2
+    MAX_CONCURRENT_STREAMS = 3
+    INITIAL_WINDOW_SIZE = 4
+    MAX_FRAME_SIZE = 5
+    MAX_HEADER_LIST_SIZE = 6
+    ENABLE_CONNECT_PROTOCOL = 8
 
-    control: int = 100
-    resets: int = 100
+
+class Code(IntEnum):
+    """Why a stream or a connection ends (RFC 9113 §7)."""
+
+    NO_ERROR = 0
+    PROTOCOL_ERROR = 1
+    INTERNAL_ERROR = 2
+    FLOW_CONTROL_ERROR = 3
+    SETTINGS_TIMEOUT = 4
+    STREAM_CLOSED = 5
+    FRAME_SIZE_ERROR = 6
+    REFUSED_STREAM = 7
+    CANCEL = 8
+    COMPRESSION_ERROR = 9
+    CONNECT_ERROR = 10
+    ENHANCE_YOUR_CALM = 11
+    INADEQUATE_SECURITY = 12
+    HTTP_1_1_REQUIRED = 13
 
 
-class FrameCounter:
-    """
-    Counts the frames of one client, however its bytes are split.
+def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    """A whole frame."""
+    return _HEAD.pack(len(payload) << 8 | kind, flags, stream) + payload
 
-    :ivar goaway: the client has said that it opens no more streams (RFC 9113 §6.8)
-    """
 
-    __slots__ = (
-        "_continuations",
-        "_counts",
-        "_goaway_left",
-        "_head",
-        "_left",
-        "_limits",
-        "_other",
-        "_resets",
-        "_since",
-        "_streams",
-        "_updates",
-        "_updates_earned",
-        "goaway",
-    )
+def frame_head(kind: int, flags: int, stream: int, length: int) -> bytes:
+    """The nine bytes in front of *length* bytes of payload."""
+    return _HEAD.pack(length << 8 | kind, flags, stream)
 
-    def __init__(self, limits: FrameLimits, now: float) -> None:
-        self._limits = limits
-        self._left = len(PREFACE)
-        self._head = b""
-        self._goaway_left = 0
-        self._continuations = 0
-        self._since = now
-        self.goaway = False
-        self._restart()
 
-    def _restart(self) -> None:
-        self._counts = [0] * 10
-        self._streams = 0
-        self._resets = 0
-        self._updates = self._updates_earned = 0
-        self._other = 0
+def fields_frames(stream: int, block: bytes, most: int, *, ended: bool) -> bytes:
+    """A header block as HEADERS, and CONTINUATION frames where it is larger than *most* bytes."""
+    flags = END_STREAM if ended else 0
+    if len(block) <= most:
+        return _HEAD.pack(len(block) << 8 | Kind.HEADERS, flags | END_HEADERS, stream) + block
+    pieces = [frame(Kind.HEADERS, flags, stream, block[:most])]
+    for at in range(most, len(block), most):
+        piece = block[at : at + most]
+        pieces.append(frame(Kind.CONTINUATION, END_HEADERS if at + most >= len(block) else 0, stream, piece))
+    return b"".join(pieces)
 
-    def feed(self, data: bytes, now: float) -> bytes:
-        """
-        Count the frames in *data*, and return them without any GOAWAY: that a client leaves is no reason to end what runs.
 
-        :raises Flood: there are too many of a kind
-        """
-        if now - self._since >= WINDOW:
-            self._since = now
-            self._restart()
-        position = 0
-        size = len(data)
-        kept: list[bytes] | None = None
-        start = 0  # of what is passed on and not in kept yet
-        while position < size:
-            if self._goaway_left:
-                step = min(self._goaway_left, size - position)
-                self._goaway_left -= step
-                position += step
-                start = position
-                continue
-            if self._left:
-                step = min(self._left, size - position)
-                self._left -= step
-                position += step
-                continue
-            before = len(self._head)
-            self._head += data[position : position + _HEAD - before]
-            position += len(self._head) - before
-            if len(self._head) < _HEAD:
-                if kept is None:
-                    kept = []
-                kept.append(data[start : position - (len(self._head) - before)])
-                start = position
-                break
-            head, self._head = self._head, b""
-            length = int.from_bytes(head[:3], "big")
-            self._count(head[3], head[4], length)
-            stripped = head[3] == Kind.GOAWAY and 8 <= length <= _LONGEST_GOAWAY and not any(head[5:9])
-            if stripped:
-                self.goaway = True
-                self._goaway_left = length
-            else:
-                self._left = length
-            if stripped or before:
-                # The part of the head that came before was held back.
-                if kept is None:
-                    kept = []
-                kept.append(data[start : position - (_HEAD - before)])
-                if not stripped:
-                    kept.append(head)
-                start = position
-        if kept is None:
-            return data if start == 0 else data[start:]
-        kept.append(data[start:])
-        return b"".join(kept)
+def settings_frame(settings: Mapping[Setting, int]) -> bytes:
+    """SETTINGS that say *settings*."""
+    return frame(Kind.SETTINGS, 0, 0, b"".join(_SETTING.pack(name, value) for name, value in settings.items()))
 
-    def _count(self, kind: int, flags: int, length: int) -> None:
-        if kind > Kind.CONTINUATION:
-            # RFC 9113 §5.5: unknown frames are passed over, in reason.
-            self._other += 1
-            if self._other > 10 * self._limits.control:
-                raise Flood("frames of unknown types")
-            return
-        if kind == Kind.CONTINUATION:
-            self._continuations += 1
-            if self._continuations > _MOST_CONTINUATIONS:
-                raise Flood("CONTINUATION frames")
-            return
-        if kind == Kind.HEADERS:
-            self._continuations = 0
-            self._streams += 1
-        elif kind == Kind.DATA:
-            if length == 0 and not flags & _END_STREAM:
-                self._more(kind, "DATA frames without data")
-        elif kind == Kind.RST_STREAM:
-            self.reset()
-        elif kind == Kind.WINDOW_UPDATE:
-            self._updates += 1
-            if self._updates > 100 * self._limits.control + 4 * self._updates_earned:
-                raise Flood("WINDOW_UPDATE frames")
-        elif kind != Kind.GOAWAY:
-            self._more(kind, f"{Kind(kind).name} frames")
 
-    def _more(self, kind: int, what: str) -> None:
-        self._counts[kind] += 1
-        if self._counts[kind] > self._limits.control:
-            raise Flood(what)
+def read_settings(payload: bytes) -> list[tuple[int, int]]:
+    """The settings in a payload, in order, unknown ones included."""
+    return list(_SETTING.iter_unpack(payload))
 
-    def sent(self, frames: int) -> None:
-        """We have sent so many DATA frames: each may earn an update or two of windows."""
-        self._updates_earned += frames
 
-    def reset(self) -> None:
-        """
-        A stream was reset, by the client, or by us for what the client had done: both cost the work that was begun for it.
+def window_update(stream: int, size: int) -> bytes:
+    """WINDOW_UPDATE by *size* bytes; stream 0: of the connection."""
+    return frame(Kind.WINDOW_UPDATE, 0, stream, _NUMBER.pack(size))
 
-        :raises Flood: that happens too often (CVE-2023-44487, CVE-2025-8671)
-        """
-        self._resets += 1
-        if self._resets > self._limits.resets + self._streams // 10:
-            raise Flood("streams that are reset")
+
+def rst_stream(stream: int, code: int) -> bytes:
+    """RST_STREAM."""
+    return frame(Kind.RST_STREAM, 0, stream, _NUMBER.pack(code))
+
+
+def goaway(last: int, code: int) -> bytes:
+    """GOAWAY; *last*: the highest stream that was, or may be, worked at."""
+    return frame(Kind.GOAWAY, 0, 0, _TWO_NUMBERS.pack(last, code))
+
+
+def read_number(payload: bytes) -> int:
+    """The first four bytes, without the bit that is reserved."""
+    number: int = _NUMBER.unpack_from(payload)[0]
+    return number & 0x7FFFFFFF
