@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Callable
 from typing import Final
 from urllib.parse import unquote
 
@@ -14,7 +13,8 @@ from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context, duration, whole_number, write_duration
 from twistedproxy.settings import RouteMatch, ServerSettings, StandsFor
 from twistedproxy.spelling import choose_from, nearest
-from twistedproxy.transport.endpoints import BadEndpoint, check_client, check_server, parts_of, plain_address
+from twistedproxy.transport.endpoint_strings import BadEndpoint, parts_of
+from twistedproxy.transport.endpoints import check_server, client_string, plain_address
 
 MAX_WEIGHT: Final = 65535
 
@@ -125,7 +125,7 @@ def listen_address(text: str, at: Context) -> Address:
     if colon and " " not in text and parts_of(text)[2] and _PREFIX.fullmatch(scheme):
         plain = plain_address(text)
         if plain is None:
-            return _endpoint(text, check_server)
+            return _endpoint(text)
         return Unix(os.path.join(at.directory, plain.path), plain.mode) if isinstance(plain, Unix) else plain
     if colon and scheme == "tcp":
         where, between, number = rest.rpartition(":")
@@ -148,16 +148,16 @@ def listen_address(text: str, at: Context) -> Address:
     if text.isascii() and text.isdigit():
         raise BadValue(f"{text!r} is not an address to listen on", f"write tcp:{text}")
     if colon and _PREFIX.fullmatch(scheme):
-        return _endpoint(text, check_server)
+        return _endpoint(text)
     raise BadValue(f"{text!r} is not an address to listen on", "write tcp:PORT, tcp:HOST:PORT or unix:PATH")
 
 
-def _endpoint(text: str, check: Callable[[str], None]) -> Endpoint:
-    """An endpoint string of Twisted, as it stands."""
+def _endpoint(text: str) -> Endpoint:
+    """A server endpoint string of Twisted, as it stands."""
     try:
-        check(text)
+        check_server(text)
     except BadEndpoint as bad:
-        raise BadValue(f"{text!r} is not an address to listen on" if check is check_server else str(bad), str(bad)) from None
+        raise BadValue(f"{text!r} is not an address to listen on", str(bad)) from None
     return Endpoint(text)
 
 
@@ -284,7 +284,10 @@ def _is_literal(text: str) -> bool:
 
 def _peer_address(text: str, at: Context) -> tuple[bool, Address]:
     if text.startswith("endpoint:"):
-        return False, _endpoint(text.removeprefix("endpoint:"), check_client)
+        try:
+            return False, Endpoint(client_string(text.removeprefix("endpoint:"), at.directory))
+        except BadEndpoint as bad:
+            raise BadValue(f"{text!r} is not an endpoint", str(bad)) from None
     if text.startswith("unix:"):
         if text == "unix:":
             raise BadValue(f"{text!r} has no path", "write unix:/run/app.sock")

@@ -7,7 +7,6 @@ other packages included, is opened and connected by Twisted's own code.
 
 from __future__ import annotations
 
-import re
 import socket
 from typing import Any, Final
 
@@ -15,42 +14,12 @@ from twisted.internet.endpoints import AdoptedStreamServerEndpoint, clientFromSt
 from twisted.internet.interfaces import IStreamClientEndpoint, IStreamServerEndpoint
 
 from twistedproxy.addresses import Address, Endpoint, Tcp, Unix
+from twistedproxy.transport.bastion import PREFIX, Bastion
+from twistedproxy.transport.endpoint_strings import BadEndpoint, parts_of
+from twistedproxy.transport.ssh import BastionEndpoint
 
 SYSTEMD: Final = "systemd"
 _DOMAINS: Final = ("INET", "INET6", "UNIX")
-_PART = re.compile(r"(?:[^:\\]|\\.)*")
-_ESCAPED = re.compile(r"\\(.)")
-_KEY = re.compile(r"([a-zA-Z_]+)=")
-
-
-class BadEndpoint(ValueError):
-    """An endpoint string cannot be used; the text says why."""
-
-
-def parts_of(text: str) -> tuple[str, list[str], dict[str, str]]:
-    """The prefix of an endpoint string, its values, and those that have names; ``\\:`` is a colon."""
-    words: list[str] = []
-    named: dict[str, str] = {}
-    prefix, *rest = (piece for piece in _split(text))
-    for piece in rest:
-        key = _KEY.match(piece)
-        if key is None:
-            words.append(_ESCAPED.sub(r"\1", piece))
-        else:
-            named[key[1]] = _ESCAPED.sub(r"\1", piece[key.end() :])
-    return prefix, words, named
-
-
-def _split(text: str) -> list[str]:
-    pieces: list[str] = []
-    at = 0
-    while True:
-        found = _PART.match(text, at)
-        assert found is not None
-        pieces.append(found[0])
-        at = found.end() + 1
-        if at > len(text):
-            return pieces
 
 
 def check_server(text: str) -> None:
@@ -73,13 +42,18 @@ def check_server(text: str) -> None:
     _made(serverFromString, text)
 
 
-def check_client(text: str) -> None:
+def client_string(text: str, directory: str) -> str:
     """
-    Whether *text* describes something to connect to.
+    *text* as it is kept, when it describes something to connect to; files of ours begin in *directory*.
 
     :raises BadEndpoint: it does not
     """
+    if parts_of(text)[0] == PREFIX:
+        parsed = Bastion.parse(text).below(directory)
+        parsed.load()
+        return str(parsed)
     _made(clientFromString, text)
+    return text
 
 
 def _made(make: Any, text: str) -> Any:
@@ -117,6 +91,8 @@ def server_endpoint(address: Endpoint, reactor: Any) -> IStreamServerEndpoint:
 
 def client_endpoint(address: Endpoint, reactor: Any) -> IStreamClientEndpoint:
     """What connects."""
+    if parts_of(address.text)[0] == PREFIX:
+        return BastionEndpoint(Bastion.parse(address.text), reactor)
     endpoint: IStreamClientEndpoint = clientFromString(reactor, address.text)
     return endpoint
 
