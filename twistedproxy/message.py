@@ -300,15 +300,17 @@ class ResponseHead:
     :ivar length: bytes of the body that follows for the request's method; 0 for none, CHUNKED, or UNTIL_CLOSE
     :ivar keep_alive: the peer keeps the connection open after this response
     :ivar rewritten: what the forwarding room made of this head last, and for whom; an origin that repeats itself saves that work
+    :ivar strict: likewise, for clients who are told to come with TLS: by what they are told, and the head with it
     :ivar start: the head's bytes for an HTTP/1.1 client whose connection is kept, once they were made
     :ivar block: its header block for HTTP/2 clients, likewise
     """
 
-    __slots__ = ("block", "headers", "keep_alive", "length", "reason", "rewritten", "start", "status", "version")
+    __slots__ = ("block", "headers", "keep_alive", "length", "reason", "rewritten", "start", "status", "strict", "version")
 
     rewritten: tuple[object, ResponseHead] | None
     start: bytes | None
     block: bytes | None
+    strict: tuple[bytes, ResponseHead] | None
 
     def __init__(
         self,
@@ -329,6 +331,7 @@ class ResponseHead:
         self.rewritten = None
         self.start = None
         self.block = None
+        self.strict = None
 
     def __repr__(self) -> str:
         return f"<{self.status} {self.reason.decode('latin-1')}>"

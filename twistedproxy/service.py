@@ -7,7 +7,7 @@ The composition root: settings become every object of the proxy, wired here and 
     memberships, drains, memory           who comes and goes, and what is known of them after a restart
     caches                                what is stored
     routes, site                          what becomes of a request
-    tls_servers, watches                  which certificates are shown, and what becomes of them
+    certificates                          which of them are shown, and what becomes of them
     listeners, streams                    where clients come in
     status, shell, logs                   who looks on
 """
@@ -48,9 +48,9 @@ from twistedproxy.forward.maps import MapTable
 from twistedproxy.forward.routes import Backend
 from twistedproxy.forward.site import Site
 from twistedproxy.lifecycle import Doors, Polling, Proxy, Rotation, Storing
-from twistedproxy.settings import CheckSettings, ListenSettings, Settings, StreamSettings
-from twistedproxy.tls.watch import Watch
-from twistedproxy.transport.contexts import HTTP_1, HTTP_2, TlsClient, TlsServer
+from twistedproxy.settings import CheckSettings, Settings
+from twistedproxy.tls.parts import tls_parts
+from twistedproxy.transport.contexts import HTTP_1, HTTP_2, TlsClient
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.transport.dialer import Dialer
 from twistedproxy.transport.names import Names, system_look_up
@@ -101,31 +101,26 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
     guards = Guards(settings.limits, os.urandom(16))
     tables = {name: MapTable(table) for name, table in settings.maps.items()}
     site = Site(build_routes(settings, backends, caches, guards.of), clock, reactor, deadlines, maps=tables)
-    with_tls: list[ListenSettings | StreamSettings] = [*settings.listen, *settings.streams]
-    tls_servers = {
-        (tls, protocols): TlsServer(settings.tls[tls], state_dir, clock, tuple(name.encode() for name in protocols))
-        for tls, protocols in {(door.tls, door.protocols) for door in with_tls if door.tls}
-    }
-    in_thread = partial(_in_thread, reactor)
-    watches = [
-        Watch(servers, in_thread, clock, reactor)
-        for name in settings.tls
-        if (servers := [server for (tls, _), server in tls_servers.items() if tls == name])
-    ]
-    listeners = [
-        Listener(door, site, poller, tls_servers[door.tls, door.protocols] if door.tls else None) for door in settings.listen
-    ]
+    certificates = tls_parts(settings, site.challenges, clock, reactor)
+    listeners = [Listener(door, site, poller, certificates.server_of(door)) for door in settings.listen]
 
     stream_site = StreamSite(poller, deadlines, reactor, clock)
-    streams = [
-        StreamDoor(stream, stream_site, targets, tls_servers[stream.tls, stream.protocols] if stream.tls else None)
-        for stream in settings.streams
-    ]
+    streams = [StreamDoor(stream, stream_site, targets, certificates.server_of(stream)) for stream in settings.streams]
     share(listeners, streams)
 
     doors_open = [*listeners, *streams]
     live = Live(
-        settings, pools, caches, site.routes, doors_open, clock, clock.wall(), memberships, site.websockets, guards.limits
+        settings,
+        pools,
+        caches,
+        site.routes,
+        doors_open,
+        clock,
+        clock.wall(),
+        memberships,
+        site.websockets,
+        guards.limits,
+        certificates,
     )
     logs = [AccessLog(log, reactor) for log in settings.logs]
     site.finished += [log.exchange_finished for log in logs if log.settings.of == "requests"]
@@ -141,9 +136,8 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
     stores = [Storing(cache) for cache in caches.values()]
     doors = Doors([*listeners, *streams], site, settings.site.stop_timeout, reactor)
     pooling = [memory, *memberships.values(), *drains, *checks]
-    return Proxy(
-        [Polling(poller), *apps, *pooling, *stores, map_files, *watches, *logs, Rotation(logs, reactor), *lookouts, doors]
-    )
+    lasting = [*apps, *pooling, *stores, map_files, *certificates.before, *logs, Rotation(logs, reactor), *lookouts]
+    return Proxy([Polling(poller), *lasting, doors, *certificates.behind])
 
 
 def _in_thread(reactor: Any, work: Any) -> Deferred[Any]:

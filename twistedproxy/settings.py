@@ -207,6 +207,31 @@ class CertificateFiles:
 
 
 @dataclass(frozen=True)
+class AcmeBinding:
+    """External account binding (RFC 8555 §7.3.4): what an authority has given us, beside ACME, to know us by."""
+
+    kid: str
+    hmac_key: str
+
+
+@dataclass(frozen=True)
+class HstsSettings:
+    """``hsts = DURATION [includeSubDomains] [preload]``: browsers come back with TLS only, for so long (RFC 6797 §6.1)."""
+
+    max_age: float
+    subdomains: bool = False
+    preload: bool = False
+
+    @property
+    def field(self) -> str:
+        """The value of Strict-Transport-Security."""
+        words = [f"max-age={int(self.max_age)}"]
+        words += ["includeSubDomains"] if self.subdomains else []
+        words += ["preload"] if self.preload else []
+        return "; ".join(words)
+
+
+@dataclass(frozen=True)
 class TlsSettings:
     """Server certificates and what is negotiated."""
 
@@ -218,6 +243,25 @@ class TlsSettings:
     )
     self_signed: tuple[str, ...] = knob(
         "host_names", "names for which a self-signed certificate is made in state_dir at the first start", default=()
+    )
+    acme: str | None = knob(
+        "acme_directory",
+        "URL of an authority's ACME directory, letsencrypt or letsencrypt-staging: certificates for names come from there by "
+        "themselves; by it you agree to its terms",
+    )
+    names: tuple[str, ...] = knob("acme_names", "what the certificate by ACME is for: host names and addresses", default=())
+    email: str | None = knob("email", "where the authority may write to")
+    challenge: str = knob(
+        "choice",
+        "how the authority sees that the names are ours: by plain HTTP on port 80, or by a TLS handshake on port 443",
+        default="http-01",
+        choices=("http-01", "tls-alpn-01"),
+    )
+    acme_ca: str | None = knob(
+        "authorities", "PEM file of the authorities by which the directory is believed; the system's without"
+    )
+    acme_account: AcmeBinding | None = knob(
+        "acme_binding", "KID HMAC_KEY (base64url) of an account with the authority, if it wants one (external account binding)"
     )
     profile: str = knob(
         "choice",
@@ -238,6 +282,27 @@ class TlsSettings:
     )
     curves: tuple[str, ...] = knob(
         "curves", "groups for the exchange of keys, for instance X25519, instead of the profile's", default=()
+    )
+    ocsp: bool = knob(
+        "boolean", "ask the issuers of certificates for their word that these were not revoked, and staple it", default=False
+    )
+    hsts: HstsSettings | None = knob(
+        "hsts",
+        "DURATION [includeSubDomains] [preload]: browsers come with TLS only for so long; answers that say so themselves stay as "
+        "they are",
+    )
+    verify_client: str = knob(
+        "choice",
+        "whether clients are asked for a certificate; one that is not believed is never let in",
+        default="no",
+        choices=("no", "optional", "require"),
+    )
+    client_ca: str | None = knob("authorities", "PEM file of the authorities that issue certificates of clients")
+    client_depth: int = knob(
+        "integer", "authorities between one of client_ca and a client's certificate, at most", default=3, minimum=0, maximum=50
+    )
+    client_crl: str | None = knob(
+        "revocations", "PEM file of lists of revoked certificates (CRL), one of each authority that issues any"
     )
     session_timeout: float = knob("duration", "a client may resume its session for", default=3600.0, minimum=1, maximum=604_800)
     ticket_rotation: float = knob(
@@ -663,6 +728,15 @@ class RouteKnobs:
         "rfc7239 (Forwarded), both, or off",
         default="x-forwarded",
         choices=("x-forwarded", "rfc7239", "both", "off"),
+    )
+    client_cert_headers: bool = knob(
+        "boolean",
+        "tell the peer of the client's certificate: Client-Cert (RFC 9440) and X-Client-Cert-Verified, -Subject, -Issuer, "
+        "-Serial, -Fingerprint",
+        default=False,
+    )
+    require_client_cert: bool = knob(
+        "boolean", "only clients with a certificate are let in; for listeners with verify_client = optional", default=False
     )
     websocket: str = knob(
         "choice",

@@ -37,6 +37,11 @@ REQUEST_NAMES: Final = frozenset(
         "jwt.",
         "capture.",
         "map.",
+        "client_cert.verified",
+        "client_cert.subject",
+        "client_cert.issuer",
+        "client_cert.serial",
+        "client_cert.fingerprint",
     )
 )
 
@@ -156,11 +161,11 @@ def _checked_name(name: str, allowed: Set[str]) -> str:
         if not _TOKEN.fullmatch(argument):
             raise ValueError(f"{{{name}}} needs a name after the dot; write for instance {{{stem}.{_EXAMPLES[stem]}}}")
         return f"{stem}.{argument.lower()}" if stem == "header" else name
-    if not dot and name in allowed:
+    if not name.endswith(".") and name in allowed:
         return name
     if name + "." in allowed:
         raise ValueError(f"{{{name}}} needs a name after a dot; write for instance {{{name}.{_EXAMPLES[name]}}}")
-    if name in LOG_NAMES or (dot and stem + "." in LOG_NAMES):
+    if (name in LOG_NAMES and not name.endswith(".")) or (dot and stem + "." in LOG_NAMES):
         raise ValueError(f"{{{name}}} is not known before there is an answer; only what the request says can stand here")
     shown = {f"{{{known}NAME}}" if known.endswith(".") else f"{{{known}}}" for known in allowed}
     raise ValueError(f"{{{name}}} is not a name of templates; {choose_from(f'{{{name}}}', shown)}")

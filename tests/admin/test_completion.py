@@ -59,7 +59,19 @@ def test_tab_inserts_what_is_certain(text: str, insert: str) -> None:
         ("live.pools['", ("api", "app")),
         (
             "live.",
-            ("caches", "clock", "limits", "listeners", "memberships", "pools", "routes", "settings", "started", "websockets"),
+            (
+                "caches",
+                "certificates",
+                "clock",
+                "limits",
+                "listeners",
+                "memberships",
+                "pools",
+                "routes",
+                "settings",
+                "started",
+                "websockets",
+            ),
         ),
     ],
 )

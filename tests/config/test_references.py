@@ -110,7 +110,7 @@ def test_two_caches_do_not_share_a_directory() -> None:
 
 def test_tls_needs_a_certificate() -> None:
     assert errors(SMALL + "[tls site]\n") == [
-        "8 [tls site]: has no certificate; add certificates = CHAIN.pem KEY.pem, or self_signed = NAME"
+        "8 [tls site]: has no certificate; add certificates = CHAIN.pem KEY.pem, acme = …, or self_signed = NAME"
     ]
 
 

@@ -44,6 +44,8 @@ def test_the_client_is_told_and_where_it_came_in(client: str, address: str, host
 
 
 def test_what_nobody_asked_for_is_our_own() -> None:
-    of: Any = Standing(address="", client_port=0, trusted=False, trusted_proxies=None, scheme=b"", port=0, listener_name="")
+    of: Any = Standing(
+        address="", client_port=0, trusted=False, trusted_proxies=None, scheme=b"", port=0, listener_name="", secured=None
+    )
     nobody = Nobody(of, lambda: None)
     assert ends_of(Standing(client="192.0.2.1", client_port=1, downstream=nobody)) is None  # type: ignore[arg-type]

@@ -114,7 +114,7 @@ def server_context(authority: Authority, *names: str, version: str | None = None
 def test_openssl_gets_an_answer(start: Callable[[Origin], Proxy], authority: Authority, version: str) -> None:
     with Origin(answering(b"hello over TLS")) as origin:
         proxy = start(origin)
-        said = s_client(proxy, authority, f"-{version.lower().replace('v', '').replace('.', '_')}", "-alpn", "h2,http/1.1")
+        said = s_client(proxy, authority, f"-{version.lower().replace('v', '').replace('.', '_')}", "-alpn", "http/1.1")
     assert "hello over TLS" in said
     assert f"{version}, Cipher is" in said
     assert "ALPN protocol: http/1.1" in said
@@ -213,6 +213,42 @@ def test_a_client_that_never_shakes_hands_is_cut(start: Callable[[Origin], Proxy
         with socket.create_connection(("127.0.0.1", proxy.ports["https"]), 10) as sock:
             sock.sendall(b"\x16\x03\x01")
             assert sock.recv(100) == b""
+
+
+def test_curl_is_let_in_with_its_certificate_and_told_so_without(
+    start_proxy: StartProxy, authority: Authority, tmp_path: Path
+) -> None:
+    (tmp_path / "clients").mkdir()
+    clients = Authority(tmp_path / "clients", "Clients")
+    alice = clients.issue(alternatives=False, common_name="Alice")
+    site = SITE.format(first=authority.issue("localhost"), second=authority.issue("b.example"), port="{port}")
+    site = site.replace("[pool", f"verify_client = require\nclient_ca = {clients.path}\nhsts = 365d\n[pool")
+    seen: list[bytes] = []
+
+    def told(call: Call) -> None:
+        while head := call.head():
+            seen.append(head)
+            call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+
+    with Origin(told) as origin:
+        proxy = start_proxy(site.format(port=origin.port) + "client_cert_headers = yes\n")
+
+        def curl(*options: str) -> str:
+            url = f"https://localhost:{proxy.ports['https']}/"
+            command = ["curl", "-sS", "-i", "--cacert", authority.path, *options, url]
+            return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout.lower()
+
+        for version in ("--http1.1", "--http2"):
+            refused = curl(version)
+            assert refused.split()[1] == "400"
+            assert "a client certificate is needed here" in refused
+            answer = curl(version, "--cert", alice.chain, "--key", alice.key, "-H", "X-Client-Cert-Subject: CN=root")
+            assert answer.split()[1] == "200"
+            assert "strict-transport-security: max-age=31536000" in answer
+    assert len(seen) == 2
+    for head in seen:
+        assert head.lower().count(b"x-client-cert-subject") == 1
+        assert b"X-Client-Cert-Subject: CN=Alice\r\n" in head
 
 
 # Peers.

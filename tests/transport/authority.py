@@ -25,27 +25,49 @@ _KEYS = {
 class Authority:
     """Issues certificates into a directory."""
 
-    def __init__(self, directory: Path, name: str = "Test Authority") -> None:
+    def __init__(self, directory: Path, name: str = "Test Authority", above: Authority | None = None) -> None:
         self._directory = directory
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._issued = 0
+        above = above or self
         now = datetime.now(UTC)
         certificate = (
             x509.CertificateBuilder()
             .subject_name(self._name)
-            .issuer_name(self._name)
+            .issuer_name(above._name)
             .public_key(self._key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - 2000 * DAY)
             .not_valid_after(now + 2000 * DAY)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .sign(self._key, hashes.SHA256())
+            .sign(above._key, hashes.SHA256())
         )
         path = directory / f"{name}.pem"
         path.write_bytes(certificate.public_bytes(Encoding.PEM))
         #: The authority's own certificate, for those who believe it.
         self.path = str(path)
+
+    def deputy(self, directory: Path, name: str) -> Authority:
+        """An authority below this one."""
+        return Authority(directory, name, self)
+
+    def revoke(self, *chains: str, until: datetime | None = None) -> str:
+        """A file with the list of the certificates in *chains*, which are revoked."""
+        now = datetime.now(UTC)
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._name)
+            .last_update(now - 100 * DAY)
+            .next_update(until or now + 10 * DAY)
+        )
+        for chain in chains:
+            leaf = x509.load_pem_x509_certificates(Path(chain).read_bytes())[0]
+            entry = x509.RevokedCertificateBuilder().serial_number(leaf.serial_number).revocation_date(now - DAY)
+            builder = builder.add_revoked_certificate(entry.build())
+        path = self._directory / "revoked.pem"
+        path.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
+        return str(path)
 
     def issue(
         self,

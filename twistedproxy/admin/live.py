@@ -13,6 +13,7 @@ from twistedproxy.downstream.door import Door
 from twistedproxy.forward.guards.limit import Limit
 from twistedproxy.forward.route_table import RouteTable
 from twistedproxy.settings import Settings
+from twistedproxy.tls.parts import TlsParts
 from twistedproxy.websocket.register import Register
 
 
@@ -31,6 +32,7 @@ class Live:
     :ivar started: when the proxy started, seconds of the wall clock
     :ivar websockets: those that are open
     :ivar limits: by name
+    :ivar certificates: what is shown to clients, and what keeps it so
     """
 
     settings: Settings
@@ -43,6 +45,7 @@ class Live:
     memberships: dict[str, Membership] = field(default_factory=dict)
     websockets: Register = field(default_factory=Register)
     limits: dict[str, Limit] = field(default_factory=dict)
+    certificates: TlsParts = field(default_factory=TlsParts)
 
     def __repr__(self) -> str:
         names = ", ".join(each.name for each in fields(self))

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from twisted.logger import Logger
 
+from twistedproxy.admin.certificates import CertificateVerbs
 from twistedproxy.admin.checks import CheckVerbs
 from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.admin.live import Live
@@ -74,6 +75,7 @@ class Verbs:
             Verb(self.purge_all, (self._cache_names,)),
             Verb(self.kill, (self._no_names, self._listener_names)),
             *WebSocketVerbs(live, who, width).verbs(),
+            *CertificateVerbs(live, who, width).verbs(),
             Verb(self.help, (self._verb_names,)),
         )
         self._verbs = {verb.name: verb for verb in verbs}

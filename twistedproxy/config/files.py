@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context
 from twistedproxy.settings import CertificateFiles
+from twistedproxy.transport.certificates import CertificateProblem, load_revocations
 
 _PYTHON_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 
@@ -64,6 +65,16 @@ def chain_of(name: str) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(data)
     except ValueError:
         raise BadValue(f"{name} holds no certificate that can be read", "it must be PEM (-----BEGIN CERTIFICATE-----)") from None
+
+
+def revocations(text: str, at: Context) -> str:
+    """A path to a PEM file with at least one list of revoked certificates."""
+    name = path(text, at)
+    try:
+        load_revocations(name)
+    except CertificateProblem as problem:
+        raise BadValue(str(problem), "openssl crl -inform DER turns one into PEM") from None
+    return name
 
 
 def certificate(text: str, at: Context) -> CertificateFiles:

@@ -53,6 +53,9 @@ class Kind:
 
 
 KINDS: Final[dict[str, Kind]] = {
+    "acme_binding": Kind("identifier and key", tls.acme_binding, tls.write_acme_binding),
+    "acme_directory": Kind("URL", tls.acme_directory),
+    "acme_names": Kind("hosts", tls.acme_name, shape=Shape.WORDS),
     "alpn_protocols": Kind("protocols", streams.alpn_protocol, shape=Shape.WORDS),
     "authorities": Kind("file", files.authorities),
     "authority": Kind("host[:port]", network.authority_text),
@@ -77,11 +80,13 @@ KINDS: Final[dict[str, Kind]] = {
     "conditions": Kind("templates", http.condition, shape=Shape.WORDS),
     "curves": Kind("curves", tls.curve, shape=Shape.WORDS),
     "duration": Kind("duration", scalars.duration, scalars.write_duration),
+    "email": Kind("e-mail address", tls.email),
     "error_statuses": Kind("statuses", failures.error_range, http.write_status_range, Shape.WORDS),
     "globs": Kind("paths with wildcards", files.pattern, shape=Shape.LINES),
     "host_field": Kind("text", network.host_field),
     "host_name": Kind("host", network.host_name),
     "host_names": Kind("hosts", network.certificate_name, shape=Shape.WORDS),
+    "hsts": Kind("duration and words", tls.hsts, tls.write_hsts),
     "integer": Kind("number", scalars.integer),
     "login_keys": Kind("file", files.login_keys),
     "listen_addresses": Kind("addresses", network.listen_address, network.write_listen_address, Shape.LINES),
@@ -101,6 +106,7 @@ KINDS: Final[dict[str, Kind]] = {
     "rate": Kind("rate", websockets.rate, websockets.write_rate),
     "redirect": Kind("status and template", http.redirect, http.write_redirect),
     "retry_cases": Kind("cases", failures.retry_case, shape=Shape.WORDS),
+    "revocations": Kind("file", files.revocations),
     "servers": Kind("servers", network.server, network.write_server, Shape.LINES),
     "share": Kind("share", scalars.share, scalars.write_share),
     "size": Kind("size", scalars.size, scalars.write_size),

@@ -93,7 +93,7 @@ def of(draft: Draft) -> list[Problem]:
     found += doors.warnings(draft)
     for each in draft.built["tls"]:
         found += _certificates(each.section, "certificates", each.value.certificates)
-        found += tls.warnings(each.section, each.value)
+        found += tls.warnings(each.section, each.value, draft.values("listen"))
     for each in draft.built["pool"]:
         found += _pool(each.section, each.value)
     for each in draft.built["cache"]:
@@ -219,6 +219,8 @@ def _route(section: Section, route: RouteSettings, draft: Draft) -> Iterator[Pro
                 "let one of the two be yes",
             )
     listeners = [door for door in draft.values("listen") if not route.listen or door.name in route.listen]
+    sections = {each.name: each for each in draft.values("tls")}
+    yield from tls.route_warnings(section, route, [sections[door.tls] for door in listeners if door.tls in sections])
     schemes = {match.scheme for match in route.matches}
     if None not in schemes and not any(("https" if door.tls is not None else "http") in schemes for door in listeners):
         needed = "has tls" if "https" in schemes else "is without tls"

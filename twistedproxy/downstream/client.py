@@ -17,6 +17,7 @@ from twistedproxy.addresses import Address
 from twistedproxy.downstream.pace import Pace, time_to_look
 from twistedproxy.errors import Reason
 from twistedproxy.forward.exchange import Exchange
+from twistedproxy.forward.secured import Secured
 from twistedproxy.settings import RouteKnobs
 from twistedproxy.transport.deadlines import Timed
 from twistedproxy.transport.sending import HIGH_WATER
@@ -45,6 +46,7 @@ class Client(Timed):
     :ivar exchange: the one that runs, or None
     :ivar tunnel: what the connection has become part of, or None
     :ivar handshake: of TLS, as long as it goes on
+    :ivar secured: what TLS says of it, as far as exchanges are concerned
     """
 
     __slots__ = (
@@ -76,6 +78,7 @@ class Client(Timed):
         "port",
         "requests",
         "scheme",
+        "secured",
         "site",
         "transport",
         "trusted",
@@ -101,6 +104,7 @@ class Client(Timed):
         self.exchange: Exchange | None = None
         self.tunnel: Joined | None = None
         self.handshake: IncomingTls | None = None
+        self.secured: Secured | None = None
         self.transport: Any = None
         self.known: tuple[object, object, bytes] | None = None
         #: What was read and not looked at yet.

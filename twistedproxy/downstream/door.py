@@ -10,17 +10,22 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IAddress, IProtocol, IReactorTime
+from twisted.internet.protocol import Protocol as ClientProtocol
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from twistedproxy import errors
 from twistedproxy.addresses import UNIX_CLIENTS, Address, Endpoint, Tcp
 from twistedproxy.downstream.sni import SniTable
 from twistedproxy.errors import Reason
 from twistedproxy.forward.clients import TrustedProxies
+from twistedproxy.transport import acme_tls
+from twistedproxy.transport.acme_tls import AcmeTls, Beginning
 from twistedproxy.transport.contexts import TlsServer
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.transport.foreign_port import ForeignPort, shown
-from twistedproxy.transport.opening import Opening
+from twistedproxy.transport.opening import NotOpened, Opening
 from twistedproxy.transport.poller import Poller
 from twistedproxy.transport.port import Port, bind
 from twistedproxy.transport.tcp import Connection
@@ -336,14 +341,24 @@ class Door:
         protocol: Any = self._served(arrival)
         if self._tls is None:
             Connection(sock, self._poller, protocol).start()
+        elif self._tls.validators.is_pending:
+            what = acme_tls.beginning, acme_tls.MOST, NotOpened
+            self._open(sock, what, self.settings.handshake_timeout, partial(self._looked_at, sock, protocol, self._tls))
         else:
             self._shake_hands(sock, protocol, self._tls)
+
+    def _looked_at(self, sock: socket.socket, protocol: Any, tls: TlsServer, found: Beginning | Exception) -> None:
+        """Who begins like a validator of an authority (RFC 8737) is shown what that wants to see, and nothing else is served."""
+        if found is Beginning.VALIDATOR:
+            self._shake_hands(sock, _Validator(self, protocol.address), tls.validators)
+        else:
+            self._shake_hands(sock, protocol, tls)
 
     def _served(self, arrival: Arrival) -> Entrant:
         """The protocol of a connection."""
         raise NotImplementedError
 
-    def _shake_hands(self, sock: socket.socket, protocol: Any, tls: TlsServer) -> None:
+    def _shake_hands(self, sock: socket.socket, protocol: Any, tls: TlsServer | AcmeTls) -> None:
         handshake = IncomingTls(sock, self._poller, protocol, tls)
         self._handshakes.add(handshake)
         address = protocol.address
@@ -353,7 +368,9 @@ class Door:
             protocol.handshake = None
             self.failed_handshakes += 1
             self._gone(address)
-            _log.debug(
+            # Who shows a certificate that is not believed is seldom a stranger.
+            tell = _log.info if problem.unverified else _log.debug
+            tell(
                 "{kind} {name}: no TLS with {address}: {problem}",
                 kind=self.kind,
                 name=self.settings.name,
@@ -380,6 +397,10 @@ class Door:
             self.connections.remove(connection)
             self._gone(connection.address)
 
+    def left(self, entrant: Entrant) -> None:
+        """*entrant*, who was never among the connections, is gone."""
+        self._gone(entrant.address)
+
     def _gone(self, address: str) -> None:
         if self._per_client:
             self._per_client[address] -= 1
@@ -393,3 +414,21 @@ class Door:
         if self._live == self.settings.max_connections - 1:
             for port in self._ports:
                 port.wake()
+
+
+class _Validator(ClientProtocol):
+    """Has seen all that it wanted to see when its handshake is done."""
+
+    handshake: IncomingTls | None = None
+
+    def __init__(self, door: Door, address: str) -> None:
+        self.address = address
+        self._door = door
+
+    def connectionMade(self) -> None:
+        self._door.shook_hands(self)
+        assert self.transport is not None
+        self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._door.left(self)

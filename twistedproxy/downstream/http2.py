@@ -71,6 +71,7 @@ class Http2Connection(Multiplexed):
         self.destination = before.destination
         self.port = before.port
         self.scheme = before.scheme
+        self.secured = before.secured
         self.trusted = before.trusted
         self.trusted_proxies = before.trusted_proxies
         self.listener_name = before.listener_name

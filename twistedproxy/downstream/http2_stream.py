@@ -56,6 +56,7 @@ class Stream(SendingStream):
         "listener_name",
         "port",
         "scheme",
+        "secured",
         "trusted",
         "trusted_proxies",
         "tunnel",
@@ -80,6 +81,7 @@ class Stream(SendingStream):
         self.trusted = connection.trusted
         self.trusted_proxies = connection.trusted_proxies
         self.scheme = connection.scheme
+        self.secured = connection.secured
         self.port = connection.port
         self.listener_name = connection.listener_name
         self.tunnel: Any = None

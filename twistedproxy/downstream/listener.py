@@ -10,9 +10,11 @@ from twistedproxy.downstream.http1 import DownstreamConnection
 from twistedproxy.downstream.http2 import Http2Connection
 from twistedproxy.downstream.stream import Way
 from twistedproxy.forward.clients import TrustedProxies
+from twistedproxy.forward.secured import Secured, secured_by
 from twistedproxy.forward.site import Site
 from twistedproxy.settings import ListenSettings
 from twistedproxy.transport.adapted import AdaptedConnection
+from twistedproxy.transport.client_certificates import ClientCert
 from twistedproxy.transport.contexts import TlsServer
 from twistedproxy.transport.opening import NotOpened
 from twistedproxy.transport.poller import Poller
@@ -39,6 +41,8 @@ class Listener(Door):
         self.scheme = b"https" if tls is not None else b"http"
         self.trusted_proxies = TrustedProxies(settings.trusted_proxies, settings.trusted_fields)
         self.limits = Limits(head=settings.max_header_size, fields=settings.max_headers, target=settings.max_target)
+        #: Of every connection with TLS, where clients are not asked for certificates.
+        self._secured_all = secured_by(tls.settings, None, 0.0) if tls is not None else None
 
     def _served(self, arrival: Arrival) -> DownstreamConnection:
         connection = DownstreamConnection(self, arrival.address, arrival.client_port, arrival.port, arrival.number)
@@ -60,14 +64,26 @@ class Listener(Door):
         """*connection* stands (with TLS: its handshake is done)."""
         if isinstance(connection.transport, AdaptedConnection) and connection.transport.is_secure:
             connection.scheme = b"https"
-        if self.shook_hands(connection) and connection.transport.alpn == b"h2":
-            self.speak_http2(connection, b"")
-            return
+        if self.shook_hands(connection):
+            connection.secured = self._secured(connection)
+            if connection.transport.alpn == b"h2":
+                self.speak_http2(connection, b"")
+                return
         if self.settings.protocols == ("h2",):
             # Whatever else the client says is an error of HTTP/2.
             self.speak_http2(connection, b"")
             return
         self.connections.add(connection)
+
+    def _secured(self, connection: DownstreamConnection) -> Secured | None:
+        """What exchanges have to know of a connection with TLS."""
+        assert self._tls is not None
+        settings = self._tls.settings
+        if settings.verify_client == "no":
+            return self._secured_all
+        certificate = connection.transport.client_certificate
+        client_cert = None if certificate is None else ClientCert.of(certificate)
+        return secured_by(settings, client_cert, self.site.clock.wall())
 
     @property
     def knows_prior_knowledge(self) -> bool:

@@ -31,6 +31,7 @@ from twistedproxy.filters.chain import Chain
 from twistedproxy.forward import further, rewrite, values
 from twistedproxy.forward.attempt import Attempt
 from twistedproxy.forward.caching import Caching, serve_again
+from twistedproxy.forward.challenges import answers_challenge
 from twistedproxy.forward.collecting import Collecting
 from twistedproxy.forward.hedge import Hedge, may_be_hedged
 from twistedproxy.forward.mirror import Copying
@@ -197,12 +198,18 @@ class Exchange:
         if downstream.trusted:
             self.client = downstream.trusted_proxies.client_of(head.headers, self.client)
             self.scheme = downstream.trusted_proxies.scheme_of(head.headers, self.scheme)
+        secured = downstream.secured
+        if secured is not None and secured.refusal is not None:
+            self.refuse(secured.refusal)
+            return
         fields = head.fields
         routes = self.site.routes
         routed = head.routed
         if routed is not None and routed[0] is routes:
             route = self.route = routed[1]
         else:
+            if self.site.challenges and answers_challenge(self):
+                return
             route = self.route = routes.match(
                 self.scheme, fields.host, fields.port or downstream.port, head.route_path, downstream.listener_name, self
             )
@@ -528,6 +535,8 @@ class Exchange:
         for piece in pieces:
             self.bytes_sent += len(piece)
         downstream = self.downstream
+        if downstream.secured is not None and downstream.secured.hsts:
+            head = downstream.secured.with_hsts(head)
         if self.admission is not None:
             head = self.admission.mark(head)
             if self.admission.pace is not None:

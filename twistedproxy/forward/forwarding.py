@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from twistedproxy.forward.secured import CERT_FIELDS
 from twistedproxy.message import Field, Headers, RequestHead
 from twistedproxy.settings import RouteSettings
 from twistedproxy.wire.forwarded import write_element
@@ -42,6 +43,7 @@ FORWARDING: Final = frozenset(
         b"x-forwarded-prefix",
         b"x-forwarded-proto",
         b"x-real-ip",
+        *CERT_FIELDS,
     )
 )
 

@@ -58,6 +58,7 @@ class Nobody:
         self.scheme = client.scheme
         self.port = client.port
         self.listener_name = client.listener_name
+        self.secured = client.secured
         self.transport: Any = self
         self._over = over
 

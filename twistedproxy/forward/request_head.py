@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from twistedproxy.forward import rewrite
 from twistedproxy.forward.forwarding import Origin
+from twistedproxy.forward.secured import with_cert_fields
 from twistedproxy.wire.hpack import encode
 from twistedproxy.wire.http2_answers import request_fields
 
@@ -67,6 +68,8 @@ def request_head(exchange: Exchange, peer: Peer, multiplexed: bool) -> bytes:
             ),
             edits=route.request_edits if varying is None else varying.rendered(exchange.value),
         )
+        if settings.client_cert_headers and downstream.secured is not None:
+            fields = with_cert_fields(fields, downstream.secured)
         if caching is not None:
             fields = caching.for_peer(fields)
         if exchange.upgrade is not None:

@@ -20,6 +20,7 @@ from twistedproxy.forward.forwarding import (
     prefix_fields,
 )
 from twistedproxy.forward.header_edits import Edits, edited
+from twistedproxy.forward.secured import CERT_FIELDS
 from twistedproxy.message import CHUNKED, Field, Headers, RequestHead, ResponseHead
 from twistedproxy.settings import RouteSettings
 
@@ -56,6 +57,7 @@ _PROTECTED: Final = frozenset(
         b"x-forwarded-prefix",
         b"x-forwarded-proto",
         b"x-real-ip",
+        *CERT_FIELDS,
     )
 )
 

@@ -20,6 +20,7 @@ from twistedproxy.forward.purging import Purging
 from twistedproxy.forward.request_edits import request_edits
 from twistedproxy.forward.retouch import Retouch, response_edits
 from twistedproxy.forward.retry import RetryPolicy
+from twistedproxy.forward.secured import RequireClientCert
 from twistedproxy.forward.targets import Targets
 from twistedproxy.forward.total_time import TotalTimeout
 from twistedproxy.forward.whole import Whole
@@ -135,6 +136,7 @@ class Route:
         cors = Cors(settings) if settings.cors else None
         self.guards: tuple[Guard, ...] = (
             *((cors,) if cors is not None else ()),
+            *((RequireClientCert(),) if settings.require_client_cert else ()),
             *((Purging(cache, settings.cache_purge),) if cache is not None and settings.cache_purge else ()),
             *((Whole(),) if settings.substitute else ()),
             *((TotalTimeout(settings.total_timeout),) if settings.total_timeout else ()),

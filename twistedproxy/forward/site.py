@@ -13,6 +13,7 @@ from twistedproxy.clock import Clock
 from twistedproxy.forward.clients import TrustedProxies
 from twistedproxy.forward.maps import MapTable
 from twistedproxy.forward.route_table import RouteTable
+from twistedproxy.forward.secured import Secured
 from twistedproxy.message import Headers, ResponseHead
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.websocket.register import Register
@@ -31,6 +32,7 @@ class Site:
     :ivar failed: called, before those, with each that has ended with a reason
     :ivar maps: tables by name
     :ivar websockets: those that are open
+    :ivar challenges: what authorities may ask for at the moment (HTTP-01), by token
     :ivar exchanges: exchanges begun, ever; the last one's number
     :ivar stopping: no connection is kept for another request
     """
@@ -43,6 +45,7 @@ class Site:
     failed: list[Callable[[Exchange], None]] = field(default_factory=list)
     maps: Mapping[str, MapTable] = field(default_factory=dict)
     websockets: Register = field(default_factory=Register)
+    challenges: dict[bytes, bytes] = field(default_factory=dict)
     exchanges: int = 0
     stopping: bool = False
 
@@ -55,6 +58,7 @@ class Downstream(Protocol):
     :ivar scheme: by which it connected, to our *port*, by the listener called *listener_name*
     :ivar destination: where it connected to, if a PROXY protocol header says it
     :ivar transport: takes the answer's bytes; a consumer
+    :ivar secured: what TLS says of it, as far as exchanges are concerned; None: nothing
     :ivar known: what was made of the last request's fields, and for whom: see :meth:`Exchange._head_for`
     """
 
@@ -65,6 +69,7 @@ class Downstream(Protocol):
     scheme: bytes
     port: int
     listener_name: str
+    secured: Secured | None
 
     @property
     def destination(self) -> Address | None: ...

@@ -70,6 +70,24 @@ def _argument(exchange: Exchange, wanted: bytes) -> bytes | None:
     return None
 
 
+def _cert(name: str) -> Callable[[Exchange], str]:
+    """One of a client's certificate's facts."""
+
+    def fact(exchange: Exchange) -> str:
+        secured = exchange.downstream.secured
+        cert = None if secured is None else secured.client_cert
+        return "-" if cert is None else str(getattr(cert, name))
+
+    return fact
+
+
+def _verified(exchange: Exchange) -> str:
+    secured = exchange.downstream.secured
+    if secured is None or not secured.verifies:
+        return "-"
+    return "NONE" if secured.client_cert is None else "SUCCESS"
+
+
 def _claim(exchange: Exchange, name: str) -> bytes | None:
     claim = exchange.identity.claim(name) if exchange.identity is not None else None
     return None if claim is None else claim.encode("utf-8", "surrogateescape")
@@ -132,5 +150,10 @@ VALUES: Final[dict[str, Callable[[Exchange], str]]] = {
     "request_line": lambda e: "{} {} {}".format(
         e.head.method.decode("latin-1"), e.head.target.decode("latin-1"), VALUES["protocol"](e)
     ),
+    "client_cert.verified": _verified,
+    "client_cert.subject": _cert("subject"),
+    "client_cert.issuer": _cert("issuer"),
+    "client_cert.serial": _cert("serial"),
+    "client_cert.fingerprint": _cert("fingerprint"),
     "error": lambda e: e.reason.name if e.reason else "-",
 }

@@ -1,1 +1,1 @@
-"""Certificates over time: files that change, expiry."""
+"""Certificates over time: files that change, expiry, the word of their issuers, ACME."""

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twistedproxy.clock import Clock
+from twistedproxy.settings import TlsSettings
 from twistedproxy.tls import expiry
 from twistedproxy.transport.certificates import CertificateProblem
 from twistedproxy.transport.contexts import TlsServer
@@ -63,7 +64,7 @@ class Watch(Service):
         self._running: Deferred[None] | None = None
 
     @property
-    def settings(self) -> Any:
+    def settings(self) -> TlsSettings:
         """Of the section."""
         return self.servers[0].settings
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
@@ -16,6 +18,8 @@ from twistedproxy.settings import CertificateFiles
 PrivateKey = (
     dsa.DSAPrivateKey | ec.EllipticCurvePrivateKey | ed448.Ed448PrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 )
+
+_REVOCATIONS: Final = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 
 
 class CertificateProblem(Exception):
@@ -67,6 +71,42 @@ def load(files: CertificateFiles) -> Certified:
     if not isinstance(key, PrivateKey):
         raise CertificateProblem(f"the key in {files.key} is of a kind that TLS does not sign with")
     return Certified(tuple(chain), key)
+
+
+def load_chain(path: str) -> list[x509.Certificate]:
+    """
+    The certificates of a PEM file.
+
+    :raises CertificateProblem: there are none that can be read
+    """
+    try:
+        return x509.load_pem_x509_certificates(_contents(path))
+    except ValueError as problem:
+        raise CertificateProblem(f"{path} holds no certificate that can be read") from problem
+
+
+def load_revocations(path: str) -> list[x509.CertificateRevocationList]:
+    """
+    The lists of revoked certificates (RFC 5280 §5) of a PEM file; there may be one of each authority.
+
+    :raises CertificateProblem: there are none, or one cannot be read
+    """
+    lists = _REVOCATIONS.findall(_contents(path))
+    try:
+        found = [x509.load_pem_x509_crl(text) for text in lists]
+    except ValueError as problem:
+        raise CertificateProblem(f"{path} holds a list of revoked certificates that cannot be read") from problem
+    if not found:
+        raise CertificateProblem(f"{path} holds no list of revoked certificates (-----BEGIN X509 CRL-----)")
+    return found
+
+
+def _contents(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as problem:
+        raise CertificateProblem(f"{path} cannot be read: {problem.strerror}") from problem
 
 
 def names_of(certificate: x509.Certificate) -> tuple[str, ...]:

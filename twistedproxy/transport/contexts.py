@@ -15,7 +15,8 @@ from service_identity.pyopenssl import verify_hostname, verify_ip_address
 
 from twistedproxy.addresses import Address, Tcp
 from twistedproxy.clock import Clock
-from twistedproxy.settings import PoolSettings, TlsSettings
+from twistedproxy.settings import CertificateFiles, PoolSettings, TlsSettings
+from twistedproxy.transport.acme_tls import AcmeTls
 from twistedproxy.transport.certificates import CertificateProblem, is_address, load, names_of
 from twistedproxy.transport.credentials import Credential
 from twistedproxy.transport.profiles import TO_PEERS, context_for
@@ -35,16 +36,30 @@ class TlsServer:
     """
     What a port shows to its clients: certificates chosen by the name that they ask for (SNI), renewed while it is open.
 
-    Where there are no certificates but names for self-signed ones, *state_dir* keeps one for them; where there are both, it
-    comes last.
+    Those from files come first, then the one by ACME (a self-signed one until it is there), then the self-signed one, both of
+    which *state_dir* keeps.
 
     :param protocols: offered by ALPN (RFC 7301), the preferred one first
+    :param insists: where ``verify_client = require``, the handshake fails without a client's certificate
     :ivar settings: its [tls …] section
+    :ivar validators: what validators of an authority (ACME) are shown
+    :ivar staples: what clients are shown of the issuers' word on certificates (OCSP responses), by the certificates' fingerprints
     :raises CertificateProblem: a certificate cannot be used; nothing is listened on with half of them
     """
 
-    def __init__(self, settings: TlsSettings, state_dir: str, clock: Clock, protocols: tuple[bytes, ...] = HTTP_1) -> None:
+    def __init__(
+        self,
+        settings: TlsSettings,
+        state_dir: str,
+        clock: Clock,
+        protocols: tuple[bytes, ...] = HTTP_1,
+        *,
+        insists: bool = False,
+    ) -> None:
         self.settings = settings
+        self._insists = insists
+        self.validators = AcmeTls()
+        self.staples: dict[str, bytes] = {}
         self._state_dir = state_dir
         self._clock = clock
         self._protocols = protocols
@@ -58,7 +73,11 @@ class TlsServer:
     @property
     def files(self) -> tuple[str, ...]:
         """The files that others may change, each once."""
-        return tuple(dict.fromkeys(path for files in self.settings.certificates for path in (files.chain, files.key)))
+        settings = self.settings
+        certificates = (path for files in settings.certificates for path in (files.chain, files.key))
+        believed = (path for path in (settings.client_ca, settings.client_crl) if path is not None)
+        automatic = (self.acme_file,) if settings.acme is not None else ()
+        return tuple(dict.fromkeys((*certificates, *automatic, *believed)))
 
     def prepare(self) -> ServerContexts:
         """
@@ -68,13 +87,30 @@ class TlsServer:
         """
         settings = self.settings
         credentials = [Credential(load(files), files.chain) for files in settings.certificates]
+        if settings.acme is not None:
+            credentials.append(self._by_acme())
         if settings.self_signed:
             path = os.path.join(self._state_dir, f"self-signed-{file_name(settings.name)}.pem")
             made = self_signed(path, settings.self_signed, utc(self._clock.wall()))
             credentials.append(Credential(made, path, "self_signed"))
         if not credentials:
             raise CertificateProblem(f"[tls {settings.name}] has neither certificates nor self_signed names")
-        return ServerContexts(settings, credentials, self._protocols)
+        return ServerContexts(settings, credentials, self._protocols, self.staples, insists=self._insists)
+
+    @property
+    def acme_file(self) -> str:
+        """Where the certificate by ACME is kept with its key."""
+        return os.path.join(self._state_dir, "acme", f"{file_name(self.settings.name)}.pem")
+
+    def _by_acme(self) -> Credential:
+        """The certificate by ACME; until there is one, one of our own in its place."""
+        path = self.acme_file
+        try:
+            return Credential(load(CertificateFiles(path, path)), path, "acme")
+        except CertificateProblem:
+            path = os.path.join(self._state_dir, f"acme-awaited-{file_name(self.settings.name)}.pem")
+            made = self_signed(path, self.settings.names, utc(self._clock.wall()))
+            return Credential(made, path, "self_signed")
 
     def adopt(self, contexts: ServerContexts) -> None:
         """

@@ -57,14 +57,18 @@ def _kept(path: str, names: tuple[str, ...], now: datetime) -> Certified | None:
     return kept
 
 
-def make(names: tuple[str, ...], now: datetime) -> Certified:
-    """A new key (P-256) and a certificate of its own for *names*: host names, ``*.names`` and IP addresses."""
+def make(names: tuple[str, ...], now: datetime, critical: x509.ExtensionType | None = None) -> Certified:
+    """
+    A new key (P-256) and a certificate of its own for *names*: host names, ``*.names`` and IP addresses.
+
+    :param critical: one more extension, which nobody may overlook
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _spelled(names[0])[:64])])
     alternatives: list[x509.GeneralName] = [
         x509.IPAddress(ipaddress.ip_address(name)) if is_address(name) else x509.DNSName(_spelled(name)) for name in names
     ]
-    certificate = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
@@ -77,9 +81,10 @@ def make(names: tuple[str, ...], now: datetime) -> Certified:
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
     )
-    return Certified((certificate,), key)
+    if critical is not None:
+        builder = builder.add_extension(critical, critical=True)
+    return Certified((builder.sign(key, hashes.SHA256()),), key)
 
 
 def _spelled(name: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from cryptography import x509
 from OpenSSL import SSL
 from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
@@ -264,6 +265,11 @@ class TlsConnection(Connection):
         """The name that the client asked for (SNI, RFC 6066 §3)."""
         name = self._tls.get_servername()
         return None if name is None else name.decode("ascii", "backslashreplace")
+
+    @property
+    def client_certificate(self) -> x509.Certificate | None:
+        """The certificate that the client has shown, which was verified; None: it has shown none."""
+        return self._tls.get_peer_certificate(as_cryptography=True)
 
     @property
     def session_reused(self) -> bool:

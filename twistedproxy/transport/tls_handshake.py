@@ -13,6 +13,8 @@ from twisted.internet.interfaces import IAddress, IProtocol
 from twisted.python.failure import Failure
 
 from twistedproxy.addresses import Address
+from twistedproxy.transport.acme_tls import AcmeTls
+from twistedproxy.transport.client_certificates import distrust
 from twistedproxy.transport.contexts import TlsClient, TlsServer
 from twistedproxy.transport.deadlines import Deadlines, Timed
 from twistedproxy.transport.outgoing import Watch, has_connected, introduce, start_connecting
@@ -114,7 +116,7 @@ class IncomingTls(_Handshake):
 
     __slots__ = ("_deadlines", "_on_failure", "_peer", "_started", "_timeout")
 
-    def __init__(self, sock: socket.socket, poller: Poller, protocol: IProtocol, server: TlsServer) -> None:
+    def __init__(self, sock: socket.socket, poller: Poller, protocol: IProtocol, server: TlsServer | AcmeTls) -> None:
         super().__init__(sock, poller, protocol)
         self._tls = server.connection(sock)
         self._deadlines: Deadlines | None = None
@@ -167,6 +169,9 @@ class IncomingTls(_Handshake):
         except OSError:
             pass  # it did not wait for the answer
         self._fail(TlsProblem("the client speaks plain HTTP", plain_http=True))
+
+    def _problem(self, error: SSL.Error) -> TlsProblem:
+        return distrust(self._tls) or problem_of(error)
 
     def _leave(self) -> None:
         super()._leave()

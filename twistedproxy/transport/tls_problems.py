@@ -33,6 +33,7 @@ _WORDS: Final = {
     "version too low": "no protocol version is spoken by both sides",
     "no shared cipher": "no cipher is offered by both sides",
     "no suitable signature algorithm": "no signature algorithm is offered by both sides",
+    "peer did not return a certificate": "the client has shown no certificate",
     "no protocols available": "no protocol version is spoken by both sides",
 }
 
@@ -73,6 +74,8 @@ _DISTRUST: Final = {
     SSL.X509VerificationCodes.ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: "certificate was issued by an authority that is not known",
     SSL.X509VerificationCodes.ERR_CERT_SIGNATURE_FAILURE: "certificate has a wrong signature",
     SSL.X509VerificationCodes.ERR_CERT_REVOKED: "certificate was revoked",
+    SSL.X509VerificationCodes.ERR_UNABLE_TO_GET_CRL: "certificate was issued by an authority whose revocations are not known",
+    SSL.X509VerificationCodes.ERR_CRL_HAS_EXPIRED: "certificate cannot be checked: the list of those revoked has expired",
     SSL.X509VerificationCodes.ERR_CERT_UNTRUSTED: "certificate is not trusted",
     SSL.X509VerificationCodes.ERR_INVALID_CA: "certificate was issued by one that may not issue any",
     SSL.X509VerificationCodes.ERR_INVALID_PURPOSE: "certificate is not meant for a server",

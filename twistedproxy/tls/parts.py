@@ -1,0 +1,105 @@
+"""All that TLS needs on our ports, made from settings: what is shown, and what keeps it so."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Event
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.internet.threads import deferToThreadPool
+
+from twistedproxy.clock import Clock
+from twistedproxy.settings import ListenSettings, Settings, StreamSettings
+from twistedproxy.tls.asking import asking
+from twistedproxy.tls.issuing import Issued, Stage
+from twistedproxy.tls.renewal import Ground, Obtain, Renewal
+from twistedproxy.tls.stapling import Stapling
+from twistedproxy.tls.threads import in_daemon, in_reactor
+from twistedproxy.tls.watch import Watch
+from twistedproxy.transport.contexts import TlsServer
+
+#: A [tls …] section, the protocols that a door offers by ALPN, and whether a client without a certificate is refused by it.
+Shown = tuple[str, tuple[str, ...], bool]
+
+
+@dataclass(frozen=True)
+class TlsParts:
+    """
+    The parts, by the names of their sections.
+
+    :ivar servers: what doors show
+    :ivar watches: of every section that a door uses
+    :ivar staplings: of those with ``ocsp``
+    :ivar renewals: of those with ``acme``
+    """
+
+    servers: dict[Shown, TlsServer] = field(default_factory=dict)
+    watches: dict[str, Watch] = field(default_factory=dict)
+    staplings: dict[str, Stapling] = field(default_factory=dict)
+    renewals: dict[str, Renewal] = field(default_factory=dict)
+
+    def server_of(self, door: ListenSettings | StreamSettings) -> TlsServer | None:
+        """What *door* shows; None: it speaks no TLS."""
+        return None if door.tls is None else self.servers[_shown_by(door, door.tls)]
+
+    @property
+    def before(self) -> list[IService]:
+        """What starts before the doors open."""
+        return [*self.watches.values(), *self.staplings.values()]
+
+    @property
+    def behind(self) -> list[IService]:
+        """What starts when they are open: an authority comes in by them."""
+        return [*self.renewals.values()]
+
+
+def _shown_by(door: ListenSettings | StreamSettings, section: str) -> Shown:
+    # In HTTP who has no certificate can be told so.
+    return section, door.protocols, isinstance(door, StreamSettings)
+
+
+def tls_parts(settings: Settings, challenges: MutableMapping[bytes, bytes], clock: Clock, reactor: Any) -> TlsParts:
+    """
+    The parts for the doors of *settings*.
+
+    :param challenges: where answers to HTTP-01 are put
+    :raises CertificateProblem: a certificate cannot be used
+    """
+    state_dir = settings.site.state_dir
+    doors: list[ListenSettings | StreamSettings] = [*settings.listen, *settings.streams]
+    servers: dict[Shown, TlsServer] = {}
+    for shown in dict.fromkeys(_shown_by(door, door.tls) for door in doors if door.tls is not None):
+        name, protocols, insists = shown
+        offered = tuple(protocol.encode("ascii") for protocol in protocols)
+        servers[shown] = TlsServer(settings.tls[name], state_dir, clock, offered, insists=insists)
+    in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
+    sections = dict.fromkeys(name for name, _, _ in servers)
+    watches = {
+        name: Watch([server for (of, _, _), server in servers.items() if of == name], in_thread, clock, reactor)
+        for name in sections
+    }
+    ask = asking(reactor)
+    staplings = {
+        name: Stapling(watch.servers, state_dir, ask, clock, reactor) for name, watch in watches.items() if watch.settings.ocsp
+    }
+    ground = Ground(challenges, partial(in_daemon, reactor), partial(in_reactor, reactor), clock, reactor)
+    renewals = {
+        name: Renewal(watch, _obtaining(watch, state_dir), ground)
+        for name, watch in watches.items()
+        if watch.settings.acme is not None
+    }
+    return TlsParts(servers, watches, staplings, renewals)
+
+
+def _obtaining(watch: Watch, state_dir: str) -> Obtain:
+    def obtain(stage: Stage, given_up: Event) -> Issued:
+        # What only this needs is loaded when it is needed: that takes a second.
+        from twistedproxy.tls.acme import Account
+
+        return Account(watch.settings, os.path.join(state_dir, "acme"), given_up).obtain(stage)
+
+    return obtain
