@@ -42,7 +42,9 @@ from twistedproxy.downstream.listener import Listener
 from twistedproxy.downstream.stream import StreamDoor, StreamSite, Target, share
 from twistedproxy.forward.affinity import affinity_of, sticky_key
 from twistedproxy.forward.building import build_routes
+from twistedproxy.forward.guards.fetching import Fetcher
 from twistedproxy.forward.guards.order import Guards
+from twistedproxy.forward.guards.premises import Premises, threads
 from twistedproxy.forward.map_files import MapFiles
 from twistedproxy.forward.maps import MapTable
 from twistedproxy.forward.routes import Backend
@@ -98,7 +100,7 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
     memory = Memory(StateFile(os.path.join(state_dir, "pools.json")), memberships, lines, clock, reactor)
     caches = {name: Cache(cache, clock, reactor) for name, cache in settings.caches.items()}
 
-    guards = Guards(settings.limits, os.urandom(16))
+    guards = Guards(settings.limits, Premises(clock, reactor, threads(reactor), Fetcher(reactor), os.urandom(16)))
     tables = {name: MapTable(table) for name, table in settings.maps.items()}
     site = Site(build_routes(settings, backends, caches, guards.of), clock, reactor, deadlines, maps=tables)
     certificates = tls_parts(settings, site.challenges, clock, reactor)

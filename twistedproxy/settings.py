@@ -593,6 +593,12 @@ class CacheSettings:
     inactive: float = knob("duration", "entries that nobody asked for go after", default=3600.0, minimum=1)
 
 
+#: What jwt_algorithms may name: those of shared secrets, and those of key pairs.
+JWT_SHARED: Final = ("HS256", "HS384", "HS512")
+JWT_PAIRS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
+JWT_ALGORITHMS: Final = (*JWT_SHARED, *JWT_PAIRS)
+
+
 @dataclass(frozen=True)
 class LimitSettings:
     """What clients, or whoever a key tells apart, may take at most; it counts for all routes that name it together."""
@@ -841,6 +847,55 @@ class RouteKnobs:
         default=(),
     )
     deny: tuple[str, ...] = knob("clients", "addresses that get 403; where both name the same, this one counts", default=())
+    satisfy: str = knob(
+        "choice",
+        "what lets a request in: all of allow/deny, basic_auth, jwt and forward_auth that the route has, or any of them",
+        default="all",
+        choices=("all", "any"),
+    )
+    realm: str = knob("realm", "what browsers show when they ask for name and password", default="Restricted")
+    basic_auth: str | None = knob(
+        "password_file", "a file of names and passwords as htpasswd(1) makes it; read again when it changes"
+    )
+    basic_auth_pass: bool = knob("boolean", "peers get Authorization, with the password", default=False)
+    basic_auth_remember: float = knob(
+        "duration", "a right password is not checked again, at its cost, for; 0: every time", default=60.0, minimum=0
+    )
+    basic_auth_delay: float = knob("duration", "who gives a wrong password hears so after", default=0.0, minimum=0, maximum=60)
+    jwt: str | None = knob(
+        "key_source", "key of tokens: a file (PEM, JWK, JWK set, or a shared secret), or the http(s) URL of a JWK set"
+    )
+    jwt_algorithms: tuple[str, ...] = knob(
+        "jwt_algorithms",
+        "algorithms that count; those of key pairs (RS, PS, ES, EdDSA) without; HS… need a shared secret",
+        default=(),
+        choices=JWT_ALGORITHMS,
+    )
+    jwt_issuer: tuple[str, ...] = knob("words", "iss must be one of these; any without", default=())
+    jwt_audience: tuple[str, ...] = knob("words", "aud must have one of these; any without", default=())
+    jwt_leeway: float = knob("duration", "by so much the clock of the issuer may differ", default=30.0, minimum=0, maximum=3600)
+    jwt_expires: bool = knob("boolean", "a token must say until when it counts (exp)", default=True)
+    jwt_from: str = knob(
+        "token_place", "where the token is: bearer (Authorization), cookie NAME, or header NAME", default="bearer"
+    )
+    jwt_user: str = knob("word", "the claim that is {user}", default="sub")
+    jwt_headers: tuple[tuple[str, str], ...] = knob(
+        "claim_headers", "CLAIM HEADER: fields by which peers hear of claims; clients' own are taken out", default=()
+    )
+    jwt_pass: bool = knob("boolean", "peers get the token, too", default=True)
+    jwt_refresh: float = knob("duration", "keys are fetched again, behind, after", default=600.0, minimum=10)
+    forward_auth: str | None = knob("url", "a server that is asked, for each request, whether it may in: by 2xx it says yes")
+    forward_auth_headers: tuple[str, ...] = knob(
+        "auth_fields", "fields of its answer that go to the peer; clients' own are taken out", default=()
+    )
+    forward_auth_user: str | None = knob("auth_field", "the field of its answer that is {user}")
+    forward_auth_timeout: float = knob("duration", "it must answer within", default=5.0, minimum=0.001)
+    forward_auth_on_error: str = knob(
+        "choice",
+        "when it does not, or with another status than 2xx, 3xx, 401 and 403: closed is 503, open lets requests in",
+        default="closed",
+        choices=("closed", "open"),
+    )
     limits: tuple[str, ...] = knob("limit_names", "the [limit NAME]s that count requests of this route", default=())
     bandwidth: int | None = knob(
         "bandwidth", "bytes of each answer, for instance 500k/s or 1m/s; as fast as the client takes them without"

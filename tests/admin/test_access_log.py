@@ -15,6 +15,7 @@ from tests.admin.site import HandClock, Log, Things
 from twistedproxy import errors
 from twistedproxy.admin.access_log import AccessLog
 from twistedproxy.admin.log_lines import basic_user, escaped, line_of
+from twistedproxy.forward.guards.identity import Identity
 from twistedproxy.message import Headers, RequestFields, RequestHead
 from twistedproxy.settings import LogSettings
 
@@ -35,6 +36,7 @@ def exchange(*fields: tuple[bytes, bytes], target: bytes = b"/a?b=c", **attribut
         **{
             "number": 1,
             "client": "192.0.2.7",
+            "identity": None,
             "client_port": 40000,
             "scheme": b"https",
             "head": head,
@@ -74,6 +76,12 @@ def test_combined_is_the_format_that_everybody_reads() -> None:
 def test_combined_says_a_dash_for_what_is_missing_and_three_zeros_for_no_answer() -> None:
     line = line_of("combined")(exchange(status=0, bytes_sent=0))
     assert line.endswith(b'"GET /a?b=c HTTP/1.1" 000 0 "-" "-"\n')
+
+
+def test_combined_names_the_user_whom_a_guard_has_found() -> None:
+    claimed = (b"Authorization", b"Basic cm9vdDp4")
+    line = line_of("combined")(exchange(claimed, identity=Identity("anna b\n")))
+    assert line.startswith(b"192.0.2.7 - anna\\x20b\\x0A [")
 
 
 def test_combined_names_the_user_whom_the_client_claims_to_be() -> None:

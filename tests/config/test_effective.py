@@ -86,6 +86,19 @@ allow = 10.0.0.0/8 unix: ::1
 deny = all
 limits = l
 bandwidth = 1m/s
+satisfy = any
+forward_auth = https://auth.example.com:9000/verify?a=b
+forward_auth_headers = X-User X-Groups
+forward_auth_user = X-User
+jwt = https://issuer.example.com/.well-known/jwks.json
+jwt_algorithms = RS256 ES256
+jwt_issuer = https://issuer.example.com/
+jwt_audience = a b
+jwt_from = cookie session
+jwt_headers =
+    sub X-Sub
+    org.name X-Org
+realm = Admin Area
 cache =
 listen = http https
 strip_prefix = /pl

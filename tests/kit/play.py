@@ -30,6 +30,7 @@ from twisted.internet.interfaces import IProtocol
 from twisted.logger import LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
+from tests.kit.beside import Beside
 from tests.kit.clock import HandClock
 from tests.kit.party import Party
 from tests.kit.streams import HandPoller, Stream, connected
@@ -46,6 +47,7 @@ from twistedproxy.forward.affinity import affinity_of
 from twistedproxy.forward.building import build_routes
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.forward.guards.order import Guards
+from twistedproxy.forward.guards.premises import Premises
 from twistedproxy.forward.maps import MapTable
 from twistedproxy.forward.routes import Backend
 from twistedproxy.forward.site import Site
@@ -122,7 +124,10 @@ class Play:
             if pool.settings.check is not None
         }
         self._connectors = {name: backend.connector for name, backend in backends.items()}
-        self.guards = Guards(settings.limits, b"the secret of plays")
+        self.beside = Beside(clock, self.turn)
+        self.guards = Guards(
+            settings.limits, Premises(clock, clock, self.beside.in_thread, self.beside.fetch, b"the secret of plays")
+        )
         tables = {name: MapTable(table) for name, table in settings.maps.items()}
         self.site = Site(
             build_routes(settings, backends, self.caches, self.guards.of), clock, clock, self._deadlines, maps=tables

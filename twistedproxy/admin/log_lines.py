@@ -98,7 +98,7 @@ class Combined:
         authorization = get(b"authorization")
         return b'%b - %b [%b] "%b %b HTTP/%b" %03d %d "%b" "%b"\n' % (
             escaped(exchange.client.encode("ascii", "backslashreplace")),
-            b"-" if authorization is None else basic_user(authorization),
+            _user(exchange, authorization),
             self._stamp,
             head.method,
             escaped(head.target),
@@ -108,6 +108,14 @@ class Combined:
             b"-" if (referer := get(b"referer")) is None else escaped(referer),
             b"-" if (user_agent := get(b"user-agent")) is None else escaped(user_agent),
         )
+
+
+def _user(exchange: Exchange, authorization: bytes | None) -> bytes:
+    """Who a guard has found out that it is; without, who the client says it is."""
+    identity = exchange.identity
+    if identity is not None and identity.user:
+        return escaped(identity.user.encode("utf-8", "backslashreplace")).replace(b" ", b"\\x20")
+    return b"-" if authorization is None else basic_user(authorization)
 
 
 def basic_user(authorization: bytes) -> bytes:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from twistedproxy.forward import rewrite
 from twistedproxy.forward.forwarding import Origin
+from twistedproxy.forward.header_edits import edited
 from twistedproxy.forward.secured import with_cert_fields
 from twistedproxy.wire.hpack import encode
 from twistedproxy.wire.http2_answers import request_fields
@@ -53,6 +54,7 @@ def request_head(exchange: Exchange, peer: Peer, multiplexed: bool) -> bytes:
     if known is not None and known[0] is head.fields and known[1] is route and repeatable:
         block = known[2]
     else:
+        edits = route.request_edits if varying is None else varying.rendered(exchange.value)
         fields = rewrite.request_fields(
             head,
             settings,
@@ -66,16 +68,17 @@ def request_head(exchange: Exchange, peer: Peer, multiplexed: bool) -> bytes:
                 downstream.trusted,
                 downstream.trusted_proxies.believed,
             ),
-            edits=route.request_edits if varying is None else varying.rendered(exchange.value),
+            edits=edits if identity is None else (),
         )
         if settings.client_cert_headers and downstream.secured is not None:
             fields = with_cert_fields(fields, downstream.secured)
+        if identity is not None:
+            # What a guard takes out or tells, the route's own edits may still change.
+            fields = edited(identity.for_peer(fields), edits)
         if caching is not None:
             fields = caching.for_peer(fields)
         if exchange.upgrade is not None:
             fields = exchange.upgrade.for_peer(fields)
-        if identity is not None:
-            fields = identity.for_peer(fields)
         if multiplexed:
             block = encode(request_fields(fields, takes_trailers=b"trailers" in head.headers.elements(b"te")))
         else:

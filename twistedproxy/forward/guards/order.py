@@ -3,8 +3,11 @@ Which guards a route has, and in what order they are asked: this is their one li
 
     1. allow, deny               no request of an address that may not in costs anything more
     2. limits by what is known   of every request: addresses, fields, the path
-    3. limits by who asks        {user}, {jwt.…}
-    4. bandwidth                 lets everybody in, at a pace
+    3. jwt, basic_auth, forward_auth: the cheapest first
+    4. limits by who asks        {user}, {jwt.…}
+    5. bandwidth                 lets everybody in, at a pace
+
+With ``satisfy = any``, 1 and 3 are one guard, in the place of 3.
 """
 
 from __future__ import annotations
@@ -12,11 +15,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from twistedproxy.forward.guards.addresses import AddressGuard, AddressList
+from twistedproxy.forward.guards.authentication import Authentication
+from twistedproxy.forward.guards.basic import BasicAuth, Passwords
+from twistedproxy.forward.guards.bearer import FetchedKeys, FileKeys, Keys, TokenAuth
+from twistedproxy.forward.guards.decisions import Authenticator
+from twistedproxy.forward.guards.forward_auth import ForwardAuth
 from twistedproxy.forward.guards.limit import Limit
 from twistedproxy.forward.guards.limiting import Limiting
 from twistedproxy.forward.guards.pace import Pacing
+from twistedproxy.forward.guards.premises import Premises
 from twistedproxy.forward.routes import Guard
-from twistedproxy.settings import LimitSettings, RouteSettings
+from twistedproxy.settings import JWT_PAIRS, LimitSettings, RouteSettings
 
 
 class Guards:
@@ -24,25 +33,60 @@ class Guards:
     Makes the guards of routes; what they share, they get here.
 
     :param limits: the [limit …] sections, by name
-    :param secret: of this process: see :class:`Limit`
+    :param premises: where they stand
     :ivar limits: the limits that live, by name
     """
 
-    def __init__(self, limits: Mapping[str, LimitSettings], secret: bytes) -> None:
-        self.limits = {name: Limit(each, secret) for name, each in limits.items()}
+    def __init__(self, limits: Mapping[str, LimitSettings], premises: Premises) -> None:
+        self.limits = {name: Limit(each, premises.secret) for name, each in limits.items()}
+        self._premises = premises
+        self._passwords: dict[str, Passwords] = {}
+        self._keys: dict[tuple[str, tuple[str, ...], float], Keys] = {}
 
     def of(self, route: RouteSettings) -> tuple[Guard, ...]:
-        """The guards of *route*; none for one that says nothing of the matter."""
+        """
+        The guards of *route*; none for one that says nothing of the matter.
+
+        :raises OSError: a file that it names cannot be read any more
+        :raises ValueError: or has become something else
+        """
         limits = [self.limits[name] for name in route.limits]
         early = [limit for limit in limits if not limit.knows_users]
         late = [limit for limit in limits if limit.knows_users]
         guards: list[Guard] = []
-        if route.allow or route.deny:
-            guards.append(AddressGuard(AddressList(route.allow, route.deny)))
+        addresses = AddressList(route.allow, route.deny) if route.allow or route.deny else None
+        authenticators = self._authenticators(route)
+        any_will_do = route.satisfy == "any" and bool(authenticators)
+        if addresses is not None and not any_will_do:
+            guards.append(AddressGuard(addresses))
         if early:
             guards.append(Limiting(early))
+        if authenticators:
+            guards.append(Authentication(authenticators, any_will_do, addresses))
         if late:
             guards.append(Limiting(late))
         if route.bandwidth is not None:
             guards.append(Pacing(route))
         return tuple(guards)
+
+    def _authenticators(self, route: RouteSettings) -> list[Authenticator]:
+        found: list[Authenticator] = []
+        if route.jwt is not None:
+            found.append(TokenAuth(route, self._keys_of(route.jwt, route), self._premises))
+        if route.basic_auth is not None:
+            if route.basic_auth not in self._passwords:
+                self._passwords[route.basic_auth] = Passwords(route.basic_auth, self._premises)
+            found.append(BasicAuth(route, self._passwords[route.basic_auth]))
+        if route.forward_auth is not None:
+            found.append(ForwardAuth(route, self._premises))
+        return found
+
+    def _keys_of(self, source: str, route: RouteSettings) -> Keys:
+        algorithms = route.jwt_algorithms or JWT_PAIRS
+        place = (source, algorithms, route.jwt_refresh)
+        if place not in self._keys:
+            if source.startswith(("http://", "https://")):
+                self._keys[place] = FetchedKeys(source, algorithms, route.jwt_refresh, self._premises)
+            else:
+                self._keys[place] = FileKeys(source, algorithms, self._premises)
+        return self._keys[place]
