@@ -18,12 +18,13 @@ from typing import Final
 import atheris
 
 with atheris.instrument_imports(include=["twistedproxy.wire", "twistedproxy.message"]):
+    from tests.wire.client_hellos import hello
     from tests.wire.http2 import any_frames
-    from tests.wire.invariants import any_body, any_path, any_request, any_response
+    from tests.wire.invariants import any_body, any_opening, any_path, any_request, any_response
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CORPUS: Final = ROOT / "var" / "fuzz"
-REQUEST, RESPONSE, BODY, PATH, FRAMES, ANSWERS = range(6)
+REQUEST, RESPONSE, BODY, PATH, FRAMES, ANSWERS, OPENING = range(7)
 SEEDS: Final = (
     (REQUEST, b"GET /a/%2e%2e/b;c?d HTTP/1.1\r\nHost: a.example:80\r\nConnection: keep-alive, upgrade\r\nUpgrade: x\r\n\r\n"),
     (REQUEST, b"POST http://[::1]:81?x HTTP/1.1\r\nHost: b\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello"),
@@ -35,6 +36,9 @@ SEEDS: Final = (
     (FRAMES, b"\x00\x00\x04\x01\x05\x00\x00\x00\x01\x82\x84\x86\xbe\x00\x00\x01\x00\x01\x00\x00\x00\x01a"),
     (FRAMES, b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x0a\x00\x00\x04\x08\x00\x00\x00\x00\x00\x00\x00\x00\x05"),
     (ANSWERS, b"\x00\x00\x05\x01\x04\x00\x00\x00\x01\x88\x40\x01a\x01b\x00\x00\x01\x00\x09\x00\x00\x00\x01\x00"),
+    (OPENING, b"PROXY TCP6 2001:db8::7 ::ffff:c633:6401 4124 443\r\n"),
+    (OPENING, b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0f\xc0\0\x02\x07\xc6\x33\x64\x01\xdc\x04\x01\xbb\x02\0\0"),
+    (OPENING, hello("a.example", b"h2", b"http/1.1")),
     (PATH, b"/a/./%2e%2E/b//c;d/..\\%5c%2f%252e%00"),
 )
 
@@ -43,7 +47,7 @@ def one_input(data: bytes) -> None:
     """Check what holds for any bytes on *data*; whatever it raises has been found."""
     if len(data) < 2:
         return
-    kind, cut, data = data[0] % 6, data[1], data[2:]
+    kind, cut, data = data[0] % 7, data[1], data[2:]
     if kind == REQUEST:
         any_request(data)
     elif kind == RESPONSE:
@@ -54,6 +58,8 @@ def one_input(data: bytes) -> None:
     elif kind in (FRAMES, ANSWERS):
         cut %= len(data) + 1
         any_frames(data, (data[:cut], data[cut:]), is_client=kind == ANSWERS)
+    elif kind == OPENING:
+        any_opening(data)
     else:
         any_path(b"/" + data)
 

@@ -297,6 +297,9 @@ def test_tls_is_terminated_before_a_peer_and_spoken_to_another(start_proxy: Star
             client.sendall(b"hello")
             assert client.recv(100) == b"220 hello"
             assert client.recv(100) == b""
+        with socket.create_connection(("127.0.0.1", proxy.port), 10) as sock:
+            sock.sendall(b"PING\r\n\r\n")
+            assert b"HTTP" not in sock.recv(100)
         with socket.create_connection(("127.0.0.1", proxy.ports["out"]), 10) as sock:
             sock.sendall(b"hello")
             assert sock.recv(100) == b"secure hello"

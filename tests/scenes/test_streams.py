@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Final
 
 import pytest
@@ -294,3 +296,26 @@ def test_peers_that_are_down_get_no_new_connections_and_keep_those_they_have(way
         origin.hears(b"still here")
         getattr(client, way)()
         origin.overlooks()
+
+
+def test_a_connection_that_has_ended_is_left_to_nobody() -> None:
+    with Play(TWO) as play:
+        play.refuses(FIRST)
+        for end in ("leaves", "resets"):
+            client = play.client(listener="db")
+            origin = play.origin(SECOND)
+            client.says(b"hello")
+            origin.hears(b"hello")
+            (connection,) = play.connections()
+            gone = weakref.ref(connection)
+            gc.disable()
+            try:
+                getattr(client, end)()
+                origin.overlooks()
+                origin.follows()
+                play.turn()
+                play.ended.clear()
+                del connection
+                assert gone() is None
+            finally:
+                gc.enable()

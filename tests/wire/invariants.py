@@ -10,6 +10,7 @@ import h11
 
 from twistedproxy.errors import RequestError, ResponseError
 from twistedproxy.message import CHUNKED, UNTIL_CLOSE, Headers, RequestHead
+from twistedproxy.wire.client_hello import ClientHelloError, read_client_hello
 from twistedproxy.wire.framing import (
     BadChunk,
     BadTrailer,
@@ -22,6 +23,7 @@ from twistedproxy.wire.framing import (
     last_chunk,
 )
 from twistedproxy.wire.http1 import Limits, check_unfinished, check_unfinished_response, parse_request, parse_response
+from twistedproxy.wire.proxy_protocol import Header, ProxyHeaderError, read_header
 from twistedproxy.wire.target import route_path
 
 LIMITS: Final = Limits(head=4096, fields=32, target=1024)
@@ -160,3 +162,24 @@ def any_chunks(pieces: Sequence[bytes], trailers: Headers) -> None:
     assert isinstance(event, h11.EndOfMessage)
     assert payload == b"".join(pieces)
     assert tuple(event.headers.raw_items()) == trailers.items
+
+
+def any_opening(data: bytes) -> None:
+    """
+    What a connection begins with, as a PROXY protocol header and as a ClientHello: understood, refused, or more of it is needed.
+
+    What is needed is more than there is, and no part of what is understood is understood otherwise.
+    """
+    for read, refusal in ((read_header, ProxyHeaderError), (read_client_hello, ClientHelloError)):
+        try:
+            found = read(data)
+        except refusal:
+            continue
+        if isinstance(found, int):
+            assert found > len(data)
+            continue
+        whole = found.size if isinstance(found, Header) else len(data)
+        assert whole <= len(data)
+        for end in range(whole):
+            part = read(data[:end])
+            assert part == found or (isinstance(part, int) and part > end)

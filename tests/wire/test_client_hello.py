@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.wire.client_hellos import alpn, extension, hello, message, of_openssl, records, server_name, vector
+from tests.wire.invariants import any_opening
 from twistedproxy.wire.client_hello import MOST, ClientHello, ClientHelloError, read_client_hello
 
 ASKED = ClientHello("a.example.com", (b"h2", b"http/1.1"))
@@ -107,3 +108,9 @@ def test_neither_does_a_hello_of_which_bytes_were_changed(data: st.DataObject) -
     except ClientHelloError:
         return
     assert isinstance(found, ClientHello | int)
+
+
+@given(st.binary(max_size=80), st.sampled_from([b"", b"PROXY TCP4 ", b"\r\n\r\n\0\r\nQUIT\n", b"\x16\x03\x01\0\x2d\x01\0\0\x29"]))
+def test_what_holds_of_any_opening_holds(data: bytes, beginning: bytes) -> None:
+    any_opening(beginning + data)
+    any_opening(hello("a.example")[:30] + data)

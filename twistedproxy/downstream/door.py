@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from twisted.internet.interfaces import IAddress, IProtocol, IReactorTime
 from twisted.internet.protocol import Protocol as ClientProtocol
@@ -16,7 +16,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twistedproxy import errors
-from twistedproxy.addresses import UNIX_CLIENTS, Address, Endpoint, Tcp
+from twistedproxy.addresses import UNIX_CLIENTS, Endpoint, Tcp
+from twistedproxy.downstream.arrival import Arrival, DoorSettings, Entrant
 from twistedproxy.downstream.sni import SniTable
 from twistedproxy.errors import Reason
 from twistedproxy.forward.clients import TrustedProxies
@@ -40,67 +41,6 @@ _log = Logger()
 #: What is read of a connection before it is served: by what, how much of it, and what is raised when it is something else.
 _HEADER: Final = (proxy_protocol.read_header, proxy_protocol.MOST, ProxyHeaderError)
 _CLIENT_HELLO: Final = (client_hello.read_client_hello, client_hello.MOST, ClientHelloError)
-
-
-class DoorSettings(Protocol):
-    """What a door needs to know of itself; durations are seconds."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def on(self) -> tuple[Address, ...]: ...
-
-    @property
-    def trusted_proxies(self) -> tuple[str, ...]: ...
-
-    @property
-    def proxy_protocol(self) -> str: ...
-
-    @property
-    def header_timeout(self) -> float: ...
-
-    @property
-    def handshake_timeout(self) -> float: ...
-
-    @property
-    def max_connections(self) -> int: ...
-
-    @property
-    def max_connections_per_client(self) -> int: ...
-
-    @property
-    def backlog(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """
-    Where a connection comes from, as its sender says it if that one is believed.
-
-    :ivar address: of the client, ``unix:`` for sockets without one; *client_port*: its port
-    :ivar port: where it came to
-    :ivar number: among the connections of the door
-    :ivar destination: where it came to, if a PROXY protocol header says it
-    """
-
-    address: str
-    client_port: int
-    port: int
-    number: int
-    destination: Address | None = None
-
-
-class Entrant(Protocol):
-    """
-    The protocol of a connection that comes in.
-
-    :ivar address: the client's, for which it is counted
-    :ivar handshake: of TLS, as long as it goes on
-    """
-
-    address: str
-    handshake: IncomingTls | None
 
 
 class Door:
@@ -359,7 +299,7 @@ class Door:
         raise NotImplementedError
 
     def _shake_hands(self, sock: socket.socket, protocol: Any, tls: TlsServer | AcmeTls) -> None:
-        handshake = IncomingTls(sock, self._poller, protocol, tls)
+        handshake = IncomingTls(sock, self._poller, protocol, tls, answers_http=self.kind == "listener")
         self._handshakes.add(handshake)
         address = protocol.address
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 
 from twistedproxy import errors
-from twistedproxy.downstream.door import Arrival, Door
+from twistedproxy.downstream.arrival import Arrival
+from twistedproxy.downstream.door import Door
 from twistedproxy.downstream.http1 import DownstreamConnection
 from twistedproxy.downstream.http2 import Http2Connection
 from twistedproxy.downstream.stream import Way

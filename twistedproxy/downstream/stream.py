@@ -13,7 +13,8 @@ from twistedproxy import errors
 from twistedproxy.balance.peer import PeerState
 from twistedproxy.balance.pool import Pool
 from twistedproxy.clock import Clock
-from twistedproxy.downstream.door import Arrival, Door
+from twistedproxy.downstream.arrival import Arrival
+from twistedproxy.downstream.door import Door
 from twistedproxy.downstream.sni import SniTable
 from twistedproxy.downstream.stream_connection import StreamConnection
 from twistedproxy.errors import Reason

@@ -20,7 +20,7 @@ from zope.interface import implementer
 
 from twistedproxy import errors
 from twistedproxy.addresses import UNIX_CLIENTS, Address, Tcp, Unix
-from twistedproxy.downstream.door import Arrival
+from twistedproxy.downstream.arrival import Arrival
 from twistedproxy.errors import Reason, Whose
 from twistedproxy.forward.ends import address_of
 from twistedproxy.forward.waiting import Place, wait

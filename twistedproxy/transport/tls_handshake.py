@@ -114,10 +114,20 @@ class IncomingTls(_Handshake):
     never hears of it.  Exactly one of the two happens.
     """
 
-    __slots__ = ("_deadlines", "_on_failure", "_peer", "_started", "_timeout")
+    __slots__ = ("_answers_http", "_deadlines", "_on_failure", "_peer", "_started", "_timeout")
 
-    def __init__(self, sock: socket.socket, poller: Poller, protocol: IProtocol, server: TlsServer | AcmeTls) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        poller: Poller,
+        protocol: IProtocol,
+        server: TlsServer | AcmeTls,
+        *,
+        answers_http: bool = True,
+    ) -> None:
+        """:param answers_http: who speaks plain HTTP is told to come with TLS"""
         super().__init__(sock, poller, protocol)
+        self._answers_http = answers_http
         self._tls = server.connection(sock)
         self._deadlines: Deadlines | None = None
         self._on_failure: OnFailure | None = None
@@ -154,7 +164,7 @@ class IncomingTls(_Handshake):
                 self._fail(problem_of(SSL.SysCallError(error.errno, "")))
                 return
             self._started = True
-            if first and first[0] in _CAPITALS:
+            if first and first[0] in _CAPITALS and self._answers_http:
                 self._refuse_plain_http()
                 return
         self._step()
