@@ -3,6 +3,7 @@ The origin behind every subject: Debian's nginx with fixed answers, and a WebSoc
 
 ========================  ==================================================================================
 ``/small``                128 bytes
+``/new``                  128 bytes, with an ETag that no other answer has
 ``/page``                 16 KiB
 ``/large``                10 MiB
 ``/cached/small``         128 bytes with ``Cache-Control: max-age=3600``
@@ -55,6 +56,7 @@ http {{
         listen 127.0.0.1:{port} backlog=4096;
         root {directory}/files;
         location = /small {{ return 200 "{small}"; }}
+        location = /new {{ add_header ETag '"$request_id"'; return 200 "{small}"; }}
         location = /cached/small {{ add_header Cache-Control "public, max-age=3600"; return 200 "{small}"; }}
         location = /cached/body {{ add_header Cache-Control "public, max-age=3600"; alias {directory}/files/body; }}
         location = /seen {{

@@ -61,9 +61,12 @@ class Workload:
     once: bool = False
 
 
-def _get(path: str, *, tls: bool = False, connections: int = CONNECTIONS) -> Callable[[Target, int], Load]:
+def _get(
+    path: str, *, tls: bool = False, connections: int = CONNECTIONS, each_new: bool = False
+) -> Callable[[Target, int], Load]:
     def run(target: Target, seconds: int) -> Load:
-        return wrk(_url(target, path, tls), seconds, connections=connections, directory=target.scratch)
+        url = _url(target, path, tls)
+        return wrk(url, seconds, connections=connections, directory=target.scratch, each_new=each_new)
 
     return run
 
@@ -108,6 +111,15 @@ def _idle(target: Target, seconds: int) -> Load:
 
 WORKLOADS: tuple[Workload, ...] = (
     Workload("small_get", "Small GET (128 bytes)", "request", "requests", _get("/small"), path="/small", size=SMALL),
+    Workload(
+        "new_get",
+        "GET of 128 bytes, every head new",
+        "request",
+        "requests",
+        _get("/new", each_new=True),
+        path="/new",
+        size=SMALL,
+    ),
     Workload("page_get", "GET of 16 KiB", "request", "requests", _get("/page"), path="/page", size=PAGE),
     Workload(
         "cache_hit",
@@ -140,6 +152,16 @@ WORKLOADS: tuple[Workload, ...] = (
         Feature.TLS,
         path="/small",
         size=SMALL,
+    ),
+    Workload(
+        "tls_download",
+        "Download of 10 MiB over TLS",
+        "body",
+        "bodies",
+        _get("/large", tls=True, connections=TRANSFERS),
+        Feature.TLS,
+        path="/large",
+        size=LARGE,
     ),
     Workload(
         "tls_handshake",

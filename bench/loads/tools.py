@@ -19,6 +19,21 @@ done = function(summary, latency, requests)
 end
 """
 
+#: As browsers ask: no two requests are the same, in their target and in their cookie.
+_EACH_NEW = """\
+local number = 0
+request = function()
+    number = number + 1
+    return wrk.format("GET", wrk.path .. "?page=" .. number, {
+        ["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        ["Accept"] = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        ["Accept-Language"] = "en-US,en;q=0.5",
+        ["Accept-Encoding"] = "gzip, deflate, br",
+        ["Cookie"] = "session=f3a9; seen=" .. number,
+    })
+end
+"""
+
 
 class LoadFailed(Exception):
     """A load generator could not do its work; the text says why."""
@@ -37,10 +52,14 @@ def _run(command: list[str], limit: float) -> str:
     return done.stdout
 
 
-def wrk(url: str, seconds: int, *, connections: int, directory: Path) -> Load:
-    """GET *url* on so many keep-alive connections, each asking again as soon as it is answered."""
+def wrk(url: str, seconds: int, *, connections: int, directory: Path, each_new: bool = False) -> Load:
+    """
+    GET *url* on so many keep-alive connections, each asking again as soon as it is answered.
+
+    :param each_new: as a browser does, with a query and a cookie that no other request has
+    """
     script = directory / "report.lua"
-    script.write_text(_WRK_REPORT)
+    script.write_text(_EACH_NEW + _WRK_REPORT if each_new else _WRK_REPORT)
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url]
     output = _run(command, seconds + 15)
     numbers = re.search(r"^BENCH (\d+) (\d+) (\d+) (\d+) (\d+)$", output, re.MULTILINE)
