@@ -146,6 +146,11 @@ class Headers:
             block = b"%b%b" % (block, b"".join([b"%b: %b\r\n" % field for field in fields]))
         return Headers((*self.items, *fields), block)
 
+    def followed_by(self, other: Headers) -> Headers:
+        """These fields, and behind them those of *other*."""
+        block = self._block
+        return Headers(self.items + other.items, None if block is None else block + other.block)
+
     def __contains__(self, name: object) -> bool:
         return name in self.index
 

@@ -52,7 +52,7 @@ def test_a_body_of_known_length_keeps_it() -> None:
         client = Http2Client(play)
         stream = client.asks("POST", "/", ("content-length", "10"), body=b"hello", more=True)
         origin = play.origin()
-        origin.hears("POST / HTTP/1.1\nHost: a\nContent-Length: 10\nVia: 2.0 twistedproxy", b"hello")
+        origin.hears("POST / HTTP/1.1\nHost: a\ncontent-length: 10\nVia: 2.0 twistedproxy", b"hello")
         client.sends(stream, b"world", ends=True)
         origin.hears(b"world")
         origin.says("HTTP/1.1 204 No Content")

@@ -19,7 +19,7 @@ from twistedproxy.forward.collapsed import Waiting
 from twistedproxy.forward.nobody import Nobody
 from twistedproxy.forward.serving import Said
 from twistedproxy.forward.storing import ERRORS, Storing
-from twistedproxy.message import Field, Headers, ResponseHead
+from twistedproxy.message import Headers, ResponseHead
 
 if TYPE_CHECKING:
     from twistedproxy.forward.exchange import Exchange
@@ -137,11 +137,11 @@ class Caching(Storing):
             return settings.cache_lock and self._collapses(self._place(() if entry is None else entry.facts.values))
         return True
 
-    def for_peer(self, fields: list[Field]) -> list[Field]:
+    def for_peer(self, fields: Headers) -> Headers:
         """The fields of the request for a peer, with our conditions when a stored response is to be validated."""
         lookup = self._lookup
         if lookup.outcome is Outcome.REVALIDATE and lookup.entry is not None:
-            return list(conditional_fields(Headers(fields), lookup.entry.headers).items)
+            return conditional_fields(fields, lookup.entry.headers)
         return fields
 
     def _unavailable(self) -> None:

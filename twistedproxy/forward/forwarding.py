@@ -6,7 +6,6 @@ A client's own word on these things is never passed on; that of a trusted proxy 
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from twistedproxy.forward.secured import CERT_FIELDS
@@ -64,15 +63,14 @@ _KEPT: Final = {
 def kept_of_trusted(route: RouteSettings, believed: str) -> frozenset[bytes]:
     """The fields that pass as they came, of proxies that are trusted and whose fields are *believed*."""
     kept = _KEPT[believed, route.forwarded]
-    return kept - {b"x-forwarded-prefix"} if _prefix(route) else kept
+    return kept - {b"x-forwarded-prefix"} if _prefix(route.strip_prefix, route.forwarded) else kept
 
 
-def _prefix(route: RouteSettings) -> str:
+def _prefix(strip_prefix: str | None, forwarded: str) -> str:
     """What the peer does not see of the path; empty where it is not told."""
-    return (route.strip_prefix or "").rstrip("/") if route.forwarded in ("x-forwarded", "both") else ""
+    return (strip_prefix or "").rstrip("/") if forwarded in ("x-forwarded", "both") else ""
 
 
-@lru_cache(maxsize=1024)
 def own_forwarding(address: str, authority: bytes, scheme: bytes, port: int, forwarded: str) -> tuple[Field, ...]:
     """What we say of a client whose own word on these things does not count."""
     client = address.encode("ascii")
@@ -124,9 +122,9 @@ def _extended_x_forwarded(origin: Origin, head: RequestHead) -> list[Field]:
     return fields
 
 
-def prefix_fields(route: RouteSettings) -> tuple[Field, ...]:
+def prefix_fields(strip_prefix: str | None, forwarded: str) -> tuple[Field, ...]:
     """X-Forwarded-Prefix, for applications that are told by it where they are."""
-    prefix = _prefix(route)
+    prefix = _prefix(strip_prefix, forwarded)
     return ((b"X-Forwarded-Prefix", prefix.encode("ascii")),) if prefix else ()
 
 

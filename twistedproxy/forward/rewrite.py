@@ -6,8 +6,8 @@ Everything else keeps its order, its letters and its bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Final
 
 from twistedproxy.forward.forwarding import (
@@ -123,7 +123,7 @@ def request_fields(
     peer_host: bytes,
     origin: Origin,
     edits: Edits = (),
-) -> list[Field]:
+) -> Headers:
     """
     The fields of a request for a peer, framing and upgrade left out.
 
@@ -131,24 +131,51 @@ def request_fields(
     :param origin: where the request came from
     :param edits: what the route changes in the end
     """
+    came = head.headers
+    index = came.index
     dropped = _not_passed(head, route, origin)
-    headers = head.headers
-    fields: list[Field] = [(b"Host", _host(head, route.host, peer_host))]
-    fields += headers.fields_without(dropped)
-    if head.fields.length >= 0 and b"content-length" in headers.index:
-        fields.append((b"Content-Length", b"%d" % head.fields.length))
-    fields.append((b"Via", appended(headers, b"via", _VIA[head.version])))
+    host = _host(head, route.host, peer_host)
+    if index.get(b"host") == host:
+        dropped.discard(b"host")
+    length = head.fields.length
+    if length >= 0 and index.get(b"content-length") == b"%d" % length:
+        dropped.discard(b"content-length")
+    headers = came.without(dropped)
+    if b"host" not in headers.index:
+        headers = Headers(((b"Host", host),)).followed_by(headers)
+    if length >= 0 and b"content-length" in dropped:
+        headers = headers.plus((b"Content-Length", b"%d" % length))
+    headers = headers.followed_by(_said_by_us(head, route, origin))
+    if b"max-forwards" in index and head.method in (b"OPTIONS", b"TRACE"):
+        headers = Headers(map(_counted_down, headers.items))
+    return Headers(edited(list(headers.items), edits)) if edits else headers
+
+
+def _said_by_us(head: RequestHead, route: RouteSettings, origin: Origin) -> Headers:
+    """Via, and whose request it is."""
     forwarded = route.forwarded
+    if not origin.trusted and b"via" not in head.headers.index:
+        prefix = route.strip_prefix if forwarded != "off" else None
+        return _said_of_most(_VIA[head.version], origin.address, head.authority, origin.scheme, origin.port, forwarded, prefix)
+    fields = [(b"Via", appended(head.headers, b"via", _VIA[head.version]))]
     if forwarded != "off":
         if origin.trusted:
             fields += extended_forwarding(origin, head, forwarded)
         else:
             fields += own_forwarding(origin.address, head.authority, origin.scheme, origin.port, forwarded)
-        if route.strip_prefix is not None:
-            fields += prefix_fields(route)
-    if b"max-forwards" in headers.index and head.method in (b"OPTIONS", b"TRACE"):
-        fields = [_counted_down(field) for field in fields]
-    return edited(fields, edits) if edits else fields
+        fields += prefix_fields(route.strip_prefix, forwarded)
+    return Headers(fields)
+
+
+@lru_cache(maxsize=1024)
+def _said_of_most(
+    via: bytes, address: str, authority: bytes, scheme: bytes, port: int, forwarded: str, strip_prefix: str | None
+) -> Headers:
+    fields: list[Field] = [(b"Via", via)]
+    if forwarded != "off":
+        fields += own_forwarding(address, authority, scheme, port, forwarded)
+        fields += prefix_fields(strip_prefix, forwarded)
+    return Headers(fields)
 
 
 def _counted_down(field: Field) -> Field:
@@ -165,9 +192,9 @@ def _host(head: RequestHead, wanted: str, peer_host: bytes) -> bytes:
     return peer_host if wanted == "upstream" else wanted.encode("ascii")
 
 
-def request_block(fields: Iterable[Field], length: int, upgrade: bool) -> bytes:
+def request_block(headers: Headers, length: int, upgrade: bool) -> bytes:
     """The field lines of a request, with what this hop needs: framing (RFC 9112 §6) and a WebSocket's upgrade."""
-    block = b"".join([b"%b: %b\r\n" % field for field in fields])
+    block = headers.block
     if length == CHUNKED:
         block += b"Transfer-Encoding: chunked\r\n"
     if upgrade:

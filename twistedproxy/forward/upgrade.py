@@ -14,7 +14,7 @@ from twistedproxy.errors import BAD_UPGRADE_ANSWER, ORIGIN_REFUSED, RequestError
 from twistedproxy.forward import rewrite
 from twistedproxy.forward.handover import Handover
 from twistedproxy.forward.header_edits import Edits
-from twistedproxy.message import Field, Headers, ResponseHead
+from twistedproxy.message import Headers, ResponseHead
 from twistedproxy.transport.tunnel import Tunnel
 from twistedproxy.websocket import deflate
 from twistedproxy.websocket.filtering import Conversation, Filtering, told
@@ -87,14 +87,14 @@ class Upgrade:
         """Whether compression is offered to the peer."""
         return self.settings.websocket_compress in ("peer", "both")
 
-    def for_peer(self, fields: list[Field]) -> list[Field]:
+    def for_peer(self, fields: Headers) -> Headers:
         """The fields of the request: what is offered to the peer is ours where messages are relayed."""
         if not self._by_messages:
             return fields
-        fields = [field for field in fields if field[0].lower() != _EXTENSIONS]
+        fields = fields.without(_EXTENSIONS_ONLY)
         if self._offers:
             offer = deflate.offer(takeover=self.settings.websocket_context_takeover)
-            fields.append((b"Sec-WebSocket-Extensions", offer))
+            fields = fields.plus((b"Sec-WebSocket-Extensions", offer))
         return fields
 
     @property
