@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from twistedproxy import errors
 from twistedproxy.errors import Reason
-from twistedproxy.message import Field, ResponseHead
+from twistedproxy.message import Headers, ResponseHead
 from twistedproxy.settings import TlsSettings
 from twistedproxy.transport.client_certificates import ClientCert
 
@@ -86,7 +86,7 @@ class RequireClientCert:
         return False
 
 
-def with_cert_fields(fields: list[Field], secured: Secured) -> list[Field]:
+def with_cert_fields(fields: Headers, secured: Secured) -> Headers:
     """*fields* for a peer, with what the connection says of the client's certificate in place of what anybody else says."""
     if not secured.verifies:
         return fields
@@ -102,5 +102,4 @@ def with_cert_fields(fields: list[Field], secured: Secured) -> list[Field]:
             ("X-Client-Cert-Serial", cert.serial),
             ("X-Client-Cert-Fingerprint", cert.fingerprint),
         ]
-    kept = [field for field in fields if field[0].lower() not in CERT_FIELDS]
-    return kept + [(name.encode("ascii"), value.encode("ascii")) for name, value in own]
+    return fields.without(CERT_FIELDS).plus(*((name.encode("ascii"), value.encode("ascii")) for name, value in own))

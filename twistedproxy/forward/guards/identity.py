@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from twistedproxy.message import Field
+from twistedproxy.message import Field, Headers
 
 
 def plain_name(name: bytes) -> bytes:
@@ -39,10 +39,11 @@ class Identity:
             self.fields + other.fields,
         )
 
-    def for_peer(self, fields: list[Field]) -> list[Field]:
+    def for_peer(self, fields: Headers) -> Headers:
         """The *fields* of a request as a peer gets them."""
-        kept = [each for each in fields if plain_name(each[0]) not in self.dropped] if self.dropped else fields
-        return [*kept, *self.fields]
+        if self.dropped:
+            fields = fields.without({name for name in fields.index if plain_name(name) in self.dropped})
+        return fields.plus(*self.fields)
 
     def claim(self, name: str) -> str | None:
         """A claim as text: elements of a list with blanks between; ``a.b`` is b of the claim a; None when there is none."""
