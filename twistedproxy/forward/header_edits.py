@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from twistedproxy.message import Field
+from twistedproxy.message import Field, Headers
 from twistedproxy.settings import HeaderEdit
 from twistedproxy.templates import PEER_NAMES, RESPONSE_NAMES, Template
 
@@ -72,8 +72,11 @@ def _escaped(found: re.Match[bytes]) -> bytes:
     return b"%%%02X" % found[0][0]
 
 
-def edited(fields: list[Field], edits: Edits) -> list[Field]:
-    """*fields* as *edits* make them, in order."""
+def edited(headers: Headers, edits: Edits) -> Headers:
+    """*headers* as *edits* make them, in order."""
+    if not edits:
+        return headers
+    fields = list(headers.items)
     for action, name, lower, value in edits:
         if action == "default":
             if value and all(field[0].lower() != lower for field in fields):
@@ -86,7 +89,7 @@ def edited(fields: list[Field], edits: Edits) -> list[Field]:
                 fields = [field for field in fields if field[0].lower() != lower]
             if action != "remove" and value:
                 fields.append((name, value))
-    return fields
+    return Headers(fields)
 
 
 def _appended(fields: list[Field], name: bytes, lower: bytes, value: bytes) -> list[Field]:

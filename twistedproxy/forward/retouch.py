@@ -87,8 +87,7 @@ class Retouch:
             fields.append(_HSTS)
         editing = self._editing
         edits = editing.rendered(exchange.value) if editing.varies else editing.constant
-        if edits:
-            fields = edited(fields, edits)
+        headers = edited(Headers(fields), edits)
         return ResponseHead(
-            head.status, head.reason, Headers(fields), version=head.version, length=head.length, keep_alive=head.keep_alive
+            head.status, head.reason, headers, version=head.version, length=head.length, keep_alive=head.keep_alive
         )

@@ -148,7 +148,7 @@ def request_fields(
     headers = headers.followed_by(_said_by_us(head, route, origin))
     if b"max-forwards" in index and head.method in (b"OPTIONS", b"TRACE"):
         headers = Headers(map(_counted_down, headers.items))
-    return Headers(edited(list(headers.items), edits)) if edits else headers
+    return edited(headers, edits)
 
 
 def _said_by_us(head: RequestHead, route: RouteSettings, origin: Origin) -> Headers:
@@ -215,9 +215,7 @@ def response_head(head: ResponseHead, edits: Edits, wall: float) -> ResponseHead
     headers = headers.without(dropped)
     if b"date" not in index:
         headers = headers.plus((b"Date", http_date(wall)))
-    if edits:
-        headers = Headers(edited(list(headers.items), edits))
-    return ResponseHead(head.status, head.reason, headers, length=head.length)
+    return ResponseHead(head.status, head.reason, edited(headers, edits), length=head.length)
 
 
 _dates: dict[int, bytes] = {}
@@ -241,5 +239,5 @@ def interim_head(head: ResponseHead) -> ResponseHead:
 
 def upgrade_head(head: ResponseHead, edits: Edits) -> ResponseHead:
     """The 101 for the client, with the upgrade of this hop (RFC 6455 §4.2.2)."""
-    fields = edited(list(interim_head(head).headers.items), edits)
-    return ResponseHead(101, head.reason, Headers([*fields, (b"Upgrade", b"websocket"), (b"Connection", b"Upgrade")]))
+    headers = edited(interim_head(head).headers, edits)
+    return ResponseHead(101, head.reason, headers.plus((b"Upgrade", b"websocket"), (b"Connection", b"Upgrade")))
