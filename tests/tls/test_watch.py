@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from twisted.internet.defer import Deferred
 
 from tests.tls.files import Said, Shelf
 from tests.transport.test_deadlines import Hands
-from tests.transport.tls_wires import tls
+from tests.transport.tls_wires import arrive, foreign_client, tls
+from tests.transport.wires import Epoll, settle
 from twistedproxy.tls.watch import Watch
 from twistedproxy.transport.contexts import TlsServer
 
@@ -188,3 +190,29 @@ def test_a_stopped_watch_looks_no_more(shelf: Shelf, tmp_path: Path) -> None:
     hands.advance(60, step=1)
     assert server.credentials[0].names == ("a.example",)
     assert not hands.reactor.getDelayedCalls()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_session_is_resumed_until_the_keys_change_and_a_newer_one_then(
+    shelf: Shelf, tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    hands, server, _ = shelf.watched(tmp_path, ticket_rotation=3600.0)
+    poller = Epoll()
+    context = foreign_client(version=version)
+
+    def visit(session: ssl.SSLSession | None) -> tuple[bool, ssl.SSLSession | None]:
+        arrival, foreign = arrive(poller, server, context, name="a.example", session=session)
+        foreign.read()
+        resumed = arrival.connection.session_reused
+        newer = foreign.tls.session
+        foreign.close_notify()
+        settle(poller)
+        return resumed, newer
+
+    first = visit(None)[1]
+    assert visit(first)[0]
+    hands.advance(3700, step=10)
+    resumed, second = visit(first)
+    assert not resumed
+    assert visit(second)[0]
+    poller.close()

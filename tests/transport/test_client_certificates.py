@@ -171,6 +171,25 @@ def test_a_resumed_session_knows_its_client_and_none_is_resumed_after_a_revocati
     assert problem(arrival) == "the client's certificate was revoked"
 
 
+@BOTH_VERSIONS
+def test_the_certificate_of_another_name_asks_for_the_same(
+    poller: Epoll, authority: Authority, tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    (tmp_path / "other").mkdir()
+    stranger = Authority(tmp_path / "other", "Strangers")
+    settings = tls(
+        authority.issue("default.example"), authority.issue("a.example"), verify_client="require", client_ca=authority.path
+    )
+    server = TlsServer(settings, str(tmp_path), Hands())
+    arrival, foreign = visit(poller, server, authority.issue(alternatives=False, common_name="Alice"), version)
+    shown = foreign.tls.getpeercert(True)
+    assert shown is not None
+    names = x509.load_der_x509_certificate(shown).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["a.example"]
+    assert arrival.connection.client_certificate is not None
+    assert "not known" in problem(visit(poller, server, stranger.issue("alice"), version)[0])
+
+
 def test_a_chain_may_be_as_deep_as_the_site_says(poller: Epoll, authority: Authority, tmp_path: Path) -> None:
     (tmp_path / "middle").mkdir()
     middle = authority.deputy(tmp_path / "middle", "Middle")

@@ -32,8 +32,8 @@ from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import write_size
 from twistedproxy.config.sections import Built, Draft
 from twistedproxy.settings import CacheSettings, CertificateFiles, PoolSettings, RouteSettings
+from twistedproxy.tls import expiry
 
-_EXPIRES_SOON: Final = datetime.timedelta(days=21)
 _DOLLAR_NAME: Final = re.compile(r"\$([a-z_]+)")
 _ONLY_WITH_TLS: Final = ("verify", "ca", "server_name", "client_certificate")
 _ONLY_WITH_POOL: Final = (
@@ -150,7 +150,7 @@ def _certificates(section: Section, key: str, pairs: Sequence[CertificateFiles])
         leaf = files.chain_of(pair.chain)[0]
         if leaf.not_valid_after_utc < now:
             yield section.problem(key, f"{pair.chain} expired on {leaf.not_valid_after_utc:%Y-%m-%d}", "renew it", line)
-        elif leaf.not_valid_after_utc < now + _EXPIRES_SOON:
+        elif leaf.not_valid_after_utc < now + expiry.soon(leaf.not_valid_after_utc - leaf.not_valid_before_utc):
             yield section.problem(key, f"{pair.chain} expires on {leaf.not_valid_after_utc:%Y-%m-%d}", "renew it", line)
         elif leaf.not_valid_before_utc > now:
             yield section.problem(key, f"{pair.chain} is not valid before {leaf.not_valid_before_utc:%Y-%m-%d}", "", line)
