@@ -33,6 +33,7 @@ from twistedproxy.forward.attempt import Attempt
 from twistedproxy.forward.caching import Caching, serve_again
 from twistedproxy.forward.challenges import answers_challenge
 from twistedproxy.forward.collecting import Collecting
+from twistedproxy.forward.guards.disguises import is_disguised
 from twistedproxy.forward.hedge import Hedge, may_be_hedged
 from twistedproxy.forward.mirror import Copying
 from twistedproxy.forward.nobody import Nobody, update_head
@@ -221,6 +222,9 @@ class Exchange:
             if split is not None:
                 self.route = route
                 route = self.route = split.arm(self)
+            if routes.guarded and is_disguised(self, route):
+                self.refuse(errors.PATH_DISGUISED)
+                return
             if routes.remembers and (split is None or not split.varies):
                 head.routed = (routes, route)
             # By what it is found in a cache is the route's to say.

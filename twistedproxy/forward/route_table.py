@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from twistedproxy.forward.guards.disguises import is_guarded
 from twistedproxy.forward.patterns import compiled
 from twistedproxy.settings import RouteMatch, RouteSettings
 
@@ -123,6 +124,7 @@ class RouteTable:
     All routes of a site.
 
     :ivar routes: in order of precedence; in place of one that is split, its arms
+    :ivar guarded: some ask who may in
     :ivar remembers: the head of a request, and where it comes in, decide: who sends the same again takes the same route
     """
 
@@ -132,6 +134,7 @@ class RouteTable:
         self.routes: list[Route] = []
         for route in sorted(given, key=lambda route: precedence(route.settings)):
             self.routes += route.split.arms if route.split is not None else (route,)
+        self.guarded = any(is_guarded(route.settings) for route in given)
         self.remembers = not any(condition.varies for route in given for condition in route.conditions)
         self._groups: dict[tuple[str | None, str | None], _Group] = {}
         for place, route in enumerate(given):
