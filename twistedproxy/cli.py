@@ -34,6 +34,20 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("site", help="the site file")
     check.add_argument("--print", action="store_true", dest="effective", help="print every setting, with what is inherited")
     check.set_defaults(run=_check)
+    for name, text in (
+        ("reload", "let the process that runs a site read its file again"),
+        ("drain", "let it take its leave: not ready, then its listeners close, then it ends with its last connection"),
+        ("upgrade", "let a new process take over from it, without refusing a connection"),
+    ):
+        asking = commands.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}. Exit status: 0 when that was done, 1 when not."
+        )
+        asking.add_argument("site", help="the site file")
+        if name == "reload":
+            asking.add_argument(
+                "--plan", action="store_true", help="only say what would change, and which connections it touches"
+            )
+        asking.set_defaults(run=_ask, do=name, plan=False)
     replay = commands.add_parser(
         "replay",
         help="say to a WebSocket peer what a client said in a recording",
@@ -63,6 +77,23 @@ def _check(options: argparse.Namespace) -> int:
     else:
         print(_summary(options.site, loaded))
     return 0
+
+
+def _ask(options: argparse.Namespace) -> int:
+    from twistedproxy.running.control import NobodyRuns, ask, path_of
+
+    try:
+        loaded = load(options.site, os.environ)
+        done, said = ask(path_of(options.site, loaded.settings.site.state_dir), "plan" if options.plan else options.do)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        print(f"{options.site}: {_count(len(error.errors), 'error')}; nothing was asked for", file=sys.stderr)
+        return 1
+    except NobodyRuns as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    print(said, file=sys.stdout if done else sys.stderr)
+    return 0 if done else 1
 
 
 def _replay(options: argparse.Namespace) -> int:

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from twisted.application.service import IService, MultiService, Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 
 from twistedproxy.admin.access_log import AccessLog
 from twistedproxy.cache.cache import Cache
-from twistedproxy.downstream.door import Door
-from twistedproxy.forward.site import Site
 from twistedproxy.transport.poller import EpollPoller
 from twistedproxy.transport.port import CannotListen
 
 _log = Logger()
-
-#: Seconds between two looks at whether the last exchange of a proxy that stops has finished.
-_LOOK: Final = 0.05
 
 
 class CannotStart(SystemExit, Exception):
@@ -39,10 +34,19 @@ class CannotStart(SystemExit, Exception):
 
 
 class Proxy(MultiService):
-    """The whole proxy: its parts start in the order in which they are given, and stop in the opposite one."""
+    """
+    The whole proxy: its parts start in the order in which they are given, and stop in the opposite one.
 
-    def __init__(self, parts: Iterable[IService]) -> None:
+    :param doors: the part by which clients come in; it has stopped before the others begin to: what runs to its end needs them
+    :param stopping: called before anything stops
+    """
+
+    def __init__(
+        self, parts: Iterable[IService], doors: IService | None = None, stopping: Callable[[], object] = lambda: None
+    ) -> None:
         MultiService.__init__(self)
+        self._doors = doors
+        self._stopping = stopping
         for part in parts:
             part.setServiceParent(self)
 
@@ -61,6 +65,15 @@ class Proxy(MultiService):
         :raises CannotStart: a port that was not bound before cannot be had
         """
         _start(super().startService)
+
+    def stopService(self) -> Deferred[Any]:
+        """Stop; the Deferred fires when everything has."""
+        Service.stopService(self)
+        self._stopping()
+        others = [part for part in self.services if part is not self._doors]
+        stopped: Deferred[Any] = maybeDeferred(self._doors.stopService) if self._doors is not None else succeed(None)
+        stopped.addErrback(lambda failure: _log.failure("the end was not a good one", failure))
+        return stopped.addCallback(lambda _: DeferredList([maybeDeferred(each.stopService) for each in reversed(others)]))
 
 
 def _start(start: Callable[[], object]) -> None:
@@ -84,20 +97,24 @@ class Polling(Service):
 
 
 class Storing(Service):
-    """A cache finds what it had stored, and goes on."""
+    """
+    A cache finds what it had stored, and goes on.
+
+    :ivar cache: that one
+    """
 
     def __init__(self, cache: Cache) -> None:
-        self._cache = cache
+        self.cache = cache
 
     def startService(self) -> None:
         """Read what there is; sweep from now on."""
         Service.startService(self)
-        self._cache.start()
+        self.cache.start()
 
     def stopService(self) -> None:
         """Store nothing more."""
         Service.stopService(self)
-        self._cache.stop()
+        self.cache.stop()
 
 
 class Rotation(Service):
@@ -133,71 +150,3 @@ class Rotation(Service):
             log.reopen()
         files = ", ".join(log.settings.file for log in self._logs)
         _log.info("access logs are reopened: {files}", files=files or "there are none")
-
-
-class Doors(Service):
-    """
-    The listeners: bound before privileges drop, opened last, closed first.
-
-    When it stops, running exchanges have *stop_timeout* seconds to finish, and so have the two sides of a WebSocket whose
-    messages are relayed to answer to its end; tunnels, which know no end, are cut at once.
-    """
-
-    def __init__(self, listeners: Sequence[Door], site: Site, stop_timeout: float, reactor: IReactorTime) -> None:
-        self._listeners = listeners
-        self._site = site
-        self._stop_timeout = stop_timeout
-        self._reactor = reactor
-
-    def privilegedStartService(self) -> None:
-        """Take the addresses.  Raises CannotListen."""
-        for listener in self._listeners:
-            listener.bind()
-
-    def startService(self) -> None:
-        """Accept; take the addresses first if that was not done before privileges dropped.  Raises CannotListen."""
-        Service.startService(self)
-        for listener in self._listeners:
-            if not listener.bound:
-                listener.bind()
-            listener.start()
-            scheme = listener.scheme.decode()
-            for address in listener.addresses:
-                _log.info(
-                    "{kind} {name}: {scheme} on {address}",
-                    kind=listener.kind,
-                    name=listener.settings.name,
-                    scheme=scheme,
-                    address=address,
-                )
-
-    def stopService(self) -> Deferred[None] | None:
-        """Accept nothing more; the Deferred fires when every connection has ended."""
-        Service.stopService(self)
-        self._site.stopping = True
-        for listener in self._listeners:
-            listener.stop()
-            for connection in list(listener.connections):
-                if connection.tunnel is not None:
-                    connection.tunnel.stop()
-                else:
-                    connection.close_when_idle()
-        if not self._busy():
-            return None
-        done: Deferred[None] = Deferred()
-        self._wait(done, self._reactor.seconds() + self._stop_timeout)
-        return done
-
-    def _busy(self) -> bool:
-        return any(listener.connections for listener in self._listeners)
-
-    def _wait(self, done: Deferred[None], until: float) -> None:
-        if not self._busy():
-            done.callback(None)
-        elif self._reactor.seconds() >= until:
-            for listener in self._listeners:
-                for connection in list(listener.connections):
-                    connection.close_now()
-            done.callback(None)
-        else:
-            self._reactor.callLater(_LOOK, self._wait, done, until)

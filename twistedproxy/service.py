@@ -1,24 +1,34 @@
 """
-The composition root: settings become every object of the proxy, wired here and nowhere else, in one service.
+The composition root: settings become every object of the proxy, wired here and nowhere else.
 
-    poller, deadlines, names, dialer      how bytes, time and names come in
+What stands as long as the process:
+
+    poller, deadlines, look_up, dns       how bytes, time and names come in
+    site, live                            what exchanges share, and what lookers-on see
+    sockets, doors                        where clients come in
+    memory                                what is known of pools after a restart
+
+What a site is made of, and what a reload replaces (:func:`compose`; the start is a reload from nothing):
+
     apps                                  services of others that run in this process
-    pools, connectors, checks             who serves
-    memberships, drains, memory           who comes and goes, and what is known of them after a restart
+    pools                                 who serves, who comes and goes, who watches
     caches                                what is stored
-    routes, site                          what becomes of a request
+    limits, maps, routes                  what becomes of a request
     certificates                          which of them are shown, and what becomes of them
     listeners, streams                    where clients come in
-    status, shell, logs                   who looks on
+    logs, status, shell                   who looks on
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from twisted.application.service import IService, MultiService
+from twisted.application.service import IService
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.reflect import namedAny
@@ -29,45 +39,78 @@ from twistedproxy.admin.live import Live
 from twistedproxy.admin.manhole import make_shell_service
 from twistedproxy.admin.status_site import make_status_service
 from twistedproxy.balance.dns import Dns, records_of
-from twistedproxy.balance.drains import Drains
-from twistedproxy.balance.health import Health
-from twistedproxy.balance.membership import Membership
 from twistedproxy.balance.memory import Memory, StateFile
-from twistedproxy.balance.pool import Pool
 from twistedproxy.cache.cache import Cache
-from twistedproxy.clock import SystemClock
+from twistedproxy.clock import Clock, SystemClock
 from twistedproxy.config import network
+from twistedproxy.config.load import load
 from twistedproxy.config.scalars import Context
 from twistedproxy.downstream.listener import Listener
-from twistedproxy.downstream.stream import StreamDoor, StreamSite, Target, share
-from twistedproxy.forward.affinity import affinity_of, sticky_key
+from twistedproxy.downstream.stream import StreamDoor, StreamSite
 from twistedproxy.forward.building import build_routes
 from twistedproxy.forward.guards.fetching import Fetcher
 from twistedproxy.forward.guards.order import Guards
 from twistedproxy.forward.guards.premises import Premises, threads
 from twistedproxy.forward.map_files import MapFiles
 from twistedproxy.forward.maps import MapTable
-from twistedproxy.forward.routes import Backend
+from twistedproxy.forward.route_table import RouteTable
+from twistedproxy.forward.routes import Route
 from twistedproxy.forward.site import Site
-from twistedproxy.lifecycle import Doors, Polling, Proxy, Rotation, Storing
-from twistedproxy.settings import CheckSettings, Settings
+from twistedproxy.lifecycle import Polling, Proxy, Rotation, Storing
+from twistedproxy.running.control import Control, path_of
+from twistedproxy.running.doors import Doors
+from twistedproxy.running.heritage import Heritage, inherit
+from twistedproxy.running.life import Life, Outside
+from twistedproxy.running.notify import Notify
+from twistedproxy.running.parts import Parts
+from twistedproxy.running.pools import Surroundings, pooled
+from twistedproxy.running.reload import Reload
+from twistedproxy.running.running import Running
+from twistedproxy.running.upgrade import Command
+from twistedproxy.settings import CacheSettings, RouteSettings, Settings
 from twistedproxy.tls.parts import tls_parts
-from twistedproxy.transport.contexts import HTTP_1, HTTP_2, TlsClient
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.transport.dialer import Dialer
 from twistedproxy.transport.names import Names, system_look_up
-from twistedproxy.transport.poller import EpollPoller
+from twistedproxy.transport.poller import EpollPoller, Poller
+from twistedproxy.transport.sockets import Sockets
 from twistedproxy.upstream.connector import Dial
-from twistedproxy.upstream.probes import PROBES, Probe
-from twistedproxy.upstream.proxied import connector_of
-from twistedproxy.upstream.stream import StreamConnector
-from twistedproxy.websocket.probe import WebSocketProbe
 
 
-def make_service(settings: Settings, reactor: Any) -> MultiService:
+@dataclass(frozen=True)
+class Ground:
+    """What stands as long as the process."""
+
+    reactor: Any
+    clock: Clock
+    poller: Poller
+    pools: Surroundings
+    site: Site
+    stream_site: StreamSite
+    live: Live
+    sockets: Sockets
+    premises: Premises
+    in_thread: Callable[[Any], Deferred[Any]]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """
+    Where the settings come from.
+
+    :ivar file: the absolute path of the site file
+    :ivar command: how the process was started
+    """
+
+    file: str
+    command: Command
+
+
+def make_service(settings: Settings, reactor: Any, origin: Origin | None = None) -> Proxy:
     """
     The whole proxy; no port is opened before it is started.
 
+    :param origin: None: the site cannot be read again, and nobody takes over; signals are somebody else's
     :raises OSError: a file that the settings name cannot be read any more
     :raises ValueError: or has become something else
     """
@@ -76,79 +119,119 @@ def make_service(settings: Settings, reactor: Any) -> MultiService:
     deadlines = Deadlines(reactor, clock)
     look_up = system_look_up(reactor.callInThread, reactor.callFromThread)
     state_dir = settings.site.state_dir
-    apps = [IService(namedAny(app.run.replace(":", "."))(reactor, state_dir)) for app in settings.apps]
-
-    dns = Dns(look_up, partial(records_of, settings.site.nameservers, reactor))
-    backends: dict[str, Backend] = {}
-    memberships: dict[str, Membership] = {}
-    checks: list[Health] = []
-    targets: dict[str, Target] = {}
-    for name, pool in settings.pools.items():
-        names = Names(look_up, clock, pool.resolve)
-        tls = TlsClient(pool, HTTP_2 if pool.protocol == "h2" else HTTP_1) if any(server.tls for server in pool.servers) else None
-        dial = Dialer(poller, names, reactor).dial
-        connector = connector_of(pool, dial, tls, deadlines)
-        peers = Pool(pool, clock)
-        targets[name] = Target(peers, StreamConnector(pool, dial, deadlines))
-        backends[name] = Backend(peers, connector, affinity_of(peers, partial(sticky_key, state_dir)))
-        memberships[name] = Membership(peers, dns.find, names.known, reactor)
-        if pool.check is not None:
-            checks.append(_health(peers, pool.check, dial, deadlines, reactor))
-    pools = {name: backend.pool for name, backend in backends.items()}
-    drains = [Drains(pool, reactor) for pool in pools.values()]
-    lines = partial(network.server, at=Context("/", {})), network.write_server
-    memory = Memory(StateFile(os.path.join(state_dir, "pools.json")), memberships, lines, clock, reactor)
-    caches = {name: Cache(cache, clock, reactor) for name, cache in settings.caches.items()}
-
-    guards = Guards(settings.limits, Premises(clock, reactor, threads(reactor), Fetcher(reactor), os.urandom(16)))
-    tables = {name: MapTable(table) for name, table in settings.maps.items()}
-    site = Site(build_routes(settings, backends, caches, guards.of), clock, reactor, deadlines, maps=tables)
-    certificates = tls_parts(settings, site.challenges, clock, reactor)
-    listeners = [Listener(door, site, poller, certificates.server_of(door)) for door in settings.listen]
-
+    site = Site(RouteTable(()), clock, reactor, deadlines)
     stream_site = StreamSite(poller, deadlines, reactor, clock)
-    streams = [StreamDoor(stream, stream_site, targets, certificates.server_of(stream)) for stream in settings.streams]
-    share(listeners, streams)
-
-    doors_open = [*listeners, *streams]
-    live = Live(
-        settings,
-        pools,
-        caches,
-        site.routes,
-        doors_open,
-        clock,
-        clock.wall(),
-        memberships,
-        site.websockets,
-        guards.limits,
-        certificates,
-    )
-    logs = [AccessLog(log, reactor) for log in settings.logs]
-    site.finished += [log.exchange_finished for log in logs if log.settings.of == "requests"]
-    stream_site.finished += [log.exchange_finished for log in logs if log.settings.of == "streams"]
     stream_site.finished.append(FailureLog(clock).stream_ended)
-    lookouts: list[IService] = []
-    if settings.status is not None:
-        lookouts.append(make_status_service(settings.status, live, reactor))
-    if settings.shell is not None:
-        lookouts.append(make_shell_service(settings.shell, state_dir, live, reactor))
+    live = Live(settings, {}, {}, site.routes, (), clock, clock.wall(), {}, site.websockets)
+    dns = Dns(look_up, lambda: records_of(live.settings.site.nameservers, reactor))
 
-    map_files = MapFiles(list(tables.values()), reactor, partial(_in_thread, reactor))
-    stores = [Storing(cache) for cache in caches.values()]
-    doors = Doors([*listeners, *streams], site, settings.site.stop_timeout, reactor)
-    pooling = [memory, *memberships.values(), *drains, *checks]
-    lasting = [*apps, *pooling, *stores, map_files, *certificates.before, *logs, Rotation(logs, reactor), *lookouts]
-    return Proxy([Polling(poller), *lasting, doors, *certificates.behind])
+    def dial_of(names: Names) -> Dial:
+        return Dialer(poller, names, reactor).dial
+
+    around = Surroundings(dial_of, reactor, clock, deadlines, look_up, dns.find, state_dir)
+    in_thread = partial(_in_thread, reactor)
+    premises = Premises(clock, reactor, threads(reactor), Fetcher(reactor), os.urandom(16))
+    heritage = inherit(os.environ) if origin is not None else Heritage()
+    sockets = Sockets(heritage.sockets, heritage.nameless)
+    ground = Ground(reactor, clock, poller, around, site, stream_site, live, sockets, premises, in_thread)
+    doors = Doors(sockets, reactor)
+    lines = partial(network.server, at=Context("/", {})), network.write_server
+    memory = Memory(StateFile(os.path.join(state_dir, "pools.json")), {}, lines, clock, reactor)
+    logs: list[AccessLog] = []
+    running = Running(partial(compose, ground), (site, stream_site), live, doors, sockets, memory, logs)
+    running.on_replaced.append(partial(_nameservers_replaced, dns))
+    running.begin(settings)
+    parts: list[IService] = [Polling(poller), memory, running.group, Rotation(logs, reactor)]
+    if origin is None:
+        return Proxy([*parts, doors, running.behind], doors, partial(_stopping, site))
+    reload = Reload(partial(load, origin.file, os.environ), running, in_thread)
+    outside = Outside(heritage, Notify(os.environ, reactor), origin.command)
+    life = live.life = Life(running, doors, reload, outside, reactor)
+    control = Control(path_of(origin.file, state_dir), live, sockets, reactor)
+    life.on_succeeded.append(control.stopService)
+    return Proxy([*parts, control, life, doors, running.behind], doors, partial(_stopping, site, life))
+
+
+def _stopping(site: Site, life: Life | None = None) -> None:
+    site.stopping = True
+    if life is not None:
+        life.stopping()
+
+
+def _nameservers_replaced(dns: Dns, before: Settings | None, after: Settings) -> None:
+    if before is not None and before.site.nameservers != after.site.nameservers:
+        dns.ask_others()
+
+
+def compose(ground: Ground, settings: Settings, before: Parts, undo: ExitStack) -> Parts:
+    """
+    The parts of a site, made of *settings*; what of *before* was made of the same is taken as it is.
+
+    Nothing that runs is changed, and nothing is started: see :class:`twistedproxy.running.running.Compose`.
+    """
+    old = before.settings
+    reactor, clock, site, live = ground.reactor, ground.clock, ground.site, ground.live
+    state_dir = settings.site.state_dir
+    parts = Parts(settings)
+
+    known = {app.name: before.apps[app.name] for app in (old.apps if old is not None else ()) if app in settings.apps}
+    for app in settings.apps:
+        made = known.get(app.name) or IService(namedAny(app.run.replace(":", "."))(reactor, state_dir))
+        parts.apps[app.name] = made
+
+    for name, pool in settings.pools.items():
+        parts.pools[name] = pooled(pool, before.pools.get(name), ground.pools, undo)
+    for name, cache in settings.caches.items():
+        parts.caches[name] = _same_store(cache, before) or Storing(Cache(cache, clock, reactor))
+    guards = Guards(settings.limits, ground.premises, before.limits)
+    parts.limits = guards.limits
+    for name, table in settings.maps.items():
+        known_map = before.maps.get(name)
+        parts.maps[name] = known_map if known_map is not None and known_map.settings == table else MapTable(table)
+    same_maps = before.map_files is not None and _same_maps(parts.maps, before)
+    parts.map_files = before.map_files if same_maps else MapFiles(list(parts.maps.values()), reactor, ground.in_thread)
+    backends = {name: made.backend for name, made in parts.pools.items()}
+    caches = {name: store.cache for name, store in parts.caches.items()}
+    parts.routes = build_routes(settings, backends, caches, guards.of, partial(_same_route, parts, before))
+
+    parts.certificates = tls_parts(settings, site.challenges, clock, reactor, before.certificates)
+    for door in settings.listen:
+        tls = parts.certificates.server_of(door)
+        parts.listeners[door.name] = before.listeners.get(door.name) or Listener(door, site, ground.poller, tls)
+    targets = {name: pool.target for name, pool in parts.pools.items()}
+    for stream in settings.streams:
+        parts.streams[stream.name] = before.streams.get(stream.name) or StreamDoor(
+            stream, ground.stream_site, targets, parts.certificates.server_of(stream)
+        )
+
+    for log in settings.logs:
+        kept = before.logs.get(log.name)
+        parts.logs[log.name] = kept if kept is not None and kept.settings == log else AccessLog(log, reactor)
+    if settings.status is not None:
+        same = old is not None and old.status == settings.status
+        parts.status = before.status if same else make_status_service(settings.status, live, reactor, ground.sockets)
+    if settings.shell is not None:
+        same = old is not None and old.shell == settings.shell
+        parts.shell = before.shell if same else make_shell_service(settings.shell, state_dir, live, reactor, ground.sockets)
+    return parts
+
+
+def _same_store(cache: CacheSettings, before: Parts) -> Storing | None:
+    """What keeps the same directory under the same name."""
+    store = before.caches.get(cache.name)
+    return store if store is not None and store.cache.settings.directory == cache.directory else None
+
+
+def _same_route(parts: Parts, before: Parts, settings: RouteSettings) -> Route | None:
+    """The route that was made of the same *before*; None: something is new."""
+    if not parts.same_as_in(before, settings):
+        return None
+    return next((route for route in before.routes.given if route.settings == settings), None)
+
+
+def _same_maps(tables: dict[str, MapTable], before: Parts) -> bool:
+    return tables.keys() == before.maps.keys() and all(before.maps[name] is table for name, table in tables.items())
 
 
 def _in_thread(reactor: Any, work: Any) -> Deferred[Any]:
     return deferToThreadPool(reactor, reactor.getThreadPool(), work)
-
-
-def _health(pool: Pool, check: CheckSettings, dial: Dial, deadlines: Deadlines, reactor: Any) -> Health:
-    if check.kind == "websocket":
-        probe: Probe = WebSocketProbe(check, pool.settings, dial, deadlines, reactor)
-    else:
-        probe = PROBES[check.kind](check, pool.settings, dial, deadlines)
-    return Health(pool, lambda peer: probe(peer.settings), reactor)

@@ -62,6 +62,18 @@ class SiteSettings:
     stop_timeout: float = knob(
         "duration", "when the proxy stops, running exchanges have this long to finish", default=10.0, minimum=0
     )
+    drain_delay: float = knob(
+        "duration",
+        "when the whole proxy is drained, /ready of [status] says 503 so long before the listeners close",
+        default=5.0,
+        minimum=0,
+    )
+    drain_timeout: float = knob(
+        "duration",
+        "and so long after that what still runs is cut; also in a process that another has succeeded; 0: it may take for ever",
+        default=0.0,
+        minimum=0,
+    )
 
 
 @dataclass(frozen=True)

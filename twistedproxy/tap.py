@@ -13,6 +13,7 @@ from twisted.python import usage
 from twistedproxy import memory
 from twistedproxy.config.load import Loaded, load
 from twistedproxy.config.problems import ConfigError
+from twistedproxy.running.upgrade import Command, this_command
 from twistedproxy.version import VERSION
 
 log = Logger()
@@ -23,6 +24,8 @@ class Options(usage.Options):
     The command line behind ``twistd revproxy``.
 
     :ivar loaded: the site; read as soon as the command line is, so that twistd can print its errors and leave
+    :ivar file: its file, by a path that holds wherever the process goes
+    :ivar command: how the process was started, for the one that takes over from it
     """
 
     synopsis = "[-c site.ini]"
@@ -30,6 +33,7 @@ class Options(usage.Options):
     optParameters = (("config", "c", "site.ini", "The site file"),)
 
     loaded: Loaded
+    command: Command
 
     def opt_version(self) -> NoReturn:
         """Print the version of the proxy and leave."""
@@ -46,6 +50,8 @@ class Options(usage.Options):
             self.loaded = load(self["config"], os.environ)
         except ConfigError as error:
             raise usage.UsageError(f"{self['config']} cannot be used:\n{error}") from None
+        self.file = os.path.abspath(self["config"])
+        self.command = this_command(self.parent if self.parent is not None else {})
 
 
 def makeService(options: Options) -> IService:
@@ -57,13 +63,13 @@ def makeService(options: Options) -> IService:
     # twistd has chosen its reactor by now; to import it earlier, or on a machine that only checks a file, would install one.
     from twisted.internet import reactor
 
-    from twistedproxy.service import make_service
+    from twistedproxy.service import Origin, make_service
     from twistedproxy.transport.certificates import CertificateProblem
 
     for warning in options.loaded.warnings:
         log.warn("{warning}", warning=str(warning))
     try:
-        service: IService = make_service(options.loaded.settings, reactor)
+        service: IService = make_service(options.loaded.settings, reactor, Origin(options.file, options.command))
     except (OSError, CertificateProblem) as problem:
         sys.exit(f"{options['config']} cannot be run: {problem}")
     memory.spare_the_collector()

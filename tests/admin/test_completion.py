@@ -63,6 +63,7 @@ def test_tab_inserts_what_is_certain(text: str, insert: str) -> None:
                 "caches",
                 "certificates",
                 "clock",
+                "life",
                 "limits",
                 "listeners",
                 "memberships",

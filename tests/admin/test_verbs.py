@@ -272,5 +272,6 @@ def test_every_table_fits_the_terminal(width: int) -> None:
 def test_the_proxy_itself_says_where_to_look_on() -> None:
     assert (
         repr(names(live_site())["live"])
-        == "<Live: settings, pools, caches, routes, listeners, clock, started, memberships, websockets, limits, certificates>"
+        == "<Live: settings, pools, caches, routes, listeners, clock, started, memberships, websockets, limits, "
+        "certificates, life>"
     )

@@ -143,7 +143,7 @@ def test_the_site_may_stop_at_any_moment(request_kind: str, moment: int) -> None
         client = play.client()
         client.says(request[: len(request) * moment // 2])
         everyone = origins(play)
-        play.site.stopping = True
+        play.listeners["http"].closing = True
         for connection in play.connections():
             connection.close_when_idle()
         play.turn()

@@ -317,7 +317,7 @@ def test_when_the_site_stops_running_exchanges_finish_and_say_close() -> None:
         busy.says(ASKED)
         origin = play.origin()
         origin.hears(FORWARDED)
-        play.site.stopping = True
+        play.listeners["http"].closing = True
         for connection in play.connections():
             connection.close_when_idle()
         play.turn()

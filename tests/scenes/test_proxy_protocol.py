@@ -161,6 +161,7 @@ def test_who_stops_before_a_header_has_come_waits_for_nobody() -> None:
         client = play.client()
         client.says(b"PROXY ")
         play.listeners["http"].stop()
+        play.listeners["http"].give_up_handshakes()
         play.turn()
         client.sees_cut()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
+from twistedproxy.admin.life import Life
 from twistedproxy.balance.membership import Membership
 from twistedproxy.balance.pool import Pool
 from twistedproxy.cache.cache import Cache
@@ -33,6 +34,7 @@ class Live:
     :ivar websockets: those that are open
     :ivar limits: by name
     :ivar certificates: what is shown to clients, and what keeps it so
+    :ivar life: what can be asked of the process; None where it was not started from a site file
     """
 
     settings: Settings
@@ -46,6 +48,7 @@ class Live:
     websockets: Register = field(default_factory=Register)
     limits: dict[str, Limit] = field(default_factory=dict)
     certificates: TlsParts = field(default_factory=TlsParts)
+    life: Life | None = None
 
     def __repr__(self) -> str:
         names = ", ".join(each.name for each in fields(self))

@@ -28,6 +28,7 @@ from twistedproxy.admin.live import Live
 from twistedproxy.admin.ports import Ports
 from twistedproxy.admin.session import Operator, ShellSession
 from twistedproxy.settings import ShellSettings
+from twistedproxy.transport.sockets import Sockets
 
 #: Seconds in which a client must have logged in.
 LOGIN_TIMEOUT: Final = 60
@@ -35,7 +36,9 @@ LOGIN_TIMEOUT: Final = 60
 MOST_CONNECTIONS: Final = 32
 
 
-def make_shell_service(settings: ShellSettings, state_dir: str, live: Live, reactor: Any) -> ShellService:
+def make_shell_service(
+    settings: ShellSettings, state_dir: str, live: Live, reactor: Any, sockets: Sockets | None = None
+) -> ShellService:
     """
     The shell on every address of *settings*.
 
@@ -43,7 +46,7 @@ def make_shell_service(settings: ShellSettings, state_dir: str, live: Live, reac
     CannotListenError when a port cannot be opened, and OSError when there is no host key and none can be made.
     """
     factory = ShellFactory(Portal(Realm(live, reactor), [AuthorizedKeys(settings.authorized_keys)]), reactor)
-    return ShellService(factory, state_dir, Ports("shell", settings.on, factory, reactor))
+    return ShellService(factory, state_dir, Ports("shell", settings.on, factory, reactor, sockets))
 
 
 class ShellService(MultiService):
@@ -58,16 +61,25 @@ class ShellService(MultiService):
         self.ports = ports
         self._factory = factory
         self._state_dir = state_dir
+        self._ends_sessions = True
         ports.setServiceParent(self)
+
+    def prepare(self) -> None:
+        """Read or make the host key.  Raises OSError when that cannot be done."""
+        self._factory.set_host_key(host_key(self._state_dir))
 
     def startService(self) -> None:
         """Read or make the host key, and let clients in."""
-        self._factory.set_host_key(host_key(self._state_dir))
+        self.prepare()
         MultiService.startService(self)
+
+    def let_finish(self) -> None:
+        """When it stops, only the port is closed: sessions go on until their operators leave."""
+        self._ends_sessions = False
 
     def stopService(self) -> Any:
         """Close the port and the sessions."""
-        for transport in list(self._factory.transports):
+        for transport in list(self._factory.transports) if self._ends_sessions else ():
             transport.sendDisconnect(DISCONNECT_BY_APPLICATION, b"the proxy is stopping")
         return MultiService.stopService(self)
 

@@ -8,11 +8,13 @@ from typing import Any, Final
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from twistedproxy.admin.life import Stage
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.page import page
 from twistedproxy.admin.ports import Ports
 from twistedproxy.admin.status import snapshot
 from twistedproxy.settings import StatusSettings
+from twistedproxy.transport.sockets import Sockets
 
 #: On every answer: it is out of date at once, is what it says it is, and loads and runs nothing.
 _FIELDS: Final = (
@@ -23,13 +25,13 @@ _FIELDS: Final = (
 )
 
 
-def make_status_service(settings: StatusSettings, live: Live, reactor: Any) -> Ports:
+def make_status_service(settings: StatusSettings, live: Live, reactor: Any, sockets: Sockets | None = None) -> Ports:
     """
     The status port.
 
     Starting raises CannotListenError when a port cannot be opened.
     """
-    return Ports("status", settings.on, StatusSite(live, reactor), reactor)
+    return Ports("status", settings.on, StatusSite(live, reactor), reactor, sockets)
 
 
 class StatusSite(Site):
@@ -65,9 +67,11 @@ class Status(Resource):
 
     def _answer(self, request: Any) -> tuple[bytes, bytes]:
         """The media type and the content."""
+        if request.path == b"/ready":
+            return self._ready(request)
         if request.path not in (b"/", b"/status.json"):
             request.setResponseCode(404)
-            return b"text/plain", b"there is only / and /status.json\n"
+            return b"text/plain", b"there is only /, /status.json and /ready\n"
         if request.method not in (b"GET", b"HEAD"):
             request.setResponseCode(405)
             request.setHeader(b"Allow", b"GET, HEAD")
@@ -76,3 +80,10 @@ class Status(Resource):
         if request.path == b"/":
             return b"text/html; charset=utf-8", page(state).encode("utf-8")
         return b"application/json", json.dumps(state, indent=1).encode("ascii") + b"\n"
+
+    def _ready(self, request: Any) -> tuple[bytes, bytes]:
+        """Whether balancers before us may send requests: 200, or 503 from the moment on at which the proxy drains."""
+        stage = self._live.life.stage if self._live.life is not None else Stage.READY
+        if stage is not Stage.READY:
+            request.setResponseCode(503)
+        return b"text/plain; charset=utf-8", f"{stage}\n".encode()

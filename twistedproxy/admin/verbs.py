@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twistedproxy.admin.certificates import CertificateVerbs
 from twistedproxy.admin.checks import CheckVerbs
 from twistedproxy.admin.interpreter import VerbError
+from twistedproxy.admin.life_verbs import LifeVerbs
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.purging import Purging
 from twistedproxy.admin.tables import Column, duration, printable, table
@@ -76,6 +77,7 @@ class Verbs:
             Verb(self.kill, (self._no_names, self._listener_names)),
             *WebSocketVerbs(live, who, width).verbs(),
             *CertificateVerbs(live, who, width).verbs(),
+            *LifeVerbs(live, who).verbs(),
             Verb(self.help, (self._verb_names,)),
         )
         self._verbs = {verb.name: verb for verb in verbs}

@@ -92,6 +92,10 @@ class Dns:
         self._make_records = records
         self._records: Records | None = None
 
+    def ask_others(self) -> None:
+        """What looks up SRV records is to be made anew."""
+        self._records = None
+
     def find(self, line: ServerSettings) -> Deferred[list[ServerSettings]]:
         """What *line* stands for at the moment; fails with :class:`NotFound`."""
         if line.stands_for is StandsFor.RECORDS:

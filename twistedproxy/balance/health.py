@@ -50,24 +50,29 @@ class Health(Service):
 
     def __init__(self, pool: Pool, probe: Probe, reactor: IReactorTime, random: Random | None = None) -> None:
         self.pool = pool
-        settings = pool.settings
         self._probe = probe
         self._reactor = reactor
         self._chance = (random or Random()).random
-        self._interval = settings.check_interval
-        fast = settings.check_fast_interval
-        self._fast = min(self._interval, self._interval * _FAST if fast is None else fast)
-        self._turns = DeferredSemaphore(settings.check_concurrency)
+        self._take_times()
         self._loops: dict[Peer, LoopingCall] = {}
         self._running: dict[Peer, Deferred[Any]] = {}
         #: Seconds from the first check of a peer to its second one.
         self._first: dict[Peer, float] = {}
-        pool.on_join.append(self._joined)
-        pool.on_change.append(self._changed)
+
+    def _take_times(self) -> None:
+        """The pool may have had other settings when this was made beside the checks before."""
+        settings = self.pool.settings
+        self._interval = settings.check_interval
+        fast = settings.check_fast_interval
+        self._fast = min(self._interval, self._interval * _FAST if fast is None else fast)
+        self._turns = DeferredSemaphore(settings.check_concurrency)
 
     def startService(self) -> None:
         """Check every peer now, and from now on."""
         Service.startService(self)
+        self._take_times()
+        self.pool.on_join.append(self._joined)
+        self.pool.on_change.append(self._changed)
         peers = self.pool.peers
         step = self._interval / max(1, len(peers))
         first = step * crc32(self.pool.name.encode()) / 2**32
@@ -120,6 +125,8 @@ class Health(Service):
     def stopService(self) -> None:
         """Check no more; checks that run are cancelled and count for nothing."""
         Service.stopService(self)
+        self.pool.on_join.remove(self._joined)
+        self.pool.on_change.remove(self._changed)
         for peer in list(self._loops):
             self._end(peer)
 

@@ -140,6 +140,98 @@ class Membership(Service):
         self._changed()
         return gone
 
+    # What the site wants.
+
+    def revise(self, before: Sequence[ServerSettings], after: Sequence[ServerSettings]) -> None:
+        """
+        The site says something else of who belongs to the pool: *before* and now.
+
+        Who is in both stays, with its connections, health and counters.  What the operator has said holds where the site says
+        what it said before: who was removed stays away, a weight and a drain stay; and who was added stays.
+        """
+        old = {_line_name(server): server for server in before}
+        new = {_line_name(server): server for server in after}
+        for called in [called for called in old if called not in new]:
+            self._drop(old[called])
+        for called, server in new.items():
+            if called not in old:
+                self._take(server)
+            elif old[called] != server:
+                self._revise(old[called], server)
+        self._settle()
+        self._changed()
+
+    def refresh(self) -> None:
+        """Follow the names at the interval that the pool has now."""
+        if self.running:
+            for name in list(self._loops):
+                self._leave(name)
+                self._follow(name)
+
+    def _drop(self, server: ServerSettings) -> None:
+        """A line has gone from the site; what the operator has removed before, or added once more, is the operator's."""
+        if server.stands_for is not StandsFor.PEER:
+            name = self.names.get(server.name)
+            if name is not None and name.origin == SITE:
+                del self.names[server.name]
+                self._leave(name)
+        elif any(peer.name == server.name and peer.origin == SITE for peer in self.pool.peers):
+            self.pool.remove(server.name, "it is not in site.ini any more")
+
+    def _take(self, server: ServerSettings) -> None:
+        """A line has come into the site; who was there already, by the shell's or a name's word, is the site's from now on."""
+        if server.stands_for is not StandsFor.PEER:
+            name = self.names.get(server.name)
+            if name is not None:
+                name.origin = SITE
+                self._say_anew(name, server)
+                return
+            name = self.names[server.name] = Name(server, SITE)
+            if self.running:
+                self._follow(name)
+            return
+        known = next((peer for peer in self.pool.peers if peer.name == server.name), None)
+        if known is None or known.tls != server.tls:
+            if known is not None:
+                self.pool.remove(server.name, "site.ini has it with another protocol")
+                self._peers.pop(server.name, None)
+            self.pool.add(server, SITE)
+        else:
+            self._peers.pop(server.name, None)
+            self._revise_peer(known, server)
+
+    def _revise(self, old: ServerSettings, server: ServerSettings) -> None:
+        """A line says something else of whom it is about."""
+        if server.stands_for is not StandsFor.PEER:
+            name = self.names.get(server.name)
+            if name is not None:
+                self._say_anew(name, server)
+            return
+        known = next((peer for peer in self.pool.peers if peer.name == server.name), None)
+        if known is None:
+            # The operator had removed it, and the file has the last word.
+            self.pool.add(server, SITE)
+        else:
+            self._revise_peer(known, server, old)
+
+    def _revise_peer(self, peer: Peer, server: ServerSettings, old: ServerSettings | None = None) -> None:
+        before = peer.settings if old is None else old
+        self.pool.revise(peer, server, SITE)
+        if server.weight != before.weight:
+            self.pool.set_weight(peer.name, server.weight)
+        if server.down and not before.down:
+            self.pool.maintain(peer.name, "down in site.ini")
+        elif before.down and not server.down:
+            self.pool.restore(peer.name, "site.ini has it no longer down")
+
+    def _say_anew(self, name: Name, line: ServerSettings) -> None:
+        name.line = line
+        if name.found is not None:
+            name.found = [_by_line(line, server) for server in name.found]
+        if name in self._loops:
+            self._leave(name)
+            self._follow(name)
+
     def addresses(self, peer: Peer) -> Sequence[str]:
         """The addresses at which *peer* is, if it has a name that was looked up already."""
         address = peer.address
@@ -241,6 +333,11 @@ class Membership(Service):
     def _changed(self) -> None:
         for observer in self.on_change:
             observer()
+
+
+def _line_name(server: ServerSettings) -> tuple[bool, str, bool]:
+    """By what a line is known again; TLS or not is another peer."""
+    return server.stands_for is StandsFor.PEER, server.name, server.tls
 
 
 def _by_line(line: ServerSettings, found: ServerSettings) -> ServerSettings:

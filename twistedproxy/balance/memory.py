@@ -120,9 +120,34 @@ class Memory(Service):
         # What is not in site.ini any more is forgotten for good.
         self._changed()
         for membership in self._memberships.values():
-            membership.on_change.append(self._changed)
-            membership.pool.on_change.append(self._changed)
-            membership.pool.on_will.append(self._changed)
+            self._watch(membership)
+
+    def _watch(self, membership: Membership) -> None:
+        membership.on_change.append(self._changed)
+        membership.pool.on_change.append(self._changed)
+        membership.pool.on_will.append(self._changed)
+
+    def follow(self, memberships: Mapping[str, Membership]) -> None:
+        """There are other pools now; those that are there already are known, and of those that have gone nothing is kept."""
+        for name, membership in memberships.items():
+            if self.running and self._memberships.get(name) is not membership:
+                self._watch(membership)
+        self._memberships = memberships
+        self._changed()
+
+    def write_now(self) -> None:
+        """Write what was not written yet, for whoever reads it next."""
+        if self._call is not None:
+            self._call.cancel()
+            self._write(lambda write, *arguments: write(*arguments))
+
+    def fall_silent(self) -> None:
+        """Somebody else writes the file from now on."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        self._memberships = {}
+        Service.stopService(self)
 
     def _read(self) -> dict[str, RememberedPool] | None:
         text = self._file.read()
@@ -137,9 +162,7 @@ class Memory(Service):
     def stopService(self) -> None:
         """Write what was not written yet."""
         Service.stopService(self)
-        if self._call is not None:
-            self._call.cancel()
-            self._write(lambda write, *arguments: write(*arguments))
+        self.write_now()
 
     def _changed(self, _what: object = None) -> None:
         if self._call is None and self.running:

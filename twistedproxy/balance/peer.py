@@ -212,6 +212,18 @@ class Peer:
         """Its weight; less after a slow start."""
         return self.weight if self.starts_from == NEVER or not self.weight else self.share / STEPS
 
+    # What the site says.
+
+    def judge_by(self, pool: PoolSettings, before: PoolSettings) -> None:
+        """The pool has other settings now: what was counted by the old ones is forgotten where it means nothing any more."""
+        if _circuit_of(pool) != _circuit_of(before):
+            on_trial = self.circuit.on_trial
+            self.circuit = Circuit(pool)
+            self.circuit.on_trial = on_trial
+        if self.standing.revise(pool):
+            self._settle("it is not checked any more")
+        self._heed()
+
     # What attempts report.
 
     def begin(self) -> None:
@@ -397,6 +409,22 @@ class Peer:
     def __repr__(self) -> str:
         backup = " backup" if self.backup else ""
         return f"<Peer {self.name} {self.state} weight={self.weight}{backup} in_flight={self.in_flight}>"
+
+
+def _circuit_of(pool: PoolSettings) -> PoolSettings:
+    """Settings that differ only in what a circuit is made of."""
+    return PoolSettings(
+        "",
+        (),
+        max_fails=pool.max_fails,
+        fail_timeout=pool.fail_timeout,
+        max_fail_timeout=pool.max_fail_timeout,
+        fail_statuses=pool.fail_statuses,
+        eject_ratio=pool.eject_ratio,
+        eject_latency=pool.eject_latency,
+        eject_window=pool.eject_window,
+        eject_min_requests=pool.eject_min_requests,
+    )
 
 
 def counted(number: int, noun: str) -> str:

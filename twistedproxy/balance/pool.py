@@ -69,17 +69,16 @@ class Pool:
         self.on_will: list[Callable[[Peer], None]] = []
         self.on_join: list[Callable[[Peer], None]] = []
         self._removed: list[Peer] = []
-        random = random or Random()
-        self._primaries = scheduler_called(settings.balance.scheduler, random)
-        self._backups = scheduler_called(settings.balance.scheduler, random)
-        keyed = settings.balance.key or (settings.sticky is not None and settings.sticky.key)
-        self._keyed = ConsistentHash(settings.balance.bound) if keyed else None
-        self._keyed_backups = ConsistentHash(settings.balance.bound) if keyed else None
+        self._random = random or Random()
+        self._primaries = scheduler_called(settings.balance.scheduler, self._random)
+        self._backups = scheduler_called(settings.balance.scheduler, self._random)
+        self._keyed = ConsistentHash(settings.balance.bound) if _is_keyed(settings) else None
+        self._keyed_backups = ConsistentHash(settings.balance.bound) if _is_keyed(settings) else None
         self.bindings = Bindings() if settings.sticky is not None and settings.sticky.cookie else None
         self._backups_serve = False
         self._pick = self._primaries.pick
         self._pick_other: Callable[[Sequence[Peer], float], Peer | None] = self._another
-        self.queue = Queue(settings.queue.length) if settings.queue is not None else None
+        self.queue = Queue(settings.queue.length, settings.queue.timeout) if settings.queue is not None else None
         self.retries = self.hedges = self.retries_refused = self.ejections_refused = 0
         budget = settings.retry_budget
         self._budget = None if budget.is_unlimited else RetryBudget(budget, clock.monotonic())
@@ -98,11 +97,51 @@ class Pool:
         peer.on_change = self._peer_changed
         peer.on_trial_over = self._changed
         peer.may_eject = self._may_eject
-        if self.settings.balance.scheduler == "least_time":
-            peer.is_timed = peer.attentive = True
-        if self.queue is not None:
-            peer.on_room = self.queue.tell
+        self._attend(peer)
+
+    def _attend(self, peer: Peer) -> None:
+        """Let *peer* tell what the scheduler and the queue want to know."""
+        peer.is_timed = self.settings.balance.scheduler == "least_time"
+        peer.on_room = self.queue.tell if self.queue is not None else None
+        if peer.is_timed or peer.on_room is not None:
             peer.attentive = True
+
+    def revise_settings(self, settings: PoolSettings) -> None:
+        """
+        The site says something else of the pool now; who belongs to it is for its membership to say.
+
+        Peers keep their state, their counters and what runs on them; requests that wait in a queue wait on in it.
+        """
+        before, self.settings = self.settings, settings
+        balance, sticky = settings.balance, settings.sticky
+        if balance != before.balance:
+            self._primaries = scheduler_called(balance.scheduler, self._random)
+            self._backups = scheduler_called(balance.scheduler, self._random)
+        if _is_keyed(settings) and (self._keyed is None or balance.bound != before.balance.bound):
+            # Never taken away: requests that began before still have keys.
+            self._keyed, self._keyed_backups = ConsistentHash(balance.bound), ConsistentHash(balance.bound)
+        if sticky != before.sticky:
+            self.bindings = Bindings() if sticky is not None and sticky.cookie else None
+        self._revise_queue(settings)
+        if settings.retry_budget != before.retry_budget:
+            budget = settings.retry_budget
+            self._budget = None if budget.is_unlimited else RetryBudget(budget, self.clock.monotonic())
+        self._cap_told = False
+        for peer in self.peers:
+            self._attend(peer)
+            peer.judge_by(settings, before)
+        self._changed()
+
+    def _revise_queue(self, settings: PoolSettings) -> None:
+        if settings.queue is None:
+            if self.queue is not None:
+                # Who waits shall be served; nobody else comes.
+                self.queue.length = 0
+                self.queue = self.queue if len(self.queue) else None
+        elif self.queue is None:
+            self.queue = Queue(settings.queue.length, settings.queue.timeout)
+        else:
+            self.queue.length, self.queue.timeout = settings.queue.length, settings.queue.timeout
 
     def _count(self) -> None:
         for peer in self.peers:
@@ -327,11 +366,11 @@ class Pool:
         self._tell(self.on_will, peer)
         return peer
 
-    def maintain(self, peer_name: str) -> Peer:
+    def maintain(self, peer_name: str, why: str = "the operator took it out") -> Peer:
         """As :meth:`drain`, and no checks either, as with ``down`` in site.ini.  Raises :class:`UnknownPeer`."""
         peer = self.peer(peer_name)
         peer.will_ends = NEVER
-        peer.command(PeerState.MAINTENANCE, "the operator took it out")
+        peer.command(PeerState.MAINTENANCE, why)
         self._tell(self.on_will, peer)
         return peer
 
@@ -397,3 +436,7 @@ class Pool:
     def __repr__(self) -> str:
         up = sum(peer.available for peer in self.peers)
         return f"<Pool {self.name} {up} of {len(self.peers)} peers available>"
+
+
+def _is_keyed(settings: PoolSettings) -> bool:
+    return bool(settings.balance.key or (settings.sticky is not None and settings.sticky.key))

@@ -35,14 +35,16 @@ class Queue:
     Those who wait, in order.
 
     :ivar length: so many may wait
+    :ivar timeout: so many seconds
     :ivar waits: who has waited, ever
     :ivar refused: who found it full, ever
     :ivar timeouts: who waited in vain, ever
     :ivar left: who gave up waiting, ever
     """
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, timeout: float = 5.0) -> None:
         self.length = length
+        self.timeout = timeout
         self.waits = 0
         self.refused = 0
         self.timeouts = 0

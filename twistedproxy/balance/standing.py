@@ -52,6 +52,20 @@ class Standing:
         """Whether the peer passes, and its last check said so, too: nothing is to be feared or hoped for."""
         return self.passes and not self._streak
 
+    def revise(self, pool: PoolSettings) -> bool:
+        """
+        The pool says something else of checks now; what they have found so far holds.
+
+        :returns: it passes from now on, since nobody would ever find it well again
+        """
+        self._rise = pool.rise
+        self._fall = pool.fall
+        if pool.check is not None or self.passes:
+            return False
+        self._streak = self._to_prove = 0
+        self.passes = True
+        return True
+
     def recall(self, *, passes: bool) -> None:
         """What it was when the process ended; who must prove itself has to do so again."""
         self.passes = passes and not self._to_prove

@@ -75,6 +75,13 @@ class Cache(Admission):
         self._shelf.look_for_purges()
         self._upkeep.start()
 
+    def revise(self, settings: CacheSettings) -> None:
+        """The site has other bounds for it now, and the same directory; what is beyond them goes, little by little."""
+        self.settings = settings
+        self._memory.revise(settings.memory)
+        self._store.revise(settings.inactive)
+        self._upkeep.revise(settings.max_size, settings.inactive)
+
     def stop(self) -> None:
         """Ends the upkeep; what is stored stays."""
         self._upkeep.stop()

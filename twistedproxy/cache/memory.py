@@ -53,6 +53,12 @@ class Memory:
         self._open: dict[Place, None] = {}
         self._variants: dict[bytes, tuple[tuple[bytes, ...], set[Values]]] = {}
 
+    def revise(self, limit: int) -> None:
+        """Another limit from now on."""
+        self.limit = limit
+        while self.bytes > self.limit:
+            self._drop(next(iter(self._entries)))
+
     def __len__(self) -> int:
         return len(self._entries)
 

@@ -76,9 +76,13 @@ class Store:
         self.damaged = 0
         self.troubles = troubles
         self.ledger = Ledger(directory, troubles.report, now)
-        self._mark_after = max(60.0, inactive / 4)
+        self.revise(inactive)
         # Names of files that should be gone but cannot be removed: they are not read any more.
         self._dead: set[str] = set()
+
+    def revise(self, inactive: float) -> None:
+        """From now on, a file goes so many seconds after it was asked for last."""
+        self._mark_after = max(60.0, inactive / 4)
 
     def path(self, name: str) -> str:
         """Where the file *name* is."""

@@ -72,6 +72,11 @@ class Upkeep:
         self._pause = 0.0
         self._swept_at = float("-inf")
 
+    def revise(self, max_size: int, inactive: float) -> None:
+        """Other bounds from now on; the next round sees to them."""
+        self._max_size = max_size
+        self._inactive = inactive
+
     def start(self) -> None:
         """Begins to look at what is there; returns at once."""
         if self._call is None:

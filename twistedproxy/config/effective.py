@@ -11,9 +11,9 @@ from twistedproxy.config.values import KINDS, Shape
 from twistedproxy.settings import Settings
 
 
-def effective(settings: Settings) -> str:
-    """The text of a site file that says all of *settings*; paths are absolute, and nothing is included or inherited."""
-    parts: dict[str, tuple[Any, ...]] = {
+def sections_of(settings: Settings) -> dict[str, tuple[Any, ...]]:
+    """What *settings* are made of, by the kind of section, in the order in which a site is written."""
+    return {
         "site": (settings.site,),
         "listen": settings.listen,
         "stream": settings.streams,
@@ -28,18 +28,22 @@ def effective(settings: Settings) -> str:
         "status": (settings.status,) if settings.status else (),
         "log": settings.logs,
     }
-    return "\n".join(_section(kind, value) for kind, values in parts.items() for value in values)
+
+
+def effective(settings: Settings) -> str:
+    """The text of a site file that says all of *settings*; paths are absolute, and nothing is included or inherited."""
+    return "\n".join(_section(kind, value) for kind, values in sections_of(settings).items() for value in values)
 
 
 def _section(kind: str, value: Any) -> str:
     title = f"{kind} {value.title if kind == 'route' else value.name}" if SECTIONS[kind].named else kind
     lines = [f"[{written(title)}]"]
     for key, row in rows(SECTIONS[kind].made).items():
-        lines += _lines(key, KINDS[row["kind"]].shape, list(_items(row["kind"], getattr(value, key))))
+        lines += _lines(key, KINDS[row["kind"]].shape, list(items(row["kind"], getattr(value, key))))
     return "\n".join(lines) + "\n"
 
 
-def _items(name: str, value: Any) -> Iterator[str]:
+def items(name: str, value: Any) -> Iterator[str]:
     """The items of a value as text; none for a value that is absent."""
     kind = KINDS[name]
     if value is not None:

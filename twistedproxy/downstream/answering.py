@@ -108,7 +108,7 @@ class Answering(Client):
         return (
             self.requests < self._most_requests
             and exchange.request_complete
-            and not self.site.stopping
+            and not self.listener.closing
             and (not self._half_closed or bool(self._buffer))
         )
 

@@ -340,6 +340,11 @@ class Client(Timed):
                 self._closing = True
                 self.transport.loseConnection()
 
+    def end_if_idle(self) -> None:
+        """Close if nothing runs, and nothing has come that was not read yet."""
+        if self.exchange is None and self.transport.is_quiet(and_open=False):
+            self.close_when_idle()
+
     def readConnectionLost(self) -> None:
         """The client sends nothing more; it may still wait for its answer."""
         self._half_closed = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twistedproxy import errors
-from twistedproxy.addresses import UNIX_CLIENTS, Endpoint, Tcp
+from twistedproxy.addresses import UNIX_CLIENTS, Address, Endpoint, Tcp
 from twistedproxy.downstream.arrival import Arrival, DoorSettings, Entrant
 from twistedproxy.downstream.sni import SniTable
 from twistedproxy.errors import Reason
@@ -28,7 +28,7 @@ from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.transport.foreign_port import ForeignPort, shown
 from twistedproxy.transport.opening import NotOpened, Opening
 from twistedproxy.transport.poller import Poller
-from twistedproxy.transport.port import Port, bind
+from twistedproxy.transport.port import Port
 from twistedproxy.transport.tcp import Connection
 from twistedproxy.transport.tls_handshake import IncomingTls
 from twistedproxy.transport.tls_problems import TlsProblem
@@ -47,10 +47,10 @@ class Door:
     """
     What listeners and streams have in common.
 
-    :ivar bound: it has its addresses
     :ivar addresses: where it really listens, once bound
     :ivar kind: of door, and *scheme*: what is spoken, for people
     :ivar connections: live ones
+    :ivar closing: it accepts nothing more, and keeps no connection for another request
     :ivar accepted: connections accepted, ever
     :ivar turned_away: connections closed at once because their client had too many
     :ivar failed_handshakes: connections whose TLS handshake did not succeed, ever
@@ -68,6 +68,7 @@ class Door:
         self.trusted_proxies = TrustedProxies(settings.trusted_proxies)
         self.addresses: list[str] = []
         self.connections: set[Any] = set()
+        self.closing = False
         self.accepted = 0
         self.turned_away = 0
         self.failed_handshakes = 0
@@ -78,9 +79,8 @@ class Door:
         self._tls = tls
         self.passing: SniTable[Any] | None = None
         self._reads_headers = settings.proxy_protocol != "no"
-        self.bound = False
         self._ports: list[Port] = []
-        self._foreign: list[ForeignPort] = []
+        self._foreign: dict[Address, ForeignPort] = {}
         self._live = 0
         #: What is read before a connection is served.
         self._openings: set[Opening] = set()
@@ -93,45 +93,72 @@ class Door:
 
     # Sockets.
 
-    def bind(self) -> None:
+    def revise(self, settings: DoorSettings, tls: TlsServer | None) -> None:
         """
-        Take the addresses; nothing is accepted yet.
+        The site says something else of it now: that is for connections that come from now on.
 
-        :raises CannotListen: one of them cannot be had
+        Where it listens is said by :meth:`listen_on`.
         """
-        self.bound = True
-        for address in self.settings.on:
-            sockets = bind(address, self.settings.backlog)
-            for sock in sockets:
-                self.adopt(sock, is_ours=not isinstance(address, Endpoint))
-            if not sockets and isinstance(address, Endpoint):
-                self._foreign.append(ForeignPort(address, self._arrives, self._reactor, self.addresses))
+        self.settings = settings
+        self.trusted_proxies = TrustedProxies(settings.trusted_proxies)
+        self._reads_headers = settings.proxy_protocol != "no"
+        self._tls = tls
+        for port in self._ports:
+            port.wake()
 
-    def adopt(self, sock: socket.socket, *, is_ours: bool = True) -> None:
-        """Listen on a socket that is bound already; *is_ours*: it is nobody else's, too."""
+    def release_others(self, sockets: Collection[socket.socket]) -> None:
+        """Leave every socket that is not one of these to whoever comes next, and whatever is not of the site any more."""
+        for port in self._ports:
+            if port.sock not in sockets:
+                port.release()
+        self._ports = [port for port in self._ports if port.sock in sockets]
+        for address in [address for address in self._foreign if address not in self.settings.on]:
+            self._foreign.pop(address).stop()
+
+    def listen_on(self, sockets: Mapping[Address, Sequence[socket.socket]]) -> None:
+        """
+        Be at these sockets, which are bound, by their addresses, and at no others; nothing is accepted before :meth:`start`.
+
+        Where an address has no socket, Twisted listens there.
+
+        :raises CannotListen: it cannot; all others are listened on
+        """
+        wanted = [sock for socks in sockets.values() for sock in socks]
+        self.release_others(wanted)
+        known = {port.sock: port for port in self._ports}
+        self._ports = [known.get(sock) or self._port(sock) for sock in wanted]
+        foreign = [where for port in self._foreign.values() for where in port.where]
+        self.addresses[:] = [shown(port.getHost()) for port in self._ports] + foreign
+        for address, socks in sockets.items():
+            if not socks and isinstance(address, Endpoint) and address not in self._foreign:
+                self._foreign[address] = ForeignPort(address, self._arrives, self._reactor, self.addresses)
+
+    def _port(self, sock: socket.socket) -> Port:
         port_number = sock.getsockname()[1] if sock.family != socket.AF_UNIX else 0
 
         def accept(client: socket.socket, address: Any) -> None:
             self._accept(client, address, port_number)
 
-        port = Port(sock, accept, self._may_accept, self._poller, self._reactor)
-        port.is_ours = is_ours
-        self._ports.append(port)
-        self.addresses.append(shown(port.getHost()))
+        return Port(sock, accept, self._may_accept, self._poller, self._reactor)
 
     def start(self) -> None:
         """Begin to accept."""
+        self.closing = False
         for port in self._ports:
             port.startListening()
 
     def stop(self) -> None:
-        """Accept no more; what is connected goes on."""
+        """Accept no more; what is connected goes on, and the sockets are left to whoever owns them."""
+        self.closing = True
         for port in self._ports:
-            port.stopListening()
+            port.release()
         self._ports.clear()
-        for foreign in self._foreign:
+        for foreign in self._foreign.values():
             foreign.stop()
         self._foreign.clear()
+
+    def give_up_handshakes(self) -> None:
+        """Whoever is not connected yet will not be."""
         for opening in list(self._openings):
             opening.abort()
         for handshake in list(self._handshakes):

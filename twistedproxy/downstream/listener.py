@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 from twistedproxy import errors
-from twistedproxy.downstream.arrival import Arrival
+from twistedproxy.downstream.arrival import Arrival, DoorSettings
 from twistedproxy.downstream.door import Door
 from twistedproxy.downstream.http1 import DownstreamConnection
 from twistedproxy.downstream.http2 import Http2Connection
@@ -44,6 +44,14 @@ class Listener(Door):
         self.limits = Limits(head=settings.max_header_size, fields=settings.max_headers, target=settings.max_target)
         #: Of every connection with TLS, where clients are not asked for certificates.
         self._secured_all = secured_by(tls.settings, None, 0.0) if tls is not None else None
+
+    def revise(self, settings: DoorSettings, tls: TlsServer | None) -> None:
+        """As :meth:`Door.revise`; connections that stand keep their scheme, and have the new times and limits."""
+        super().revise(settings, tls)
+        self.scheme = b"https" if tls is not None else b"http"
+        self.limits = Limits(
+            head=self.settings.max_header_size, fields=self.settings.max_headers, target=self.settings.max_target
+        )
 
     def _served(self, arrival: Arrival) -> DownstreamConnection:
         connection = DownstreamConnection(self, arrival.address, arrival.client_port, arrival.port, arrival.number)

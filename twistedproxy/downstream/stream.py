@@ -13,12 +13,12 @@ from twistedproxy import errors
 from twistedproxy.balance.peer import PeerState
 from twistedproxy.balance.pool import Pool
 from twistedproxy.clock import Clock
-from twistedproxy.downstream.arrival import Arrival
+from twistedproxy.downstream.arrival import Arrival, DoorSettings
 from twistedproxy.downstream.door import Door
 from twistedproxy.downstream.sni import SniTable
 from twistedproxy.downstream.stream_connection import StreamConnection
 from twistedproxy.errors import Reason
-from twistedproxy.settings import SniSettings, StreamSettings
+from twistedproxy.settings import PoolSettings, SniSettings, StreamSettings
 from twistedproxy.templates import REQUEST_NAMES, Template
 from twistedproxy.transport.contexts import TlsServer
 from twistedproxy.transport.deadlines import Deadlines
@@ -57,15 +57,24 @@ class StreamSite:
 
 
 class Target:
-    """A pool, as streams use it."""
+    """
+    A pool, as streams use it.
 
-    def __init__(self, pool: Pool, connector: StreamConnector) -> None:
+    :param settings: what the pool is about to have, if not what it has
+    """
+
+    def __init__(self, pool: Pool, connector: StreamConnector, settings: PoolSettings | None = None) -> None:
         self.pool = pool
         self.connector = connector
         pool.on_change.append(self._changed)
-        sticky = pool.settings.sticky
-        keys = (sticky.key if sticky is not None else "", pool.settings.balance.key)
+        settings = settings or pool.settings
+        sticky = settings.sticky
+        keys = (sticky.key if sticky is not None else "", settings.balance.key)
         self._keys = [Template.parse(key, REQUEST_NAMES) for key in keys if key]
+
+    def part(self) -> None:
+        """Another takes its place: the pool's changes concern that one."""
+        self.pool.on_change.remove(self._changed)
 
     def _changed(self, change: Change) -> None:
         if change.after is PeerState.REMOVED:
@@ -106,10 +115,19 @@ class StreamDoor(Door):
         super().__init__(settings, site.poller, site.deadlines, site.reactor, tls)
         self.site = site
         self.scheme = b"tls" if tls is not None or settings.sni else b"tcp"
+        self.aim(targets)
+
+    def revise(self, settings: DoorSettings, tls: TlsServer | None) -> None:
+        """As :meth:`Door.revise`; :meth:`aim` is to follow."""
+        super().revise(settings, tls)
+        self.scheme = b"tls" if tls is not None or self.settings.sni else b"tcp"
+
+    def aim(self, targets: Mapping[str, Target]) -> None:
+        """These are the pools that it leads to, for connections that come from now on."""
+        settings = self.settings
         self._target = targets[settings.pool] if settings.pool is not None else None
         self.ways: list[tuple[SniSettings, Way]] = [(line, Way(self, targets[line.pool])) for line in settings.sni]
-        if self.ways:
-            self.passing = SniTable(self.ways)
+        self.passing = SniTable(self.ways) if self.ways else None
 
     def count(self, reason: Reason) -> None:
         """A connection is not served, because of *reason*."""
@@ -160,5 +178,5 @@ def share(doors: Iterable[Door], streams: Iterable[StreamDoor]) -> None:
     for stream in streams:
         for name in stream.settings.listen:
             ways.setdefault(name, []).extend(stream.ways)
-    for name, lines in ways.items():
-        by_name[name].passing = SniTable(lines)
+    for name, door in by_name.items():
+        door.passing = SniTable(ways[name]) if name in ways else None

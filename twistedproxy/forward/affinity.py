@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from twistedproxy.balance.pool import Pool
     from twistedproxy.forward.exchange import Exchange
     from twistedproxy.forward.routes import Affinity
-    from twistedproxy.settings import StickySettings
+    from twistedproxy.settings import PoolSettings, StickySettings
 
 #: What templates have for what is not there.
 _NOTHING: Final = ("-", "")
@@ -34,9 +34,14 @@ _KEY_LENGTH: Final = 32
 _log = Logger()
 
 
-def affinity_of(pool: Pool, key: Callable[[], bytes]) -> Affinity | None:
-    """What binds the clients of *pool*; None when nothing does.  *key* gives the secret of cookies, if one is needed."""
-    settings = pool.settings
+def affinity_of(pool: Pool, key: Callable[[], bytes], settings: PoolSettings | None = None) -> Affinity | None:
+    """
+    What binds the clients of *pool*; None when nothing does.
+
+    :param key: gives the secret of cookies, if one is needed
+    :param settings: what the pool is about to have, if not what it has
+    """
+    settings = settings or pool.settings
     otherwise = ByKey(pool, settings.balance.key, None) if settings.balance.key else None
     sticky = settings.sticky
     if sticky is None:

@@ -21,7 +21,11 @@ Guarding = Callable[[RouteSettings], tuple[Guard, ...]]
 
 
 def build_routes(
-    settings: Settings, backends: Mapping[str, Backend], caches: Mapping[str, Cache], guarding: Guarding
+    settings: Settings,
+    backends: Mapping[str, Backend],
+    caches: Mapping[str, Cache],
+    guarding: Guarding,
+    known: Callable[[RouteSettings], Route | None] = lambda settings: None,
 ) -> RouteTable:
     """
     All routes of a site.
@@ -29,8 +33,9 @@ def build_routes(
     :param backends: by the names of their pools
     :param caches: by their names
     :param guarding: says who may in
+    :param known: a route that was made of the same before
     """
-    return RouteTable([_route(route, backends, caches, guarding) for route in settings.routes])
+    return RouteTable([known(route) or _route(route, backends, caches, guarding) for route in settings.routes])
 
 
 def _route(settings: RouteSettings, backends: Mapping[str, Backend], caches: Mapping[str, Cache], guarding: Guarding) -> Route:

@@ -680,7 +680,7 @@ class Exchange:
         if route is not None:
             route.statuses[self.status // 100] += 1
             if self.reason is not None:
-                route.errors += 1
+                route.failed[0] += 1
         if self.reason is not None:
             for observer in site.failed:
                 observer(self)

@@ -130,7 +130,7 @@ class RouteTable:
 
     def __init__(self, routes: Iterable[Route]) -> None:
         """*routes*: in the order of the file."""
-        given = list(routes)
+        self.given = given = list(routes)
         self.routes: list[Route] = []
         for route in sorted(given, key=lambda route: precedence(route.settings)):
             self.routes += route.split.arms if route.split is not None else (route,)

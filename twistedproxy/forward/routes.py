@@ -72,6 +72,10 @@ class Backend:
     def __post_init__(self) -> None:
         self.pool.on_change.append(self._changed)
 
+    def part(self) -> None:
+        """Another takes its place: the pool's changes concern that one."""
+        self.pool.on_change.remove(self._changed)
+
     def _changed(self, change: Change) -> None:
         # An ejected peer may be the last one left.
         self.connector.may_keep(change.peer, change.after in (PeerState.UP, PeerState.EJECTED))
@@ -97,7 +101,6 @@ class Route:
     :ivar targets: changes what is asked of peers; None: they are asked for what the client asks for
     :ivar requests: exchanges that took this route
     :ivar statuses: answers by the first digit of their status
-    :ivar errors: exchanges that failed, through whoever's fault
     """
 
     __slots__ = (
@@ -106,7 +109,7 @@ class Route:
         "cache",
         "cache_rules",
         "conditions",
-        "errors",
+        "failed",
         "filters",
         "guards",
         "name",
@@ -157,7 +160,23 @@ class Route:
         self.split: Split | None = None
         self.requests = 0
         self.statuses = [0] * 6
-        self.errors = 0
+        #: One number, in a list so that the route after a reload goes on counting in the same place.
+        self.failed = [0]
+
+    @property
+    def errors(self) -> int:
+        """Exchanges that failed, through whoever's fault."""
+        return self.failed[0]
+
+    @errors.setter
+    def errors(self, number: int) -> None:
+        self.failed[0] = number
+
+    def succeed(self, before: Route) -> None:
+        """Take the place of *before*, whose exchanges finish by its own rules and are counted in both."""
+        self.requests = before.requests
+        self.statuses = before.statuses
+        self.failed = before.failed
 
     def __repr__(self) -> str:
         return f"<Route {self.name}>"

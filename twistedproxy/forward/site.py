@@ -34,7 +34,7 @@ class Site:
     :ivar websockets: those that are open
     :ivar challenges: what authorities may ask for at the moment (HTTP-01), by token
     :ivar exchanges: exchanges begun, ever; the last one's number
-    :ivar stopping: no connection is kept for another request
+    :ivar stopping: nothing new is begun
     """
 
     routes: RouteTable

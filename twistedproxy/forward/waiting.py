@@ -67,9 +67,8 @@ class Place(Timed):
         self.exchange = exchange
         self._pool = pool
         self._queue = queue
-        assert pool.settings.queue is not None
         now = exchange.site.deadlines.now()
-        self._until = now + pool.settings.queue.timeout
+        self._until = now + queue.timeout
         self._watch(now)
 
     def _watch(self, now: float) -> None:

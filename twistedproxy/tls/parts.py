@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Event
-from typing import Any
+from typing import Any, Final
 
 from twisted.application.service import IService
 from twisted.internet.threads import deferToThreadPool
@@ -57,16 +57,22 @@ class TlsParts:
         return [*self.renewals.values()]
 
 
+NO_PARTS: Final = TlsParts()
+
+
 def _shown_by(door: ListenSettings | StreamSettings, section: str) -> Shown:
     # In HTTP who has no certificate can be told so.
     return section, door.protocols, isinstance(door, StreamSettings)
 
 
-def tls_parts(settings: Settings, challenges: MutableMapping[bytes, bytes], clock: Clock, reactor: Any) -> TlsParts:
+def tls_parts(
+    settings: Settings, challenges: MutableMapping[bytes, bytes], clock: Clock, reactor: Any, known: TlsParts = NO_PARTS
+) -> TlsParts:
     """
     The parts for the doors of *settings*.
 
     :param challenges: where answers to HTTP-01 are put
+    :param known: parts of which those that are made of the same are taken as they are
     :raises CertificateProblem: a certificate cannot be used
     """
     state_dir = settings.site.state_dir
@@ -75,20 +81,30 @@ def tls_parts(settings: Settings, challenges: MutableMapping[bytes, bytes], cloc
     for shown in dict.fromkeys(_shown_by(door, door.tls) for door in doors if door.tls is not None):
         name, protocols, insists = shown
         offered = tuple(protocol.encode("ascii") for protocol in protocols)
-        servers[shown] = TlsServer(settings.tls[name], state_dir, clock, offered, insists=insists)
+        server = known.servers.get(shown)
+        if server is None or server.settings != settings.tls[name]:
+            server = TlsServer(settings.tls[name], state_dir, clock, offered, insists=insists)
+        servers[shown] = server
+    if not servers:
+        return NO_PARTS
     in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
     sections = dict.fromkeys(name for name, _, _ in servers)
-    watches = {
-        name: Watch([server for (of, _, _), server in servers.items() if of == name], in_thread, clock, reactor)
-        for name in sections
-    }
+    watches: dict[str, Watch] = {}
+    for name in sections:
+        shown_by = [server for (of, _, _), server in servers.items() if of == name]
+        watch = known.watches.get(name)
+        same = watch is not None and set(watch.servers) == set(shown_by)
+        watches[name] = watch if watch is not None and same else Watch(shown_by, in_thread, clock, reactor)
+    stay = {name for name, watch in watches.items() if known.watches.get(name) is watch}
     ask = asking(reactor)
     staplings = {
-        name: Stapling(watch.servers, state_dir, ask, clock, reactor) for name, watch in watches.items() if watch.settings.ocsp
+        name: known.staplings[name] if name in stay else Stapling(watch.servers, state_dir, ask, clock, reactor)
+        for name, watch in watches.items()
+        if watch.settings.ocsp
     }
     ground = Ground(challenges, partial(in_daemon, reactor), partial(in_reactor, reactor), clock, reactor)
     renewals = {
-        name: Renewal(watch, _obtaining(watch, state_dir), ground)
+        name: known.renewals[name] if name in stay else Renewal(watch, _obtaining(watch, state_dir), ground)
         for name, watch in watches.items()
         if watch.settings.acme is not None
     }

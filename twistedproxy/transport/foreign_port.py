@@ -44,6 +44,11 @@ class ForeignPort:
             raise CannotListen(f"cannot listen on {address.text}: {self._problem.getErrorMessage()}")
         self._waited = True
 
+    @property
+    def where(self) -> list[str]:
+        """Where it listens; nothing as long as it does not."""
+        return [shown(self._port.getHost())] if self._port is not None else []
+
     def _made(self, where: Any) -> IProtocol | None:
         return self._arrives(where, getattr(self._port.getHost(), "port", 0) if self._port is not None else 0)
 

@@ -44,13 +44,13 @@ class Names:
     """
     What is known of names.
 
-    :param keep: seconds for which an answer is taken as it is
+    :ivar keep: seconds for which an answer is taken as it is
     """
 
     def __init__(self, look_up: LookUp, clock: Clock, keep: float) -> None:
         self._look_up = look_up
         self._clock = clock
-        self._keep = keep
+        self.keep = keep
         self._known: dict[tuple[str, int], _Known] = {}
 
     def resolve(self, host: str, port: int, answered: Answered) -> None:
@@ -93,9 +93,9 @@ class Names:
         now = self._clock.monotonic()
         if addresses:
             known.addresses = addresses
-            known.expires = now + self._keep
+            known.expires = now + self.keep
         else:
-            known.expires = now + min(_RETRY, self._keep)
+            known.expires = now + min(_RETRY, self.keep)
             _log.warn(
                 "{host} could not be resolved{remedy}",
                 host=host,

@@ -138,13 +138,11 @@ class Port:
     A listening socket that hands each accepted connection to *accept*.
 
     :param may_accept: asked before each; while it says no, clients wait in the backlog until :meth:`wake`
-    :ivar is_ours: a unix socket's file is removed at the end
     """
 
     def __init__(
         self, sock: socket.socket, accept: Accept, may_accept: Callable[[], bool], poller: Poller, reactor: IReactorTime
     ) -> None:
-        self.is_ours = True
         self._sock = sock
         self._accept = accept
         self._may_accept = may_accept
@@ -159,15 +157,25 @@ class Port:
         self._stopped = False
         self.wake()
 
+    @property
+    def sock(self) -> socket.socket:
+        """The socket that is listened on."""
+        return self._sock
+
+    def release(self) -> None:
+        """Accept nothing more, and leave the socket to whoever owns it; what waits in the backlog waits on."""
+        if not self._stopped:
+            self._stopped = True
+            self._pause()
+            forget(self._poller, self)
+
     def stopListening(self) -> None:
         """Close the socket; what waits in the backlog is refused."""
         if self._stopped:
             return
-        self._stopped = True
-        self._pause()
-        forget(self._poller, self)
+        self.release()
         self._sock.close()
-        if self._unlink and self.is_ours:
+        if self._unlink:
             try:
                 os.unlink(self._unlink)
             except FileNotFoundError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from twistedproxy.addresses import Address
@@ -44,6 +44,7 @@ class Connector:
         self._tls = tls
         self._keepalive = settings.keepalive
         self._idle_timeout = settings.keepalive_timeout
+        self._retired = False
         self.deadlines = deadlines
 
     def take(self, peer: PeerLike, receiver: Receiver) -> Any:
@@ -75,6 +76,9 @@ class Connector:
 
     def keep(self, connection: Any) -> None:
         """Put a connection whose exchange ended cleanly among the idle ones; the oldest goes when there are too many."""
+        if self._retired:
+            connection.cancel()
+            return
         peer = connection.peer
         idle = peer.idle
         idle.append(connection)
@@ -101,6 +105,22 @@ class Connector:
         self.close_idle(peer)
         if self._tls is not None:
             self._tls.forget(peer.address)
+
+    def revise(self, settings: PoolSettings) -> None:
+        """The pool has other settings now, but none that say how connections are made."""
+        self._settings = settings
+        self._keepalive = settings.keepalive
+        self._idle_timeout = settings.keepalive_timeout
+
+    def retire(self, peers: Iterable[PeerLike]) -> None:
+        """
+        Connections to *peers* are made by another connector from now on, by other rules: none of this one's is used again.
+
+        Those that carry an exchange end with it.
+        """
+        self._retired = True
+        for peer in peers:
+            self.close_idle(peer)
 
     def close_idle(self, peer: PeerLike) -> None:
         """Close the idle connections to *peer*."""

@@ -13,6 +13,7 @@ With ``satisfy = any``, 1 and 3 are one guard, in the place of 3.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from twistedproxy.forward.guards.addresses import AddressGuard, AddressList
 from twistedproxy.forward.guards.authentication import Authentication
@@ -34,11 +35,17 @@ class Guards:
 
     :param limits: the [limit …] sections, by name
     :param premises: where they stand
+    :param before: limits that live; those that are to be the same go on counting
     :ivar limits: the limits that live, by name
     """
 
-    def __init__(self, limits: Mapping[str, LimitSettings], premises: Premises) -> None:
-        self.limits = {name: Limit(each, premises.secret) for name, each in limits.items()}
+    def __init__(
+        self, limits: Mapping[str, LimitSettings], premises: Premises, before: Mapping[str, Limit] = MappingProxyType({})
+    ) -> None:
+        self.limits: dict[str, Limit] = {}
+        for name, each in limits.items():
+            known = before.get(name)
+            self.limits[name] = known if known is not None and known.settings == each else Limit(each, premises.secret)
         self._premises = premises
         self._passwords: dict[str, Passwords] = {}
         self._keys: dict[tuple[str, tuple[str, ...], float], Keys] = {}

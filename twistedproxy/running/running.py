@@ -1,0 +1,219 @@
+"""
+The site that runs, and the moment in which another takes its place.
+
+A replacement is made in two steps.  First all that is new is made beside what runs: files are read, addresses are bound, and
+whatever goes wrong is the end of it, and nothing has changed.  Then, in one turn of the reactor, what is new takes over, what
+stays is told what is said of it now, and what has gone is stopped.  Routes go first: a request takes the old table or the new
+one, and whatever it began with it ends with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, Protocol
+
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
+
+from twistedproxy.admin.access_log import AccessLog
+from twistedproxy.admin.live import Live
+from twistedproxy.admin.manhole import ShellService
+from twistedproxy.balance.memory import Memory
+from twistedproxy.downstream.stream import StreamSite, share
+from twistedproxy.forward.site import Site
+from twistedproxy.running.doors import Doors
+from twistedproxy.running.parts import Parts
+from twistedproxy.settings import Settings
+from twistedproxy.transport.certificates import CertificateProblem
+from twistedproxy.transport.port import CannotListen
+from twistedproxy.transport.sockets import Sockets
+
+_log = Logger()
+
+
+class NotReplaced(Exception):
+    """Another site cannot take the place of this one; the text says why, and what can be done.  Nothing has changed."""
+
+
+class Compose(Protocol):
+    """Makes the parts of a site."""
+
+    def __call__(self, settings: Settings, before: Parts, undo: ExitStack) -> Parts:
+        """
+        The parts that *settings* ask for, with all of *before* that can stay as it is; nothing that runs is changed.
+
+        :param undo: takes back what was begun, if it comes to nothing
+        :raises OSError: a file cannot be read
+        :raises ValueError: or holds something else
+        :raises CertificateProblem: a certificate cannot be used
+        """
+
+
+#: What exchanges share, and what the connections of streams do.
+Sites = tuple[Site, StreamSite]
+
+
+class Running:
+    """
+    The parts of the site that runs.
+
+    :param logs: its access logs; the list stays the same
+    :ivar group: the services of its parts; *behind*: those that start when the doors are open
+    :ivar sockets: of the process
+    :ivar parts: what the last replacement has made
+    :ivar on_replaced: called after each with the settings before, if there were any, and now
+    """
+
+    def __init__(
+        self, compose: Compose, sites: Sites, live: Live, doors: Doors, sockets: Sockets, memory: Memory, logs: list[AccessLog]
+    ) -> None:
+        self.parts = Parts()
+        self.group = MultiService()
+        self.behind = MultiService()
+        self.on_replaced: list[Callable[[Settings | None, Settings], None]] = []
+        self._compose = compose
+        self._site, self._stream_site = sites
+        self._live = live
+        self._doors = doors
+        self.sockets = sockets
+        self._memory = memory
+        self._logs = logs
+
+    def begin(self, settings: Settings) -> None:
+        """
+        Be this site; nothing is started, and no address is bound, before the services are.
+
+        :raises OSError: a file cannot be read
+        :raises CertificateProblem: a certificate cannot be used
+        """
+        with ExitStack() as undo:
+            parts = self._compose(settings, self.parts, undo)
+            undo.pop_all()
+        self._take_over(parts)
+
+    def replace(self, settings: Settings) -> list[str]:
+        """
+        Be this site from now on, if that can be.
+
+        :returns: what did not go well all the same, one line each: parts of others that failed when they were started
+        :raises NotReplaced: it cannot, and everything is as before
+        """
+        before = self.parts.settings
+        assert before is not None
+        if settings.site.state_dir != before.site.state_dir:
+            raise NotReplaced(
+                "[site] state_dir cannot change while the proxy runs: restart it, or let a new process take over (SIGUSR2)"
+            )
+        with ExitStack() as undo:
+            try:
+                parts = self._compose(settings, self.parts, undo)
+                held = self.sockets.all()
+                self.sockets.provide(parts.wanted)
+                undo.callback(self.sockets.keep_only, held)
+                if parts.shell is not None and parts.shell is not self.parts.shell:
+                    parts.shell.prepare()
+            except (OSError, ValueError, CertificateProblem, CannotListen) as problem:
+                raise NotReplaced(str(problem)) from problem
+            except Exception as problem:
+                # Whatever an [app …] of others says when it is called.
+                _log.failure("the site could not be made")
+                raise NotReplaced(f"{type(problem).__name__}: {problem}") from problem
+            undo.pop_all()
+        return self._take_over(parts)
+
+    def remember(self) -> None:
+        """Write down what is known of the pools, for another process."""
+        self._memory.write_now()
+
+    def hand_over(self) -> None:
+        """Another process has taken over: leave the sockets to it, and what both would write."""
+        self._memory.fall_silent()
+        for lookout in (self.parts.status, self.parts.shell):
+            if lookout is not None:
+                self._stop([lookout])
+        self._doors.close()
+        self.sockets.close(unlink=False)
+
+    def _take_over(self, parts: Parts) -> list[str]:
+        before, self.parts = self.parts, parts
+        assert parts.settings is not None
+        for route in parts.routes.routes:
+            old = before.predecessor(route)
+            if old is not None and old is not route:
+                route.succeed(old)
+        for name, pool in parts.pools.items():
+            pool.take_over(before.pools.get(name))
+        for name, store in parts.caches.items():
+            store.cache.revise(parts.settings.caches[name])
+        targets = {name: pool.target for name, pool in parts.pools.items()}
+        for door in parts.settings.listen:
+            parts.listeners[door.name].revise(door, parts.certificates.server_of(door))
+        for stream in parts.settings.streams:
+            parts.streams[stream.name].revise(stream, parts.certificates.server_of(stream))
+            parts.streams[stream.name].aim(targets)
+        share(parts.listeners.values(), parts.streams.values())
+        self._site.routes = parts.routes
+        # Requests that have begun may still ask for what the site has no more.
+        self._site.maps = {**self._site.maps, **parts.maps}
+        self._memory.follow({name: pool.membership for name, pool in parts.pools.items()})
+        stopped, started = _difference(before.services, parts.services)
+        stopped_behind, started_behind = _difference(before.behind, parts.behind)
+        # The old before the new: some of them are at the same sockets and files.
+        self._stop([*stopped_behind, *stopped])
+        failed = self._start(started, self.group)
+        self._show(before, parts)
+        self._doors.say(parts.doors, parts.wanted, parts.settings.site.stop_timeout)
+        for name, pool in before.pools.items():
+            if name not in parts.pools:
+                pool.leave()
+        failed += self._start(started_behind, self.behind)
+        for observer in self.on_replaced:
+            observer(before.settings, parts.settings)
+        return failed
+
+    def _stop(self, services: list[IService]) -> None:
+        for service in services:
+            if isinstance(service, ShellService):
+                service.let_finish()
+            stopped: Deferred[object] = maybeDeferred(service.disownServiceParent)
+            stopped.addErrback(lambda failure: _log.failure("a part of the site before did not stop well", failure))
+
+    def _start(self, services: list[IService], group: MultiService) -> list[str]:
+        failed = []
+        for service in services:
+            try:
+                service.setServiceParent(group)
+            except Exception as problem:
+                _log.failure("{service!r} could not be started", service=service)
+                failed.append(f"{service!r} could not be started: {problem}")
+        return failed
+
+    def _show(self, before: Parts, parts: Parts) -> None:
+        """Let everybody see the parts who looks on."""
+        for log in before.logs.values():
+            self._finished(log).remove(log.exchange_finished)
+        for log in parts.logs.values():
+            self._finished(log).append(log.exchange_finished)
+        self._logs[:] = parts.logs.values()
+        live = self._live
+        assert parts.settings is not None
+        live.settings = parts.settings
+        live.pools = {name: pool.pool for name, pool in parts.pools.items()}
+        live.memberships = {name: pool.membership for name, pool in parts.pools.items()}
+        live.caches = {name: store.cache for name, store in parts.caches.items()}
+        live.limits = parts.limits
+        live.certificates = parts.certificates
+        live.routes = parts.routes
+        live.listeners = parts.doors
+
+    def _finished(self, log: AccessLog) -> list[Any]:
+        """Whom exchanges, or the connections of streams, tell that they have finished."""
+        return self._site.finished if log.settings.of == "requests" else self._stream_site.finished
+
+
+def _difference(before: list[IService], after: list[IService]) -> tuple[list[IService], list[IService]]:
+    """Services that go, and services that come; by identity."""
+    old, new = {id(service) for service in before}, {id(service) for service in after}
+    return [each for each in before if id(each) not in new], [each for each in after if id(each) not in old]
