@@ -371,10 +371,10 @@ def test_a_browser_speaks_http2_and_opens_websockets_by_it(tmp_path: Path, start
                     """
                     tab.run(script.replace("PATH", path))
                     tab.wait_for("heard.length === 3")
-                    assert tab.run("heard.join()") == "5,300000,1000"
+                    assert (path, tab.run("heard.join()")) == (path, "5,300000,1000")
         finally:
             browser.end()
-        log = proxy.directory / "access.log"
+        log = tmp_path / "access.log"
 
         def by_path() -> dict[str, dict[str, object]]:
             lines = [json.loads(line) for line in log.read_text().splitlines()]

@@ -88,6 +88,21 @@ def test_messages_pass_one_by_one() -> None:
         origin.overlooks()
 
 
+def test_a_close_is_answered_though_the_client_sends_nothing_more() -> None:
+    with Play(MESSAGES) as play:
+        client = Http2Client(play)
+        stream, origin = opened(play, client)
+        client.sends(stream, from_client(8, closing(1000)), ends=True)
+        origin.overlooks()
+        origin.says(frame(8, closing(1000)))
+        origin.leaves()
+        answer = client.answer(stream)
+        assert (answer.body, answer.ended, answer.reset) == (frame(8, closing(1000)), True, None)
+        play.later(1)
+        assert play.in_flight() == 0
+        assert play.exchange().finished
+
+
 def test_what_follows_at_once_is_not_lost() -> None:
     with Play(TUNNEL) as play:
         client = Http2Client(play)

@@ -305,7 +305,15 @@ class Stream(SendingStream):
             if self.deadline == inf:
                 deadlines.watch(self, now + time_to_look(self._settings))
 
+    def look_soon(self) -> None:
+        """Let :meth:`TunnelEnd.over` be called before long."""
+        deadlines = self.connection.deadlines
+        deadlines.watch(self, deadlines.now())
+
     def deadline_passed(self, now: float) -> None:
+        if self.carrier is not None:
+            self.carrier.over()
+            return
         settings = self._settings
         if not self.pending:
             self._taking_pace = None

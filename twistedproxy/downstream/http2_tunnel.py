@@ -11,6 +11,7 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twistedproxy.websocket.side import Side
 from twistedproxy.wire.http2_frames import Code
 
 if TYPE_CHECKING:
@@ -60,7 +61,10 @@ class TunnelEnd:
             return
         if self._stream.sent_end:
             self._lose(_DONE)
-        elif not self._paused:
+        elif self._paused or (isinstance(self.protocol, Side) and self.protocol.close_received):
+            # A Close is still to be answered: browsers end their direction behind theirs.
+            return
+        else:
             half_closeable = IHalfCloseableProtocol(self.protocol, None)
             if half_closeable is not None:
                 half_closeable.readConnectionLost()
@@ -76,6 +80,13 @@ class TunnelEnd:
         """All that was written is sent, the end of the stream included."""
         if self.disconnecting:
             self._lose(_DONE)
+        elif self._stream.received_end:
+            # Both directions are over, as the protocol hears, but not from within its own call.
+            self._stream.look_soon()
+
+    def over(self) -> None:
+        """Both directions have been over for a moment."""
+        self._lose(_DONE)
 
     def _lose(self, reason: Failure) -> None:
         if not self.disconnected:
