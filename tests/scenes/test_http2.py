@@ -326,3 +326,107 @@ def test_a_stream_knows_where_its_client_has_come_to() -> None:
         origin.hears(b"PROXY TCP4 192.0.2.1 198.51.100.1 50001 80\r\n", FORWARDED)
         origin.says(ANSWER, b"hello")
         assert client.answer(stream).ended
+
+
+def test_many_streams_wait_for_a_slow_peer_and_none_is_lost() -> None:
+    with Play(SITE.replace("servers = 10.0.0.1:80", "servers = 10.0.0.1:80 max_connections=3\nqueue = 1000 timeout=60s")) as play:
+        client = Http2Client(play)
+        streams = [client.asks("GET", f"/{number}") for number in range(100)]
+        answered = 0
+        origins = [play.origin() for _ in range(3)]
+        while answered < 100:
+            for origin in origins:
+                if origin.heard:
+                    path = origin.hears_message().start.split()[1]
+                    origin.says(f"HTTP/1.1 200 OK\nContent-Length: {len(path)}", path.encode())
+                    answered += 1
+        assert [client.answer(stream).body for stream in streams] == [b"/%d" % number for number in range(100)]
+
+
+def test_downloads_share_the_connection_fairly() -> None:
+    with Play(SITE) as play:
+        client = Http2Client(play, opens_windows=False)
+        client.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 10_000_000})
+        client.flush()
+        streams = [client.asks() for _ in range(4)]
+        for _ in streams:
+            origin = play.origin()
+            origin.hears(FORWARDED)
+            origin.says("HTTP/1.1 200 OK\nContent-Length: 1000000", bytes(1_000_000))
+        # The connection's window is the bottleneck, and every stream gets a part of it.
+        for _ in range(8):
+            client.h2.increment_flow_control_window(400_000)
+            client.flush()
+        got = [len(client.answer(stream).body) for stream in streams]
+        assert min(got) > 0.6 * max(got)
+        while not all(client.answer(stream).ended for stream in streams):
+            client.h2.increment_flow_control_window(400_000)
+            client.flush()
+        assert [len(client.answer(stream).body) for stream in streams] == [1_000_000] * 4
+
+
+def test_more_streams_than_allowed_are_refused_until_others_have_ended() -> None:
+    with Play(SITE + "[listen http]\non = tcp:80\nhttp2_max_streams = 2\n") as play:
+        client = Http2Client(play)
+        client.h2.remote_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = 10
+        client.h2.remote_settings.acknowledge()
+        first, second, third = client.asks(), client.asks(), client.asks()
+        origin, other = play.origin(), play.origin()
+        play.no_connection()
+        assert client.answer(third).reset == ErrorCodes.REFUSED_STREAM
+        for each, stream in ((origin, first), (other, second)):
+            each.hears(FORWARDED)
+            each.says(ANSWER, b"hello")
+            assert client.answer(stream).ended
+        fourth = client.asks()
+        again = play.same_origin()
+        again.overlooks()
+        again.says(ANSWER, b"hello")
+        assert client.answer(fourth).ended
+
+
+def test_a_head_that_is_too_large_is_answered_and_one_far_too_large_ends_the_connection() -> None:
+    with Play(SITE + "[listen http]\non = tcp:80\nmax_header_size = 1k\nmax_target = 512\n") as play:
+        client = Http2Client(play)
+        assert client.answer(client.asks("GET", "/", ("x", "y" * 1200))).status == "431"
+        assert client.answer(client.asks("GET", "/" + "x" * 600)).status == "414"
+        client.asks("GET", "/", ("x", "y" * 3000))
+        client.party.sees_end()
+        assert client.goaways[0][1] == ErrorCodes.ENHANCE_YOUR_CALM
+
+
+def test_an_answer_of_unknown_length_to_head_says_no_length() -> None:
+    with Play(SITE) as play:
+        client = Http2Client(play)
+        stream = client.asks("HEAD")
+        origin = play.origin()
+        origin.overlooks()
+        origin.says("HTTP/1.1 200 OK\nTransfer-Encoding: chunked")
+        assert client.answer(stream).fields == [(":status", "200")]
+
+
+def test_a_request_that_stops_halfway_is_given_up() -> None:
+    with Play(SITE + "client_timeout = 5s\n") as play:
+        client = Http2Client(play)
+        stream = client.asks("POST", "/", ("content-length", "10"), body=b"hello", more=True)
+        origin = play.origin()
+        origin.overlooks()
+        play.later(7)
+        assert client.answer(stream).status == "408"
+        origin.sees_cut()
+
+
+def test_who_reads_nothing_gets_no_more_than_the_kernel_takes() -> None:
+    with Play(SITE) as play:
+        client = Http2Client(play, opens_windows=False)
+        client.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 2**31 - 1})
+        client.h2.increment_flow_control_window(2**30)
+        client.flush()
+        client.asks()
+        origin = play.origin()
+        origin.hears(FORWARDED)
+        client.party.stops_reading(1000)
+        origin.says("HTTP/1.1 200 OK\nContent-Length: 50000000", bytes(50_000_000))
+        assert origin.waiting > 40_000_000
+        client.party.resets()
+        origin.sees_cut()

@@ -240,9 +240,10 @@ class SendingStream(Timed):
             self._producer.resumeProducing()
 
     def drop(self) -> None:
-        """What waits is not sent any more."""
+        """What waits is not sent any more, and who produces it need not be told."""
         self._queue = None
         self.pending = 0
+        self.unregisterProducer()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """Hold *producer* back while much waits."""
