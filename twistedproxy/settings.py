@@ -270,7 +270,7 @@ class TlsSettings:
         choices=("http-01", "tls-alpn-01"),
     )
     acme_ca: str | None = knob(
-        "authorities", "PEM file of the authorities by which the directory is believed; the system's without"
+        "authorities", "PEM file of the authorities by which the directory is believed; the well-known ones without"
     )
     acme_account: AcmeBinding | None = knob(
         "acme_binding", "KID HMAC_KEY (base64url) of an account with the authority, if it wants one (external account binding)"

@@ -182,6 +182,16 @@ def test_revocations_that_cannot_be_read_are_an_error(tmp_path: Path) -> None:
     assert errors(SITE + line.replace(f"crl = {authority.path}", f"crl = {authority.revoke()}")) == []
 
 
+def test_a_list_of_revoked_certificates_that_has_ended_is_told_of(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    for days, told in ((-1, "no certificate of its clients is believed"), (5, "fetch a new one"), (90, "")):
+        crl = authority.revoke(until=datetime.now(UTC) + timedelta(days=days))
+        found = warnings(SITE + f"verify_client = require\nclient_ca = {authority.path}\nclient_crl = {crl}\n")
+        assert len(found) == bool(told)
+        assert all(each.startswith(f"15 [tls site] client_crl: {crl}: the list of CN=Test Authority end") for each in found)
+        assert all(each.endswith(told) for each in found)
+
+
 def test_every_knob_is_written_as_it_is_read() -> None:
     text = SITE + (
         "profile = old\nversions = TLSv1.2 TLSv1.3\nciphers = ECDHE-RSA-AES128-GCM-SHA256 TLS_AES_128_GCM_SHA256\n"

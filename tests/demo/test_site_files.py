@@ -48,6 +48,12 @@ def test_the_cache_sample_stores_all_but_the_account(tmp_path: Path) -> None:
     assert {route.matches[0].path: route.cache for route in settings.routes} == {"/": "pages", "/account/": None}
 
 
+def test_the_sample_for_lets_encrypt_has_all_that_it_needs(tmp_path: Path) -> None:
+    site = settings_of("letsencrypt.ini", tmp_path).tls["site"]
+    assert (site.acme, site.challenge) == ("https://acme-v02.api.letsencrypt.org/directory", "http-01")
+    assert site.names == ("example.com", "www.example.com")
+
+
 def test_the_tls_sample_sends_plain_http_to_https(tmp_path: Path) -> None:
     settings = settings_of("tls.ini", tmp_path)
     answers = {

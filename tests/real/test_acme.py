@@ -20,6 +20,7 @@ from tests.real.acme_server import DNS, PEBBLE, Pebble
 from tests.real.client import fetch
 from tests.real.conftest import StartProxy
 from tests.real.origins import Origin, answering
+from tests.real.programs import ROOT
 from twistedproxy.settings import AcmeBinding, TlsSettings
 from twistedproxy.tls.acme import Account
 from twistedproxy.tls.issuing import AcmeProblem, Proof
@@ -69,10 +70,31 @@ def site_for(pebble: Pebble, origin: Origin, more: str = "") -> str:
     )
 
 
-@pytest.mark.parametrize("challenge", ["http-01", "tls-alpn-01"])
-def test_a_certificate_is_there_by_itself(start_proxy: StartProxy, tmp_path: Path, challenge: str) -> None:
+def test_the_sample_gets_its_certificate_and_serves_by_it(start_proxy: StartProxy, tmp_path: Path) -> None:
+    sample = (ROOT / "etc" / "letsencrypt.ini").read_text()
     with Pebble(tmp_path) as pebble, Origin(answering(b"hello")) as origin:
-        proxy = start_proxy(site_for(pebble, origin, f"challenge = {challenge}"))
+        for there, here in (
+            ("state_dir = ../var", "state_dir = state"),
+            ("on = tcp:80 ", f"on = tcp:127.0.0.1:{pebble.http} "),
+            ("on = tcp:443", f"on = tcp:127.0.0.1:{pebble.tls}"),
+            ("acme = letsencrypt ", f"acme_ca = {pebble.authority}\nacme = {pebble.directory} "),
+            ("admin@example.com", "admin@Example.com"),
+            ("127.0.0.1:3000", f"127.0.0.1:{origin.port}"),
+        ):
+            assert there in sample
+            sample = sample.replace(there, here)
+        proxy = start_proxy(sample)
+        proxy.await_output("other certificates are shown: example.com, www.example.com (ECDSA, ")
+        assert "Pebble" in shown(pebble.tls, "www.example.com").issuer.rfc4514_string()
+        plain = fetch(pebble.http, "/path")
+        assert (plain.status, plain.field("location")) == (301, "https://test.example/path")
+        # Who asks in the authority's place for something else is sent on as well.
+        assert fetch(pebble.http, "/.well-known/acme-challenge/anything").status == 301
+
+
+def test_a_certificate_is_there_by_itself_by_handshakes_alone(start_proxy: StartProxy, tmp_path: Path) -> None:
+    with Pebble(tmp_path) as pebble, Origin(answering(b"hello")) as origin:
+        proxy = start_proxy(site_for(pebble, origin, "challenge = tls-alpn-01"))
         # Whatever is shown at first, somebody can shake hands.
         shown(pebble.tls, "one.example")
         proxy.await_output("other certificates are shown: ")
@@ -81,7 +103,6 @@ def test_a_certificate_is_there_by_itself(start_proxy: StartProxy, tmp_path: Pat
             assert "Pebble" in leaf.issuer.rfc4514_string()
             names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
             assert set(names.get_values_for_type(x509.DNSName)) == {"one.example", "two.example"}
-        # What was pending is answered no more, and the application has its paths back.
         assert fetch(pebble.http, "/.well-known/acme-challenge/anything").body == b"hello"
 
 

@@ -161,6 +161,17 @@ def test_an_expired_certificate_is_named_at_the_start(tmp_path: Path) -> None:
     assert said.lines == [f"[tls site]: {shelf.place.chain} expired on 2026-12-31; renew it"]
 
 
+def test_a_list_of_revoked_certificates_that_ends_is_told_of(shelf: Shelf, tmp_path: Path) -> None:
+    crl = shelf.authority.revoke(until=datetime(2027, 1, 20, tzinfo=UTC))
+    with Said() as said:
+        hands, _, _ = shelf.watched(tmp_path, verify_client="optional", client_ca=shelf.authority.path, client_crl=crl)
+        hands.advance(6 * 86_400, step=600)
+    assert f"[tls site]: {crl}: the list of CN=Test Authority ends on 2027-01-20 00:00; fetch a new one" in said.lines
+    assert said.lines[-1] == (
+        f"[tls site]: {crl}: the list of CN=Test Authority ended on 2027-01-20 00:00: no certificate of its clients is believed"
+    )
+
+
 def test_looks_do_not_overtake_each_other(shelf: Shelf, tmp_path: Path) -> None:
     hands = Hands(1_800_000_000.0)
     server = TlsServer(tls(shelf.place), str(tmp_path), hands)

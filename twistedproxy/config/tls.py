@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Final
 
 from twistedproxy.config import files, network
@@ -12,7 +13,9 @@ from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import Context, duration, write_duration
 from twistedproxy.settings import AcmeBinding, HstsSettings, ListenSettings, RouteKnobs, TlsSettings
 from twistedproxy.spelling import choose_from
+from twistedproxy.tls import expiry
 from twistedproxy.tls.ocsp import issuer_of, responder_of
+from twistedproxy.transport.certificates import load_revocations
 from twistedproxy.transport.profiles import SUITE_PREFIX, VERSIONS, knows_cipher, knows_curve, offer_of
 
 _DIRECTORIES: Final = {
@@ -144,6 +147,10 @@ def warnings(section: Section, settings: TlsSettings, doors: Iterable[ListenSett
             yield section.problem("ciphers", f"{name} has no effect with {' and '.join(versions)}", "remove it")
     if settings.ocsp:
         yield from _without_responder(section, settings)
+    if settings.client_crl is not None:
+        now = datetime.now(UTC)
+        for line in expiry.revocation_warnings(settings.client_crl, load_revocations(settings.client_crl), now):
+            yield section.problem("client_crl", line)
     hsts = settings.hsts
     if hsts is not None and hsts.preload and not (hsts.subdomains and hsts.max_age >= _PRELOADED):
         remedy = "write hsts = 365d includeSubDomains preload"

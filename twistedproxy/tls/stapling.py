@@ -162,7 +162,7 @@ class Stapling(Service):
                 )
             kept.staple, kept.problem, kept.wait, kept.again = staple, "", _AGAIN, 0.0
             try:
-                write_private(self._path(credential), data)
+                write_private(self._path(credential), data, lasting=False)
             except OSError as problem:
                 _log.warn("{path} cannot be written: {problem}", path=self._path(credential), problem=problem.strerror)
 

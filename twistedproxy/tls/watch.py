@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from twistedproxy.clock import Clock
 from twistedproxy.settings import TlsSettings
 from twistedproxy.tls import expiry
-from twistedproxy.transport.certificates import CertificateProblem
+from twistedproxy.transport.certificates import CertificateProblem, load_revocations
 from twistedproxy.transport.contexts import TlsServer
 from twistedproxy.transport.self_signed import utc
 from twistedproxy.transport.server_contexts import ServerContexts
@@ -164,7 +164,15 @@ class Watch(Service):
 
     def _tell_of_expiry(self) -> None:
         self._told = self._clock.wall()
-        for line in expiry.warnings(self.servers[0].credentials, utc(self._told)):
+        now = utc(self._told)
+        lines = list(expiry.warnings(self.servers[0].credentials, now))
+        crl = self.settings.client_crl
+        if crl is not None:
+            try:
+                lines += expiry.revocation_warnings(crl, load_revocations(crl), now)
+            except CertificateProblem:
+                pass  # told by :meth:`look`
+        for line in lines:
             _log.warn("[tls {name}]: {line}", name=self.settings.name, line=line)
 
 
