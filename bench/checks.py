@@ -28,13 +28,14 @@ from bench.processes import Process, free_ports
 from bench.programs.echo import handshake_answer
 
 _ROOT = str(Path(__file__).parents[1])
-_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nok\n"
+_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Type: text/plain\r\n\r\nok\n"
 _PONG = 10
 #: Of what a peer is, and of its check.
 KINDS = {
     "none": ("", ""),
     "tcp": ("", "check = tcp"),
     "GET /health": ("", "check = GET /health\ncheck_body = ok"),
+    "GET /health, check_keepalive = no": ("", "check = GET /health\ncheck_body = ok\ncheck_keepalive = no"),
     "websocket /ws": ("", "check = websocket /ws"),
     "GET /health, https": ("https://", "check = GET /health\nca = {ca}"),
     "tls": ("https://", "check = tls\nca = {ca}"),
@@ -71,7 +72,7 @@ print((time.process_time() - began) / count)
 
 
 class Peers:
-    """So many servers in one thread; *asked* counts their connections."""
+    """So many servers in one thread; *asked* counts their connections, and what is asked on one beyond the first time."""
 
     def __init__(self, count: int, certificate: Certificate) -> None:
         self.ports: list[int] = []
@@ -126,6 +127,10 @@ class Peers:
                 await reader.read(100)  # its last frame
             else:
                 writer.write(_ANSWER)
+                while b"\r\nConnection: close" not in head:
+                    head = await reader.readuntil(b"\r\n\r\n")
+                    self.asked += 1
+                    writer.write(_ANSWER)
             await writer.drain()
         writer.close()
 

@@ -518,6 +518,11 @@ class PoolSettings:
         choices=("up", "down", "unknown"),
     )
     check_concurrency: int = knob("integer", "checks at a time; more wait for their turn", default=256, minimum=1)
+    check_keepalive: bool = knob(
+        "boolean",
+        "HTTP checks of a peer that is well use a connection again, up to ten times; no: each has one of its own",
+        default=True,
+    )
     check_port: int | None = knob("check_port", "peers are checked at this port; at that of their line without")
     check_host: str | None = knob("authority", "Host of an HTTP or WebSocket check; the peer's address without")
     check_request_headers: tuple[HeaderEdit, ...] = knob(

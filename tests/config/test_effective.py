@@ -50,6 +50,7 @@ check_timeout = 100ms
 check_fast_interval = 100ms
 check_initial = unknown
 check_concurrency = 9
+check_keepalive = no
 check_port = 9000
 check_request_headers =
     set Origin https://a.example

@@ -36,7 +36,7 @@ class Check:
     A check from its start to its outcome.
 
     :ivar outcome: ``pending``, ``passed``, or why it failed; ``ours:`` in front when that says nothing of the peer
-    :ivar called: the address that the proxy connects to
+    :ivar called: the address that the proxy connects to; empty when it needs no new connection
     """
 
     def __init__(self, check: CheckSettings, address: Address = HERE, **knobs: Any) -> None:
@@ -52,8 +52,17 @@ class Check:
             probe: Probe = WebSocketProbe(check, settings, self._dial, self._deadlines, self.clock)
         else:
             probe = PROBES[check.kind](check, settings, self._dial, self._deadlines)
-        self.running: Deferred[None] = probe(server)
+        self._probe = probe
+        self._server = server
+        self.again()
+
+    def again(self) -> None:
+        """The next check of the same peer."""
+        self.outcome = "pending"
+        self.called = ""
+        self.running: Deferred[None] = self._probe(self._server)
         self.running.addCallbacks(lambda _: self._ended("passed"), self._failed)
+        self.turn()
 
     def _failed(self, failure: Failure) -> None:
         ours = failure.check(CheckFailed) and failure.value.ours

@@ -26,9 +26,9 @@ def answered(*answer: str | bytes, ends: bool = False, **knobs: Any) -> str:
     return check.outcome
 
 
-def test_an_http_check_sends_its_method_target_and_host_and_keeps_nothing() -> None:
+def test_an_http_check_sends_its_method_target_and_host_and_keeps_nothing_if_the_site_says_so() -> None:
     target = "/health/%7e;v=1?a=%2F&b=c:d{}"
-    check = Check(http("GET", target))
+    check = Check(http("GET", target), check_keepalive=False)
     assert check.called == "127.0.0.1:9001"
     peer = check.connects()
     peer.hears(f"GET {target} HTTP/1.1\nHost: 127.0.0.1:9001\nUser-Agent: revproxy (check)\nConnection: close")
@@ -37,6 +37,69 @@ def test_an_http_check_sends_its_method_target_and_host_and_keeps_nothing() -> N
     assert check.outcome == "passed"
     peer.sees_end()
     assert not check.clock.getDelayedCalls()
+
+
+ASKED = "GET /health HTTP/1.1\nHost: 127.0.0.1:9001\nUser-Agent: revproxy (check)"
+
+
+def test_checks_of_a_peer_that_is_well_use_its_connection_ten_times() -> None:
+    check = Check(http())
+    peer = check.connects()
+    for count in range(10):
+        if count:
+            check.again()
+            assert check.called == ""
+        peer.hears(ASKED)
+        peer.hears_nothing()
+        peer.says(OK, b"ok")
+        assert check.outcome == "passed"
+    peer.sees_end()
+    check.again()
+    assert check.called == "127.0.0.1:9001"
+
+
+def test_a_peer_that_is_not_well_is_asked_on_a_new_connection() -> None:
+    check = Check(http())
+    peer = check.connects()
+    peer.overlooks()
+    peer.says("HTTP/1.1 503 Service Unavailable\nContent-Length: 0")
+    assert check.outcome == "status 503"
+    peer.sees_end()
+    check.again()
+    assert check.called == "127.0.0.1:9001"
+
+
+@pytest.mark.parametrize("when", ["between two checks", "as the next one is sent"])
+def test_a_peer_may_close_a_kept_connection(when: str) -> None:
+    check = Check(http())
+    peer = check.connects()
+    peer.overlooks()
+    peer.says(OK, b"ok")
+    if when == "between two checks":
+        peer.ends()
+        check.again()
+    else:
+        check.again()
+        assert check.called == ""
+        peer.overlooks()
+        peer.ends()
+    assert check.called == "127.0.0.1:9001"
+    assert check.outcome == "pending"
+    other = check.connects()
+    other.hears(ASKED)
+    other.says(OK, b"ok")
+    assert check.outcome == "passed"
+
+
+def test_words_that_nobody_asked_for_are_no_answer_to_the_next_check() -> None:
+    check = Check(http())
+    peer = check.connects()
+    peer.overlooks()
+    peer.says(OK, b"ok")
+    peer.says(OK, b"ok")
+    check.again()
+    assert check.called == "127.0.0.1:9001"
+    assert check.outcome == "pending"
 
 
 @pytest.mark.parametrize(
@@ -71,16 +134,16 @@ def test_the_site_may_say_the_fields_of_a_check() -> None:
         HeaderEdit("add", "Cookie", "b=2"),
     )
     Check(http(), check_request_headers=edits).connects().hears(
-        "GET /health HTTP/1.1\nHost: 127.0.0.1:9001\nUser-Agent: probe/1\nCookie: a=1\nCookie: b=2\nConnection: close"
+        "GET /health HTTP/1.1\nHost: 127.0.0.1:9001\nUser-Agent: probe/1\nCookie: a=1\nCookie: b=2"
     )
     Check(http(), check_request_headers=(HeaderEdit("remove", "user-agent"),)).connects().hears(
-        "GET /health HTTP/1.1\nHost: 127.0.0.1:9001\nConnection: close"
+        "GET /health HTTP/1.1\nHost: 127.0.0.1:9001"
     )
 
 
 def test_a_check_by_post_says_that_it_has_no_body() -> None:
     Check(http("POST")).connects().hears(
-        "POST /health HTTP/1.1\nHost: 127.0.0.1:9001\nUser-Agent: revproxy (check)\nConnection: close\nContent-Length: 0"
+        "POST /health HTTP/1.1\nHost: 127.0.0.1:9001\nUser-Agent: revproxy (check)\nContent-Length: 0"
     )
 
 

@@ -174,7 +174,6 @@ def test_a_malformed_handshake_is_refused(old: str, new: str, log: list[object])
         pytest.param(request(method=b"POST"), id="POST"),
         pytest.param(request(method=b"get"), id="a method in lower case"),
         pytest.param(request(version=10), id="HTTP/1.0"),
-        pytest.param(request(version=20), id="HTTP/2"),
         pytest.param(request(length=1), id="a body with a length"),
         pytest.param(request(length=CHUNKED), id="a chunked body"),
         pytest.param(request(target=b"/chat#top"), id="a fragment"),

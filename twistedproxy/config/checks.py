@@ -31,7 +31,7 @@ _ALL: Final = (
     "fall",
 )
 _ASKING: Final = ("check_host", "check_request_headers")
-_ANSWERED: Final = ("check_expect", "check_header", "check_body", "check_body_size")
+_ANSWERED: Final = ("check_keepalive", "check_expect", "check_header", "check_body", "check_body_size")
 
 
 def check(text: str, at: Context) -> CheckSettings:

@@ -2,9 +2,11 @@
 Probes: what an active check sends to a peer, and how its failure is said in a few words.
 
 A probe takes the way that requests take: the pool's dialer, its TLS, its PROXY protocol, and the same strict reading of answers.
-Every check has a connection of its own, which is closed behind it.  Calling a probe with a server begins one check and returns a
-Deferred that fires with None when the server passes, and fails with :class:`twistedproxy.errors.CheckFailed` otherwise; how long
-that may take is decided by who asks, by cancelling it.
+Checks that ask by HTTP use a connection again while the peer is well, every tenth a new one: that new ones can be made is part of
+being well.  All others have a connection of their own, which is closed behind them.
+
+Calling a probe with a server begins one check and returns a Deferred that fires with None when the server passes, and fails with
+:class:`twistedproxy.errors.CheckFailed` otherwise; how long that may take is decided by who asks, by cancelling it.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import re
 from collections.abc import Sequence
 from math import inf
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
@@ -31,6 +34,9 @@ from twistedproxy.upstream.http1 import UpstreamConnection
 from twistedproxy.upstream.unreached import why_not_connected
 from twistedproxy.wire.framing import Piece
 from twistedproxy.wire.proxy_protocol import ENCODERS, Ends
+
+#: Checks by HTTP for which one connection serves.
+_CHECKS_ON_ONE: Final = 10
 
 _CUT: Final = "connection closed before the answer was complete"
 _WORDS: Final[dict[Reason, str]] = {
@@ -63,20 +69,25 @@ def is_expected(status: int, ranges: StatusRanges) -> bool:
 
 
 class Asked:
-    """A server as connections see a peer; what checks send and get is not counted with the peer's traffic."""
+    """
+    A server as connections see a peer; what checks send and get is not counted with the peer's traffic.
+
+    :param most_idle: connections to it that are kept from one check to the next
+    """
 
     __slots__ = ("address", "bytes_received", "bytes_sent", "idle", "most_idle", "settings", "tls")
 
-    def __init__(self, server: ServerSettings, address: Address) -> None:
+    def __init__(self, server: ServerSettings, address: Address, most_idle: int) -> None:
         self.settings = server
         self.address = address
         self.tls = server.tls
         self.idle: list[Any] = []
-        self.most_idle = self.bytes_sent = self.bytes_received = 0
+        self.most_idle = most_idle
+        self.bytes_sent = self.bytes_received = 0
 
 
 class CheckConnector(Connector):
-    """Connections for checks: each is made for one of them, begins as the pool says, and is kept for nothing."""
+    """Connections for checks: each begins as the pool says."""
 
     def __init__(self, settings: PoolSettings, dial: Dial, tls: TlsClient | None, deadlines: Deadlines) -> None:
         super().__init__(settings, dial, tls, deadlines)
@@ -94,8 +105,11 @@ class CheckConnector(Connector):
         return self._dial(peer.address, protocol, self._tls_towards(peer), self._preface)
 
     def keep(self, connection: UpstreamConnection) -> None:
-        """Close it: the next check has one of its own."""
-        connection.cancel()
+        """Keep it for the next check, unless it has served for some already."""
+        if connection.peer.most_idle and connection.requests < _CHECKS_ON_ONE:
+            super().keep(connection)
+        else:
+            connection.cancel()
 
 
 class Probe:
@@ -114,6 +128,12 @@ class Probe:
         self._port = settings.check_port
         tls = self.tls() if self.speaks_tls or any(server.tls for server in settings.servers) else None
         self.connector = CheckConnector(settings, dial, tls, deadlines)
+        self._asked: WeakKeyDictionary[ServerSettings, Asked] = WeakKeyDictionary()
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a connection serves for several checks."""
+        return False
 
     def tls(self) -> TlsClient:
         """How peers are spoken to by TLS."""
@@ -124,11 +144,14 @@ class Probe:
         raise NotImplementedError
 
     def asked(self, server: ServerSettings) -> Asked:
-        """Where *server* is checked."""
-        address = server.address
-        if self._port is not None and isinstance(address, Tcp):
-            address = Tcp(address.host, self._port)
-        return Asked(server, address)
+        """Where *server* is checked; the same for each check of it."""
+        asked = self._asked.get(server)
+        if asked is None:
+            address = server.address
+            if self._port is not None and isinstance(address, Tcp):
+                address = Tcp(address.host, self._port)
+            asked = self._asked[server] = Asked(server, address, int(self.keeps))
+        return asked
 
 
 class ConnectProbe(Probe):
@@ -205,9 +228,14 @@ class HttpProbe(Probe):
         fields += self.own_fields()
         return [(name.encode("ascii"), value.encode("ascii")) for name, value in fields]
 
+    @property
+    def keeps(self) -> bool:
+        """As the site says."""
+        return self.settings.check_keepalive
+
     def own_fields(self) -> list[tuple[str, str]]:
         """Those that the site has no say in."""
-        fields = [("Connection", "close")]
+        fields = [] if self.keeps else [("Connection", "close")]
         # RFC 9110 §8.6: where a body would mean something, its absence is said.
         return [*fields, ("Content-Length", "0")] if self.check.method in ("POST", "PUT", "PATCH") else fields
 
@@ -247,8 +275,17 @@ class Asking:
         self._problem = ""
         self._left = probe.body_size
         self._body = bytearray()
-        self.connection = probe.connector.connect(probe.asked(server), self, inf)
+        self._asked = probe.asked(server)
         self.done: Deferred[None] = Deferred(self._given_up)
+        kept: UpstreamConnection | None = probe.connector.take(self._asked, self)
+        self._is_kept = kept is not None and kept.transport.is_quiet(and_open=True)
+        if kept is not None and self._is_kept:
+            self.connection = kept
+            self.connected()
+            return
+        if kept is not None:
+            kept.cancel()
+        self.connection = probe.connector.connect(self._asked, self, inf)
 
     def _given_up(self, _done: object) -> None:
         self.connection.cancel()
@@ -259,7 +296,8 @@ class Asking:
             self.done.callback(None)
 
     def fails(self, why: str) -> None:
-        """The peer is not well."""
+        """The peer is not well: the next check looks whether it takes new connections."""
+        self._probe.connector.close_idle(self._asked)
         if not self.done.called:
             self.done.errback(CheckFailed(why))
 
@@ -319,6 +357,11 @@ class Asking:
 
     def failed(self, reason: Reason, detail: str) -> None:
         """There is no answer, or not all of it."""
+        if reason is errors.KEPT_CLOSED and self._is_kept and not self.done.called:
+            # It may do so at any time (RFC 9112 §9.5).
+            self._is_kept = False
+            self.connection = self._probe.connector.connect(self._asked, self, inf)
+            return
         if not self.done.called:
             self.done.errback(CheckFailed(self._problem) if self._problem else _failed(reason, detail))
 

@@ -46,6 +46,11 @@ class WebSocketProbe(HttpProbe):
         protocols = tuple(each.strip() for value in offered for each in value.split(b","))
         self.handshake = Handshake(key, protocols, ())
 
+    @property
+    def keeps(self) -> bool:
+        """Never: what follows an upgrade is no HTTP."""
+        return False
+
     def own_fields(self) -> list[tuple[str, str]]:
         """What an opening handshake consists of, but for its key."""
         return [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13")]
