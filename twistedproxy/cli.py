@@ -48,6 +48,38 @@ def _parser() -> argparse.ArgumentParser:
                 "--plan", action="store_true", help="only say what would change, and which connections it touches"
             )
         asking.set_defaults(run=_ask, do=name, plan=False)
+    test = commands.add_parser(
+        "test",
+        help="run the [test …] sections of a site file",
+        description="Tries the requests of the [test …] sections on the site, without a port and without its peers. Exit status: "
+        "0 when all is as expected, 1 when not.",
+    )
+    test.add_argument("site", help="the site file")
+    test.add_argument("name", nargs="?", default="", help="only tests with this in their names")
+    test.set_defaults(run=_test)
+    explain = commands.add_parser(
+        "explain",
+        help="say what becomes of a request, phase by phase, and why",
+        description="Makes up a request and lets the site decide on it, without a port and without its peers.",
+    )
+    explain.add_argument("site", help="the site file")
+    explain.add_argument("method", metavar="METHOD", help="for instance GET")
+    explain.add_argument("url", metavar="URL", help="for instance https://example.com/a?b=c")
+    explain.add_argument(
+        "-H", "--header", action="append", default=[], metavar="FIELD", help="'Name: value'; as often as you like"
+    )
+    explain.add_argument("-d", "--data", default="", metavar="TEXT", help="the body")
+    explain.add_argument("--client", default="", metavar="ADDRESS", help="where it comes from; 192.0.2.1 without")
+    explain.add_argument("--listen", default="", metavar="NAME", help="the [listen NAME] by which it comes in")
+    explain.add_argument(
+        "--answer",
+        action="append",
+        default=[],
+        metavar="LINE",
+        help="what the peer says: a status, then 'Name: value'; or refused",
+    )
+    explain.add_argument("--times", type=int, default=1, metavar="N", help="ask so many times, and tell of the last")
+    explain.set_defaults(run=_explain)
     replay = commands.add_parser(
         "replay",
         help="say to a WebSocket peer what a client said in a recording",
@@ -63,12 +95,71 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check(options: argparse.Namespace) -> int:
+def _test(options: argparse.Namespace) -> int:
+    from twistedproxy.rehearsal.expectations import run
+
+    loaded = _loaded(options.site)
+    if loaded is None:
+        return 1
+    wanted = [test for test in loaded.settings.tests if options.name in test.name]
+    failed = 0
+    for test in wanted:
+        problems = run(loaded.settings, test)
+        failed += bool(problems)
+        print(f"{'FAIL' if problems else 'ok  '} {test.name}")
+        for problem in problems:
+            print(f"     {problem}")
+    if not wanted:
+        print(
+            f"{options.site}: there is no [test …]{f' with {options.name!r} in its name' if options.name else ''}",
+            file=sys.stderr,
+        )
+        return 1
+    print(f"{options.site}: {_count(len(wanted), 'test')}, {failed or 'none'} failed")
+    return 1 if failed else 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from twistedproxy.errors import RequestError
+    from twistedproxy.rehearsal.expectations import answer_of
+    from twistedproxy.rehearsal.request import NotAsked, made_up
+    from twistedproxy.rehearsal.stage import Stage
+    from twistedproxy.rehearsal.story import story, written
+
+    loaded = _loaded(options.site)
+    if loaded is None:
+        return 1
+    line = f"{options.method} {options.url}"
     try:
-        loaded = load(options.site, os.environ)
+        request = made_up(
+            loaded.settings, line, options.header, body=options.data, client=options.client, listener=options.listen
+        )
+    except NotAsked as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    except RequestError as error:
+        print(f"{'parse':9}{error.reason.status}, nothing is forwarded: {error}")
+        return 0
+    with Stage(loaded.settings) as stage:
+        for _ in range(options.times):
+            told = stage.ask(request, answer_of(options.answer))
+    print(written(story(told)))
+    return 0
+
+
+def _loaded(site: str) -> Loaded | None:
+    """The site, or None when it has errors, which are told."""
+    try:
+        return load(site, os.environ)
     except ConfigError as error:
         print(error, file=sys.stderr)
-        print(f"{options.site}: {_count(len(error.errors), 'error')}", file=sys.stderr)
+        print(f"{site}: {_count(len(error.errors), 'error')}", file=sys.stderr)
+        return None
+
+
+def _check(options: argparse.Namespace) -> int:
+    loaded = _loaded(options.site)
+    if loaded is None:
         return 1
     for warning in loaded.warnings:
         print(f"warning: {warning}", file=sys.stderr)

@@ -21,6 +21,7 @@ def sections_of(settings: Settings) -> dict[str, tuple[Any, ...]]:
         "pool": tuple(settings.pools.values()),
         "cache": tuple(settings.caches.values()),
         "limit": tuple(settings.limits.values()),
+        "test": settings.tests,
         "map": tuple(settings.maps.values()),
         "route": settings.routes,
         "app": settings.apps,

@@ -124,6 +124,7 @@ def _settings(draft: Draft) -> Settings:
         pools={each.name: each for each in draft.values("pool")},
         limits={each.name: each for each in draft.values("limit")},
         caches={each.name: each for each in draft.values("cache")},
+        tests=draft.values("test"),
         maps={each.name: each for each in draft.values("map")},
         apps=draft.values("app"),
         shell=shell,

@@ -21,6 +21,7 @@ _POINTS_TO: Final = {
     "pool_name": "pool",
     "cache_name": "cache",
     "listen_names": "listen",
+    "listen_name": "listen",
     "limit_names": "limit",
 }
 

@@ -29,6 +29,7 @@ from twistedproxy.settings import (
     StatusSettings,
     StreamSettings,
     TlsSettings,
+    TrialSettings,
 )
 from twistedproxy.spelling import choose_from, nearest
 
@@ -39,7 +40,7 @@ class SectionKind:
     One kind of section.
 
     :ivar made: what it becomes
-    :ivar named: what stands behind the kind in the title: nothing, NAME or MATCH
+    :ivar named: what stands behind the kind in the title: nothing, NAME, MATCH or TEXT
     """
 
     made: type[Any]
@@ -57,6 +58,7 @@ SECTIONS: Final[dict[str, SectionKind]] = {
     "route": SectionKind(RouteSettings, "MATCH"),
     "stream": SectionKind(StreamSettings, "NAME"),
     "map": SectionKind(MapSettings, "NAME"),
+    "test": SectionKind(TrialSettings, "TEXT"),
     "app": SectionKind(AppSettings, "NAME"),
     "shell": SectionKind(ShellSettings),
     "status": SectionKind(StatusSettings),
@@ -132,6 +134,10 @@ def _title(section: Section, kind: SectionKind, problems: list[Problem]) -> dict
             return {"name": section.name}
         reason = f"{section.name!r} is not a name" if section.name else "has no name"
         remedy = f"write [{section.kind} NAME], in letters, digits, _ . and -"
+    elif kind.named == "TEXT":
+        if section.name:
+            return {"name": section.name}
+        reason, remedy = "has no name", "write [test what is tried]"
     elif not section.name:
         return {}
     else:

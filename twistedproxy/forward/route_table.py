@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 _REMEMBERED: Final = 1024
 
 
+#: Routes that were passed over, and why.
+Seen = list[tuple["Route", str]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     """A route, and what it wants beside scheme, host and path."""
@@ -79,15 +83,15 @@ class _Group:
         for candidates in (*self._exact.values(), *self._prefixes.values(), *(each for _, each in self._patterns)):
             candidates.sort(key=lambda candidate: candidate.rank)
 
-    def match(self, path: bytes, port: int, listener: str, asked: Exchange | None) -> Route | None:
+    def match(self, path: bytes, port: int, listener: str, asked: Exchange | None, seen: Seen | None) -> Route | None:
         candidates = self._exact.get(path)
         if candidates is not None:
-            found = _qualified(candidates, port, listener, asked)
+            found = _qualified(candidates, port, listener, asked, seen)
             if found is not None:
                 return found
         for pattern, candidates in self._patterns:
             if pattern.search(path) is not None:
-                found = _qualified(candidates, port, listener, asked)
+                found = _qualified(candidates, port, listener, asked, seen)
                 if found is not None:
                     return found
         prefixes = self._prefixes
@@ -101,21 +105,29 @@ class _Group:
         for end in reversed(ends):
             candidates = prefixes.get(path[:end])
             if candidates is not None:
-                found = _qualified(candidates, port, listener, asked)
+                found = _qualified(candidates, port, listener, asked, seen)
                 if found is not None:
                     return found
         return None
 
 
-def _qualified(candidates: list[_Candidate], port: int, listener: str, asked: Exchange | None) -> Route | None:
+def _qualified(candidates: list[_Candidate], port: int, listener: str, asked: Exchange | None, seen: Seen | None) -> Route | None:
     for candidate in candidates:
         if candidate.port is not None and candidate.port != port:
-            continue
-        if candidate.listen and listener not in candidate.listen:
-            continue
-        if candidate.conditions and (asked is None or not all(each.holds(asked) for each in candidate.conditions)):
-            continue
-        return candidate.route
+            why = f"the port is {port}"
+        elif candidate.listen and listener not in candidate.listen:
+            why = f"it came in by [listen {listener}]"
+        elif not candidate.conditions or asked is None:
+            if not candidate.conditions:
+                return candidate.route
+            why = "it has conditions"
+        else:
+            failed = next((each for each in candidate.conditions if not each.holds(asked)), None)
+            if failed is None:
+                return candidate.route
+            why = f"it does not hold that {failed.settings}"
+        if seen is not None:
+            seen.append((candidate.route, why))
     return None
 
 
@@ -147,7 +159,14 @@ class RouteTable:
         self._remembered: dict[tuple[bytes, bytes], list[_Group]] = {}
 
     def match(
-        self, scheme: bytes, host: bytes, port: int, path: bytes, listener: str, asked: Exchange | None = None
+        self,
+        scheme: bytes,
+        host: bytes,
+        port: int,
+        path: bytes,
+        listener: str,
+        asked: Exchange | None = None,
+        seen: Seen | None = None,
     ) -> Route | None:
         """
         The route of a request.
@@ -156,16 +175,17 @@ class RouteTable:
         :param path: normalised for routing
         :param listener: the name of the listener that the request came in by
         :param asked: the exchange, for routes with conditions; without it, no condition holds
+        :param seen: gets routes that were passed over, and why
         """
         groups = self._remembered.get((scheme, host))
         if groups is None:
             groups = self._groups_for(scheme, host)
         for group in groups:
-            route = group.match(path, port, listener, asked)
+            route = group.match(path, port, listener, asked, seen)
             if route is not None:
                 return route
         # OPTIONS * concerns the server as a whole (RFC 9110 §9.3.7): here, whoever serves the root.
-        return self.match(scheme, host, port, b"/", listener, asked) if path == b"*" else None
+        return self.match(scheme, host, port, b"/", listener, asked, seen) if path == b"*" else None
 
     def _groups_for(self, scheme: bytes, host: bytes) -> list[_Group]:
         name = host.decode("ascii")
