@@ -720,6 +720,14 @@ class RedirectAnswer:
 
 
 @dataclass(frozen=True)
+class FixedAnswer:
+    """``respond = STATUS TEXT``; *text* is a template that was checked against ``templates.REQUEST_NAMES``."""
+
+    status: int
+    text: str
+
+
+@dataclass(frozen=True)
 class RouteKnobs:
     """What a route may say, and what [defaults] may say for all of them."""
 
@@ -1099,7 +1107,7 @@ class SplitLine:
 @dataclass(frozen=True)
 class RouteSettings(RouteKnobs):
     """
-    A route: which requests, and what becomes of them (exactly one of pool, split and redirect).
+    A route: which requests, and what becomes of them (exactly one of pool, split, redirect and respond).
 
     :ivar name: what the route is called: its title, with its conditions
     :ivar title: what stands behind ``route`` between the brackets
@@ -1125,6 +1133,7 @@ class RouteSettings(RouteKnobs):
     mirror: str | None = knob("pool_name", "the [pool NAME] that gets a copy of each request; what it answers is dropped")
     mirror_max_body: int = knob("size", "requests with larger bodies are not copied", default=64 * 1024, minimum=0)
     redirect: RedirectAnswer | None = knob("redirect", "STATUS LOCATION, for instance 301 https://{host}{uri}")
+    respond: FixedAnswer | None = knob("respond", "STATUS TEXT: the route answers with this plain text, a template")
     strip_prefix: str | None = knob("path_prefix", "taken off the front of the path before it goes to the peer")
     rewrite: tuple[RewriteRule, ...] = knob(
         "rewrites",

@@ -81,6 +81,8 @@ burst = 7
 bandwidth = 500k/s
 [route http://*.Example.com:8080/caf%C3%A9/]
 redirect = 308 https://{host}{uri}
+[route /gone]
+respond = 410 {path} is gone \\; really
 [route /plain]
 pool = app
 allow = 10.0.0.0/8 unix: ::1
@@ -160,7 +162,7 @@ def test_the_effective_configuration_loads_back_to_the_same() -> None:
 def test_the_effective_configuration_says_what_is_inherited_and_what_is_default() -> None:
     text = effective(loaded(EVERYTHING, {"NOTE": ""}).settings)
     assert "[defaults]" not in text
-    assert text.count("\ntries = 7\n") == 3
+    assert text.count("\ntries = 7\n") == 4
     assert "\nkeepalive_timeout = 75s\n" in text
     assert "\nstate_dir = /srv/state\n" in text
 

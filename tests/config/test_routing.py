@@ -99,6 +99,11 @@ def test_mistakes_of_routes_are_told_with_a_remedy(lines: str, said: str) -> Non
     assert said in found[0]
 
 
+def test_captures_come_too_late_for_conditions() -> None:
+    found = errors(SMALL + "[route ~ ^/(?P<a>.)]\npool = app\nmatch = {capture.a} = b\n")
+    assert "write it into the regular expression" in found[0]
+
+
 def test_a_group_that_the_title_has_not_is_told_of() -> None:
     (error,) = errors(SMALL + "[route ~ ^/(?P<version>.)]\nredirect = 302 /{capture.verzion}\n")
     assert "did you mean version?" in error

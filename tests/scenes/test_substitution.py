@@ -100,6 +100,11 @@ def test_lines_work_one_after_the_other() -> None:
     assert changed(site, "Content-Type: text/html", b"aab c d x")[1] == b"<bbb>  x"
 
 
+def test_texts_are_utf_8() -> None:
+    site = ONE + "substitute =\n  ü {host}-ö-€\n  ~ (?:é)+ <\\g<0>>\n"
+    assert changed(site, "Content-Type: text/html", "ü éé".encode())[1] == "example.com-ö-€ <éé>".encode()
+
+
 def test_only_the_first_if_only_the_first() -> None:
     site = ONE + "substitute =\n  a x\n  ~ [bc] y\nsubstitute_once = yes\n"
     assert changed(site, "Content-Type: text/html", b"aab", b"bcc")[1] == b"xaybcc"

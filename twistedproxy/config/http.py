@@ -8,7 +8,7 @@ from typing import Final
 
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context, duration, whole_number, write_duration
-from twistedproxy.settings import LogSettings, RedirectAnswer
+from twistedproxy.settings import FixedAnswer, LogSettings, RedirectAnswer
 from twistedproxy.spelling import nearest
 from twistedproxy.templates import LOG_NAMES, REQUEST_NAMES, STREAM_NAMES, Template
 
@@ -98,6 +98,26 @@ def redirect(text: str, at: Context) -> RedirectAnswer:
     except ValueError as bad:
         raise BadValue(str(bad)) from None
     return RedirectAnswer(number, location)
+
+
+def respond(text: str, at: Context) -> FixedAnswer:
+    """``STATUS TEXT``; the template knows what the request says."""
+    first, *rest = text.split(None, 1)
+    if not first.isdigit():
+        raise BadValue(f"{text!r} is not STATUS TEXT", "write for instance 410 this page is gone")
+    number = status(first, 200)
+    words = rest[0] if rest else ""
+    if number in REDIRECT_STATUSES:
+        raise BadValue(f"{number} sends clients elsewhere", f"write redirect = {number} LOCATION")
+    if words and number in (204, 304):
+        raise BadValue(f"{number} has no text", f"write respond = {number}")
+    _of_request(words)
+    return FixedAnswer(number, words)
+
+
+def write_respond(answer: FixedAnswer) -> str:
+    """As :func:`respond` reads it."""
+    return f"{answer.status} {answer.text}".rstrip()
 
 
 def write_redirect(answer: RedirectAnswer) -> str:

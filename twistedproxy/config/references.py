@@ -69,7 +69,7 @@ def _dangling(draft: Draft) -> Iterator[Problem]:
 
 
 #: The ways in which a route can be answered.
-_ANSWERS: Final = ("pool", "split", "redirect")
+_ANSWERS: Final = ("pool", "split", "redirect", "respond")
 
 
 def _answer(route: Built) -> Iterator[Problem]:

@@ -123,6 +123,8 @@ def _value_condition(text: str, negated: bool) -> RouteCondition:
     if found is None:
         raise BadValue(f"{text!r} is not {{TEMPLATE}} = VALUE", "write for instance {map.plan} = gold")
     name, sign, value = found.groups()
+    if "{capture." in name:
+        raise BadValue(f"{name!r} is known when the route is", "write it into the regular expression of the title")
     if template(name, REQUEST_NAMES).is_constant:
         raise BadValue(f"{name!r} is the same for every request", "write for instance {map.plan} = gold")
     if sign is None:

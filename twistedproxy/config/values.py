@@ -113,6 +113,7 @@ KINDS: Final[dict[str, Kind]] = {
     "rate": Kind("rate", websockets.rate, websockets.write_rate),
     "realm": Kind("text", guard_values.realm),
     "redirect": Kind("status and template", http.redirect, http.write_redirect),
+    "respond": Kind("status and template", http.respond, http.write_respond),
     "retry_cases": Kind("cases", failures.retry_case, shape=Shape.WORDS),
     "revocations": Kind("file", files.revocations),
     "servers": Kind("servers", network.server, network.write_server, Shape.LINES),

@@ -197,15 +197,17 @@ def _cache(section: Section, cache: CacheSettings) -> Iterator[Problem]:
 
 
 def _route(section: Section, route: RouteSettings, draft: Draft) -> Iterator[Problem]:
-    if route.redirect is not None:
+    if route.redirect is not None or route.respond is not None:
+        how = "redirects" if route.redirect is not None else "answers by itself"
         for key in (*_ONLY_WITH_POOL, *_ONLY_WITH_CACHE):
             if section.gives(key):
-                yield section.problem(key, "has no effect: the route redirects", "remove the line")
+                yield section.problem(key, f"has no effect: the route {how}", "remove the line")
+    if route.redirect is not None:
         for found in _DOLLAR_NAME.finditer(route.redirect.location):
             yield section.problem(
                 "redirect", f"{found[0]} is sent as it stands", f"write {{{found[1]}}} for what the request says"
             )
-    if route.redirect is None and route.cache is None:
+    if route.redirect is None and route.respond is None and route.cache is None:
         for key in _ONLY_WITH_CACHE:
             if section.gives(key):
                 yield section.problem(key, "has no effect without cache", "add cache = NAME, or remove the line")

@@ -16,7 +16,7 @@ from twistedproxy.filters.decoding import Decoder, decoder_of
 from twistedproxy.filters.replacing import LiteralStream, PatternStream, Stream
 from twistedproxy.message import CHUNKED, Field, Headers, RequestHead, ResponseHead
 from twistedproxy.settings import RouteKnobs, Substitution
-from twistedproxy.templates import Template
+from twistedproxy.templates import RESPONSE_NAMES, Template
 from twistedproxy.wire.framing import Piece
 
 #: What is not true any more of a body that was changed.
@@ -68,24 +68,17 @@ class _Line:
     def __init__(self, line: Substitution, once: bool) -> None:
         self._source = line.source.encode("utf-8")
         self._pattern = re.compile(self._source) if line.is_regex else None
-        self._to = Template.parse(line.to)
+        # Values are Latin-1 characters that stand for bytes: so is the text.
+        self._to = Template.parse(line.to.encode("utf-8").decode("latin-1"), RESPONSE_NAMES)
         self._once = once
 
     def stream(self, lookup: Lookup) -> Stream:
         """The replacement in one body."""
         if self._pattern is None:
-            return LiteralStream(self._source, _encoded(self._to.render(lookup)), once=self._once)
+            return LiteralStream(self._source, self._to.render(lookup).encode("latin-1"), once=self._once)
         # Values of names are data: a backslash in them stands for itself.
         text = self._to.render(lambda name: lookup(name).replace("\\", "\\\\"))
-        return PatternStream(self._pattern, _encoded(text), once=self._once)
-
-
-def _encoded(text: str) -> bytes:
-    """The site's own words in UTF-8; a client's are Latin-1 characters, which stand for bytes."""
-    try:
-        return text.encode("latin-1")
-    except UnicodeEncodeError:
-        return text.encode("utf-8")
+        return PatternStream(self._pattern, text.encode("latin-1"), once=self._once)
 
 
 class Replacing:

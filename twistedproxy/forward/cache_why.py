@@ -7,8 +7,8 @@ A request is made up, and asked of the cache as a client's would be; it goes to 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from twistedproxy.cache.key import split_url
 from twistedproxy.cache.outcomes import HITS, LookupVerdict
@@ -26,11 +26,24 @@ if TYPE_CHECKING:
 _MOST_SHOWN: Final = 5
 
 
+class NotAsked(ValueError):
+    """The request cannot be made up; says why."""
+
+
 @dataclass
 class _Door:
     """Where the request would have come in."""
 
     port: int
+
+
+class _NoSite:
+    """The site, of which nothing is known here."""
+
+    @property
+    def maps(self) -> NoReturn:
+        """Tables."""
+        raise NotAsked("a table has a say in this; `revproxy explain` knows tables")
 
 
 @dataclass
@@ -39,15 +52,13 @@ class _Asked:
 
     head: RequestHead
     scheme: bytes
-    route: Route
     downstream: _Door
+    route: Route | None = None
     client: str = "127.0.0.1"
     client_port: int = 0
     identity: None = None
-
-
-class NotAsked(ValueError):
-    """The request cannot be made up; says why."""
+    site: _NoSite = field(default_factory=lambda: _NoSite())
+    noted: dict[str, str] | None = None
 
 
 def cache_why(routes: RouteTable, url: str, fields: Sequence[str], listeners: Iterable[str], now: float) -> list[tuple[str, str]]:
@@ -69,15 +80,16 @@ def cache_why(routes: RouteTable, url: str, fields: Sequence[str], listeners: It
     lines = [b"GET %b HTTP/1.1" % target, b"Host: " + authority, *(field.encode("utf-8") for field in fields)]
     head = parse_request(b"\r\n".join([*lines, b"", b""]), Limits())
     port = head.fields.port or (443 if scheme == b"https" else 80)
+    asked = cast("Exchange", _Asked(head, scheme, _Door(port)))
     for listener in ("", *listeners):
-        route = routes.match(scheme, head.fields.host, port, head.route_path, listener)
+        route = routes.match(scheme, head.fields.host, port, head.route_path, listener, asked)
         if route is not None:
             break
     else:
         raise NotAsked("no route is that of this URL")
     if route.cache is None or route.cache_rules is None:
         return [("ROUTE", f"{route.name}, which has no cache")]
-    asked = cast("Exchange", _Asked(head, scheme, route, _Door(port)))
+    asked.route = route
     rules = route.cache_rules
     rules.prepare(asked)
     lookup = route.cache.ask(head, scheme, now)

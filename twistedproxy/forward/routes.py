@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from twistedproxy.answers.answer import Answer
+from twistedproxy.answers.fixed import Fixed
 from twistedproxy.answers.redirect import Redirect
 from twistedproxy.balance.peer import PeerState
 from twistedproxy.filters.chain import Filter, Templated
@@ -136,6 +137,8 @@ class Route:
         self.cache_rules = CacheRules(settings) if cache is not None else None
         self.retries = RetryPolicy(settings)
         self.answer: Answer | None = Redirect(settings.redirect.status, settings.redirect.location) if settings.redirect else None
+        if settings.respond is not None:
+            self.answer = Fixed(settings.respond)
         cors = Cors(settings) if settings.cors else None
         self.guards: tuple[Guard, ...] = (
             *((cors,) if cors is not None else ()),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
-from twistedproxy.forward import identity
+from twistedproxy.forward import tracing
 
 if TYPE_CHECKING:
     from twistedproxy.forward.exchange import Exchange
@@ -130,10 +130,10 @@ VALUES: Final[dict[str, Callable[[Exchange], str]]] = {
     "query": lambda e: (e.head.query or b"").decode("latin-1"),
     "protocol": lambda e: "HTTP/{}.{}".format(*divmod(e.head.version, 10)),
     "route": lambda e: e.route.name if e.route else "-",
-    "request_id": identity.request_id,
-    "trace_id": identity.trace_id,
-    "traceparent": identity.traceparent,
-    "tracestate": identity.tracestate,
+    "request_id": tracing.request_id,
+    "trace_id": tracing.trace_id,
+    "traceparent": tracing.traceparent,
+    "tracestate": tracing.tracestate,
     "pool": lambda e: e.pool_name or "-",
     "peer": lambda e: e.peer_name or "-",
     "status": lambda e: str(e.status),
