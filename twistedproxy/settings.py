@@ -197,11 +197,22 @@ class StreamSettings:
     handshake_timeout: float = knob(
         "duration", "a TLS handshake, or the ClientHello for sni, must be complete within", default=10.0, minimum=0.001
     )
+    allow: tuple[str, ...] = knob(
+        "clients",
+        "addresses (CIDR, unix: or all) that may in; of allow and deny the longest network that fits decides",
+        default=(),
+    )
+    deny: tuple[str, ...] = knob(
+        "clients", "addresses that are closed at once; where both name the same, this one counts", default=()
+    )
     connect_timeout: float = knob("duration", "a connection to a peer must stand within", default=5.0, minimum=0.001)
     tries: int = knob("integer", "peers that are tried until one can be reached", default=3, minimum=1)
     idle_timeout: float = knob("duration", "a connection on which nothing moves is cut after", default=3600.0, minimum=0.001)
     half_close_timeout: float = knob(
         "duration", "one of which a direction has ended is cut when nothing moves in the other for", default=60.0, minimum=0.001
+    )
+    drain_timeout: float = knob(
+        "duration", "connections with a peer that is drained or removed are closed after; 0: they stay", default=0.0, minimum=0
     )
     max_connections: int = knob("integer", "connections at a time; more wait in the backlog", default=4096, minimum=1)
     max_connections_per_client: int = knob(

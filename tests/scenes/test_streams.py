@@ -319,3 +319,49 @@ def test_a_connection_that_has_ended_is_left_to_nobody() -> None:
                 assert gone() is None
             finally:
                 gc.enable()
+
+
+def test_only_who_is_allowed_comes_in_by_whatever_a_header_says() -> None:
+    site = with_keys(ONE, "allow = 203.0.113.0/24\ndeny = 203.0.113.66\ntrusted_proxies = 192.0.2.1\nproxy_protocol = accept")
+    with Play(site) as play:
+        for address in ("192.0.2.2", "203.0.113.66"):
+            play.client(listener="db", address=address).sees_end()
+        client = play.client(listener="db", address="203.0.113.9")
+        client.says(b"hello")
+        play.origin().hears(b"hello")
+        told = play.client(listener="db", address="192.0.2.1")
+        told.says(version_1(Ends(Tcp("203.0.113.66", 1), Tcp("198.51.100.7", 443))))
+        told.sees_end()
+        assert play.streams["db"].refused == {"address_denied": 3}
+
+
+def test_connections_with_a_peer_that_is_drained_are_closed_in_time() -> None:
+    with Play(with_keys(TWO, "drain_timeout = 30s")) as play:
+        client = play.client(listener="db")
+        origin = play.origin(FIRST)
+        pool = play.pools["db"]
+        pool.drain(FIRST)
+        play.later(20)
+        pool.restore(FIRST)
+        play.later(20)
+        client.hears_nothing()
+        pool.remove(FIRST, "the test")
+        play.later(20)
+        client.says(b"still here")
+        origin.hears(b"still here")
+        play.later(11)
+        client.sees_end()
+        origin.sees_end()
+        client.leaves()
+        origin.leaves()
+        watching = len(pool.on_change)
+        other = play.client(listener="db")
+        second = play.origin(SECOND)
+        assert len(pool.on_change) == watching + 1
+        pool.drain(SECOND)
+        other.leaves()
+        second.sees_end()
+        second.leaves()
+        assert len(pool.on_change) == watching
+        play.later(31)
+    assert [ended.reason for ended in play.ended] == [None, None]

@@ -44,6 +44,10 @@ class PeerState(Enum):
         return self.value
 
 
+#: A peer that is to be left, by the operator's will or because it is no part of the pool any more.
+TO_BE_LEFT: Final = frozenset((PeerState.DRAINING, PeerState.MAINTENANCE, PeerState.REMOVED))
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A peer went from one state to another."""

@@ -18,6 +18,7 @@ from twistedproxy.downstream.door import Door
 from twistedproxy.downstream.sni import SniTable
 from twistedproxy.downstream.stream_connection import StreamConnection
 from twistedproxy.errors import Reason
+from twistedproxy.forward.guards.addresses import AddressList
 from twistedproxy.settings import PoolSettings, SniSettings, StreamSettings
 from twistedproxy.templates import REQUEST_NAMES, Template
 from twistedproxy.transport.contexts import TlsServer
@@ -125,9 +126,16 @@ class StreamDoor(Door):
     def aim(self, targets: Mapping[str, Target]) -> None:
         """These are the pools that it leads to, for connections that come from now on."""
         settings = self.settings
+        self._premises = AddressList(settings.allow, settings.deny) if settings.allow or settings.deny else None
         self._target = targets[settings.pool] if settings.pool is not None else None
         self.ways: list[tuple[SniSettings, Way]] = [(line, Way(self, targets[line.pool])) for line in settings.sni]
         self.passing = SniTable(self.ways) if self.ways else None
+
+    def _has_room_for(self, address: str) -> bool:
+        if self._premises is not None and not self._premises.allows(address):
+            self.count(errors.ADDRESS_DENIED)
+            return False
+        return super()._has_room_for(address)
 
     def count(self, reason: Reason) -> None:
         """A connection is not served, because of *reason*."""

@@ -20,6 +20,7 @@ from zope.interface import implementer
 
 from twistedproxy import errors
 from twistedproxy.addresses import UNIX_CLIENTS, Address, Tcp, Unix
+from twistedproxy.balance.peer import TO_BE_LEFT
 from twistedproxy.downstream.arrival import Arrival
 from twistedproxy.errors import Reason, Whose
 from twistedproxy.forward.ends import address_of
@@ -32,7 +33,9 @@ from twistedproxy.wire.client_hello import ClientHello
 from twistedproxy.wire.proxy_protocol import Ends
 
 if TYPE_CHECKING:
-    from twistedproxy.balance.peer import Peer
+    from twisted.internet.interfaces import IDelayedCall
+
+    from twistedproxy.balance.peer import Change, Peer
     from twistedproxy.downstream.stream import StreamDoor, Target
     from twistedproxy.transport.tls_handshake import IncomingTls
 
@@ -107,6 +110,8 @@ class StreamConnection(Timed):
         self._target = target
         self._peer: Peer | None = None
         self._reaching: _Reaching | None = None
+        self._watches_pool = False
+        self._drained: IDelayedCall | None = None
         self._over = False
 
     @property
@@ -257,7 +262,28 @@ class StreamConnection(Timed):
         )
         tunnel.route_name, tunnel.peer_name = settings.name, peer.name
         self.joined = tunnel
+        if settings.drain_timeout:
+            self._watches_pool = True
+            self._target.pool.on_change.append(self._peer_changed)
         tunnel.start(b"", b"")
+
+    def _peer_changed(self, change: Change) -> None:
+        """A peer that is drained is left in time."""
+        if change.peer is not self._peer:
+            return
+        self._stay()
+        if change.after in TO_BE_LEFT:
+            self._drained = self.site.reactor.callLater(self.door.settings.drain_timeout, self._drain_over)
+
+    def _drain_over(self) -> None:
+        self._drained = None
+        if self.joined is not None:
+            self.joined.close()
+
+    def _stay(self) -> None:
+        if self._drained is not None:
+            self._drained.cancel()
+            self._drained = None
 
     # finish
 
@@ -265,6 +291,9 @@ class StreamConnection(Timed):
         peer = self._peer
         assert peer is not None
         self.joined = None
+        if self._watches_pool:
+            self._stay()
+            self._target.pool.on_change.remove(self._peer_changed)
         self.bytes_received, self.bytes_sent = tunnel.bytes_up, tunnel.bytes_down
         peer.bytes_sent += tunnel.bytes_up
         peer.bytes_received += tunnel.bytes_down

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.python.failure import Failure
 from twisted.python.reflect import namedAny
 
-from twistedproxy.balance.peer import Change, PeerState
+from twistedproxy.balance.peer import TO_BE_LEFT, Change
 from twistedproxy.errors import BAD_UPGRADE_ANSWER, ORIGIN_REFUSED, RequestError, ResponseError
 from twistedproxy.forward import rewrite
 from twistedproxy.forward.handover import Handover
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from twistedproxy.forward.exchange import Exchange
 
 _EXTENSIONS: Final = b"sec-websocket-extensions"
-#: States of a peer that is to be left, by the operator's will or because it is no part of the pool any more.
-_TO_BE_LEFT: Final = frozenset((PeerState.DRAINING, PeerState.MAINTENANCE, PeerState.REMOVED))
 _EXTENSIONS_ONLY: Final = frozenset((_EXTENSIONS,))
 
 
@@ -226,7 +224,7 @@ class Upgrade:
         if self._drained is not None:
             self._drained.cancel()
             self._drained = None
-        if change.after not in _TO_BE_LEFT:
+        if change.after not in TO_BE_LEFT:
             return
         resumption = self._handover.resumption if self._handover is not None else None
         if resumption is not None and (resumption.redialling or resumption.begin()):

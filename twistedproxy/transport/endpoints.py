@@ -16,7 +16,6 @@ from twisted.internet.interfaces import IStreamClientEndpoint, IStreamServerEndp
 from twistedproxy.addresses import Address, Endpoint, Tcp, Unix
 from twistedproxy.transport.bastion import PREFIX, Bastion
 from twistedproxy.transport.endpoint_strings import BadEndpoint, parts_of
-from twistedproxy.transport.ssh import BastionEndpoint
 
 SYSTEMD: Final = "systemd"
 _DOMAINS: Final = ("INET", "INET6", "UNIX")
@@ -92,6 +91,9 @@ def server_endpoint(address: Endpoint, reactor: Any) -> IStreamServerEndpoint:
 def client_endpoint(address: Endpoint, reactor: Any) -> IStreamClientEndpoint:
     """What connects."""
     if parts_of(address.text)[0] == PREFIX:
+        # Not before it is needed: parts of conch import a reactor, which is whichever twistd has chosen by now.
+        from twistedproxy.transport.ssh import BastionEndpoint
+
         return BastionEndpoint(Bastion.parse(address.text), reactor)
     endpoint: IStreamClientEndpoint = clientFromString(reactor, address.text)
     return endpoint
