@@ -342,5 +342,18 @@ class ResponseHead:
         return f"<{self.status} {self.reason.decode('latin-1')}>"
 
 
+#: Fields that say something of a client's certificate (RFC 9440 §2, and those that people know).
+CERT_FIELDS: Final = frozenset(
+    (
+        b"client-cert",
+        b"client-cert-chain",
+        b"x-client-cert-verified",
+        b"x-client-cert-subject",
+        b"x-client-cert-issuer",
+        b"x-client-cert-serial",
+        b"x-client-cert-fingerprint",
+    )
+)
+
 #: Methods that a server may execute twice with the effect of once (RFC 9110 §9.2.2).
 IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"))

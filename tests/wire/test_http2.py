@@ -163,6 +163,8 @@ def test_te_may_say_trailers() -> None:
 
 def test_trailers_are_fields_only() -> None:
     assert parse_trailers([(b"grpc-status", b"0")]).items == ((b"grpc-status", b"0"),)
+    harmful = [(b"x-forwarded-for", b"1.2.3.4"), (b"x-client-cert-subject", b"CN=root"), (b"cookie", b"a=b")]
+    assert parse_trailers([*harmful, (b"grpc-status", b"0")]).items == ((b"grpc-status", b"0"),)
     for wrong in ((b":path", b"/"), (b"connection", b"close"), (b"A", b"a")):
         with pytest.raises(Malformed):
             parse_trailers([wrong])

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from twistedproxy.forward.secured import CERT_FIELDS
-from twistedproxy.message import Field, Headers, RequestHead
+from twistedproxy.message import CERT_FIELDS, Field, Headers, RequestHead
 from twistedproxy.settings import RouteSettings
 from twistedproxy.wire.forwarded import write_element
 

@@ -20,8 +20,7 @@ from twistedproxy.forward.forwarding import (
     prefix_fields,
 )
 from twistedproxy.forward.header_edits import Edits, edited
-from twistedproxy.forward.secured import CERT_FIELDS
-from twistedproxy.message import CHUNKED, Field, Headers, RequestHead, ResponseHead
+from twistedproxy.message import CERT_FIELDS, CHUNKED, Field, Headers, RequestHead, ResponseHead
 from twistedproxy.settings import RouteSettings
 
 #: What Via calls us (RFC 9110 §7.6.3).

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from twistedproxy import errors
 from twistedproxy.errors import Reason
-from twistedproxy.message import Headers, ResponseHead
+from twistedproxy.message import CERT_FIELDS, Headers, ResponseHead
 from twistedproxy.settings import TlsSettings
 from twistedproxy.transport.client_certificates import ClientCert
 
 if TYPE_CHECKING:
     from twistedproxy.forward.exchange import Exchange
-
-#: Fields that say something of a client's certificate (RFC 9440 §2, and those that people know).
-CERT_FIELDS: Final = frozenset(
-    (
-        b"client-cert",
-        b"client-cert-chain",
-        b"x-client-cert-verified",
-        b"x-client-cert-subject",
-        b"x-client-cert-issuer",
-        b"x-client-cert-serial",
-        b"x-client-cert-fingerprint",
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
-from twistedproxy.message import Headers
+from twistedproxy.message import CERT_FIELDS, Headers
 from twistedproxy.wire.grammar import CHUNK_LINE, CHUNK_LINE_START
 from twistedproxy.wire.lines import has_stray_line_end, parse_field_lines
 
@@ -30,7 +30,7 @@ _MANY: Final = 32
 
 #: Fields that would change the framing, the routing or the meaning of a head, were they merged into it by a server behind us
 #: (RFC 9110 §6.5.1): as trailers they are left out.
-_NOT_IN_TRAILERS: Final = frozenset(
+NOT_IN_TRAILERS: Final = frozenset(
     (
         b"age",
         b"authorization",
@@ -71,8 +71,10 @@ _NOT_IN_TRAILERS: Final = frozenset(
         b"x-forwarded-for",
         b"x-forwarded-host",
         b"x-forwarded-port",
+        b"x-forwarded-prefix",
         b"x-forwarded-proto",
         b"x-real-ip",
+        *CERT_FIELDS,
     )
 )
 
@@ -243,7 +245,7 @@ class ChunkedReader:
             raise BadTrailer(f"trailer section {data[: min(end, 80)]!r}")
         if len(fields) > MAX_TRAILER_FIELDS:
             raise BadTrailer("too many trailer fields")
-        self.trailers = fields.without(_NOT_IN_TRAILERS)
+        self.trailers = fields.without(NOT_IN_TRAILERS)
         self.complete = True
         self.rest = data[end + 4 :]
 

@@ -14,6 +14,7 @@ from typing import Final
 from twistedproxy import errors
 from twistedproxy.errors import RequestError
 from twistedproxy.message import CHUNKED, Field, Headers, RequestFields, RequestHead, ResponseHead
+from twistedproxy.wire.framing import NOT_IN_TRAILERS
 from twistedproxy.wire.grammar import LENGTH, TOKEN
 from twistedproxy.wire.http1 import Limits
 from twistedproxy.wire.target import parse_host, parse_target, route_path
@@ -161,7 +162,7 @@ def _request(method: bytes, target: bytes, headers: Headers, *, ended: bool, upg
 
 def parse_trailers(fields: Iterable[Field]) -> Headers:
     """
-    The trailer fields of a request.
+    The trailer fields of a request, without those that would change a head.
 
     :raises Malformed: pseudo-fields among them, or fields that no message may hold (RFC 9113 §8.1)
     """
@@ -169,7 +170,7 @@ def parse_trailers(fields: Iterable[Field]) -> Headers:
     for name, value in fields:
         check_field(name, value)
         kept.append((name, value))
-    return Headers(kept)
+    return Headers(kept).without(NOT_IN_TRAILERS)
 
 
 def response_fields(head: ResponseHead) -> list[Field]:

@@ -10,6 +10,7 @@ from typing import Final
 from twistedproxy import errors
 from twistedproxy.errors import ResponseError
 from twistedproxy.message import CHUNKED, Field, Headers, ResponseHead
+from twistedproxy.wire.framing import NOT_IN_TRAILERS
 from twistedproxy.wire.grammar import LENGTH
 from twistedproxy.wire.http2 import FIELD_NAME, FIELD_VALUE, OF_CONNECTIONS
 
@@ -72,13 +73,13 @@ def _length(headers: Headers, method: bytes, status: int, *, ended: bool) -> int
 
 def parse_trailers(fields: Sequence[Field], *, ended: bool) -> Headers:
     """
-    The trailer fields of an answer.
+    The trailer fields of an answer, without those that would change a head.
 
     :raises ResponseError: they are malformed, or do not end the stream
     """
     if not ended:
         raise ResponseError(errors.BAD_RESPONSE, "a second head (RFC 9113 §8.1)")
-    return Headers(_checked(fields))
+    return Headers(_checked(fields)).without(NOT_IN_TRAILERS)
 
 
 def _checked(fields: Sequence[Field]) -> Sequence[Field]:
