@@ -42,13 +42,12 @@ class Listener(Door):
         self.scheme = b"https" if tls is not None else b"http"
         self.trusted_proxies = TrustedProxies(settings.trusted_proxies, settings.trusted_fields)
         self.limits = Limits(head=settings.max_header_size, fields=settings.max_headers, target=settings.max_target)
-        #: Of every connection with TLS, where clients are not asked for certificates.
-        self._secured_all = secured_by(tls.settings, None, 0.0) if tls is not None else None
 
     def revise(self, settings: DoorSettings, tls: TlsServer | None) -> None:
         """As :meth:`Door.revise`; connections that stand keep their scheme, and have the new times and limits."""
         super().revise(settings, tls)
         self.scheme = b"https" if tls is not None else b"http"
+        self.trusted_proxies = TrustedProxies(self.settings.trusted_proxies, self.settings.trusted_fields)
         self.limits = Limits(
             head=self.settings.max_header_size, fields=self.settings.max_headers, target=self.settings.max_target
         )
@@ -86,10 +85,12 @@ class Listener(Door):
 
     def _secured(self, connection: DownstreamConnection) -> Secured | None:
         """What exchanges have to know of a connection with TLS."""
-        assert self._tls is not None
+        if self._tls is None:
+            # The listener has become a plain one since the handshake began.
+            return None
         settings = self._tls.settings
         if settings.verify_client == "no":
-            return self._secured_all
+            return secured_by(settings, None, 0.0)
         certificate = connection.transport.client_certificate
         client_cert = None if certificate is None else ClientCert.of(certificate)
         return secured_by(settings, client_cert, self.site.clock.wall())
