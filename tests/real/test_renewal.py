@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import ssl
 import threading
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 
 from tests.real.conftest import StartProxy
@@ -110,3 +112,38 @@ def ssl_serial(path: str) -> str:
 
     number = f"{x509.load_pem_x509_certificate(Path(path).read_bytes()).serial_number:X}"
     return number if len(number) % 2 == 0 else f"0{number}"
+
+
+def test_another_section_is_in_force_after_a_reload_and_connections_stay(start_proxy: StartProxy, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    files = authority.issue("localhost")
+    shutil.copy(files.chain, tmp_path / "site.pem")
+    shutil.copy(files.key, tmp_path / "site.key")
+    with Origin(answering(b"hello")) as origin:
+        proxy = start_proxy(SITE.format(directory=tmp_path, port=origin.port))
+        port = proxy.ports["https"]
+
+        def asked(sock: ssl.SSLSocket) -> bytes:
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            return sock.recv(10_000)
+
+        def connected(version: ssl.TLSVersion) -> ssl.SSLSocket:
+            context = ssl.create_default_context(cafile=authority.path)
+            context.minimum_version = context.maximum_version = version
+            return context.wrap_socket(socket.create_connection(("127.0.0.1", port), 10), server_hostname="localhost")
+
+        steady = connected(ssl.TLSVersion.TLSv1_2)
+        assert b"Strict-Transport-Security" not in asked(steady)
+        more = f"[tls site]\nprofile = modern\nhsts = 1d\nverify_client = require\nclient_ca = {authority.path}\n"
+        proxy.site.write_text(proxy.site.read_text().replace("[tls site]\n", more))
+        proxy.signal(signal.SIGHUP)
+        proxy.await_output("reload 1 by")
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            connected(ssl.TLSVersion.TLSv1_2)
+        with connected(ssl.TLSVersion.TLSv1_3) as refused:
+            answer = asked(refused)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b"Strict-Transport-Security: max-age=86400" in answer
+        # Who was connected goes on by the old rules.
+        with steady:
+            assert asked(steady).startswith(b"HTTP/1.1 200 ")
