@@ -38,7 +38,7 @@ def test_templates_with_the_same_text_are_equal() -> None:
     ("text", "said"),
     [
         ("{hots}", "{hots} is not a name of templates; did you mean {host}?"),
-        ("{user}", "{user} is not a name of templates"),
+        ("{nobody}", "{nobody} is not a name of templates"),
         ("{request_idd}", "did you mean {request_id}?"),
         ("{header}", "{header} needs a name after a dot; write for instance {header.user-agent}"),
         ("{header.}", "{header.} needs a name after the dot"),
