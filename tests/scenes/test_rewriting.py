@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.kit.play import Play
@@ -90,6 +92,20 @@ def located(keys: str, url: str, field: str = "Location") -> str:
 )
 def test_where_a_peer_sends_clients_becomes_public(url: str, public: str) -> None:
     assert located("strip_prefix = /api\nrewrite_location = peer\n", url) == public
+
+
+def test_where_a_stored_answer_sends_clients_becomes_public_too(tmp_path: Path) -> None:
+    site = f"[cache c]\ndirectory = {tmp_path}\n" + API + "cache = c\nstrip_prefix = /api\nrewrite_location = peer\n"
+    with Play(site) as play:
+        client = play.client()
+        for word in ("MISS", "HIT"):
+            client.says(GET)
+            if play.has_origin:
+                origin = play.origin()
+                origin.hears_message()
+                origin.says("HTTP/1.1 301 Moved\nLocation: http://10.0.0.1/x\nCache-Control: max-age=9\nContent-Length: 0")
+            answered = client.hears_message()
+            assert (answered.fields["location"], answered.fields["x-cache-status"]) == ("http://example.com/api/x", word)
 
 
 def test_content_location_and_refresh_as_well() -> None:

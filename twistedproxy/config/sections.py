@@ -68,9 +68,17 @@ SECTIONS: Final[dict[str, SectionKind]] = {
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
+_rows: dict[Any, dict[str, Mapping[str, Any]]] = {}
+
+
 def rows(made: type[Any]) -> dict[str, Mapping[str, Any]]:
     """The knobs of a settings class: key to metadata, and under ``default`` the value without the key."""
-    return {knob.name: {**knob.metadata, "default": knob.default} for knob in dataclasses.fields(made) if "kind" in knob.metadata}
+    known = _rows.get(made)
+    if known is None:
+        known = _rows[made] = {
+            knob.name: {**knob.metadata, "default": knob.default} for knob in dataclasses.fields(made) if "kind" in knob.metadata
+        }
+    return known
 
 
 @dataclass(frozen=True)

@@ -74,12 +74,14 @@ class Locations:
         return b"%b://%b%b" % (exchange.scheme, public, self._path(path) if path.startswith(b"/") else self._path(b"/") + path)
 
     def _own(self, exchange: Exchange, scheme: bytes) -> set[bytes]:
-        """What the peer may call itself: its address, and the host that it was asked for."""
+        """What a peer of the route may call itself: its address, and the host that it was asked for."""
         own = {exchange.head.authority}
-        if exchange.attempt is not None:
-            own.add(exchange.attempt.peer.settings.authority.encode("ascii").lower())
-        if exchange.route is not None and exchange.route.settings.host not in ("preserve", "upstream"):
-            own.add(exchange.route.settings.host.encode("ascii").lower())
+        route = exchange.route
+        if route is not None and route.backend is not None:
+            # Of what comes from the cache, any of them may have said it.
+            own.update(peer.settings.authority.encode("ascii").lower() for peer in route.backend.pool.peers)
+        if route is not None and route.settings.host not in ("preserve", "upstream"):
+            own.add(route.settings.host.encode("ascii").lower())
         return {_short(scheme, name) for name in own}
 
     def _path(self, path: bytes) -> bytes:
