@@ -9,6 +9,7 @@ from pathlib import Path
 import brotli
 import pytest
 
+from tests.kit.http2 import Http2Client
 from tests.kit.party import Message
 from tests.kit.play import Play
 from tests.scenes.sites import ONE
@@ -214,3 +215,19 @@ def test_event_streams_are_not_held_back_by_texts() -> None:
         client.hears(b"14\r\ndata: http://inter\n\n\r\n")
         client.resets()
         origin.sees_cut()
+
+
+def test_clients_of_http_2_get_changed_bodies_too() -> None:
+    with Play(SITE + "request_id = X-Request-ID\nresponse_headers = set X-Asked {method} {uri}\n") as play:
+        client = Http2Client(play)
+        stream = client.asks("GET", "/x")
+        origin = play.origin()
+        asked = origin.hears_message()
+        origin.says(f"HTTP/1.1 200 OK\nContent-Type: text/html\nContent-Length: {len(PAGE)}", PAGE[:20])
+        origin.says(PAGE[20:])
+        answer = client.answer(stream)
+        assert answer.body == PUBLIC.replace(b"example.com", b"a")
+        assert answer.ended
+        fields = dict(answer.fields)
+        assert (fields["x-asked"], fields["x-request-id"]) == ("GET /x", asked.fields["x-request-id"])
+        assert "content-length" not in fields
