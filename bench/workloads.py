@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.loads.bodies import transfer_bodies
-from bench.loads.tools import LoadFailed, ab, wrk
+from bench.loads.tools import LoadFailed, ab, h2load, wrk
 from bench.loads.websockets import idle, ping_pong
 from bench.measure import Load
 from bench.origin import BODY, LARGE, PAGE, SMALL, Origin
@@ -67,6 +67,13 @@ def _get(
     def run(target: Target, seconds: int) -> Load:
         url = _url(target, path, tls)
         return wrk(url, seconds, connections=connections, directory=target.scratch, each_new=each_new)
+
+    return run
+
+
+def _streams(connections: int, streams: int) -> Callable[[Target, int], Load]:
+    def run(target: Target, seconds: int) -> Load:
+        return h2load(_url(target, "/small", True), seconds, connections=connections, streams=streams)
 
     return run
 
@@ -162,6 +169,26 @@ WORKLOADS: tuple[Workload, ...] = (
         Feature.TLS,
         path="/large",
         size=LARGE,
+    ),
+    Workload(
+        "h2_get",
+        "Small GET by HTTP/2 over TLS, one at a time on each connection",
+        "request",
+        "requests",
+        _streams(CONNECTIONS, 1),
+        Feature.HTTP2,
+        path="/small",
+        size=SMALL,
+    ),
+    Workload(
+        "h2_streams",
+        "Small GET by HTTP/2 over TLS, ten at a time on each connection",
+        "request",
+        "requests",
+        _streams(CONNECTIONS // 10, 10),
+        Feature.HTTP2,
+        path="/small",
+        size=SMALL,
     ),
     Workload(
         "tls_handshake",

@@ -1,4 +1,4 @@
-"""Small GETs by wrk, TLS handshakes by ab."""
+"""Small GETs by wrk, by HTTP/2 with h2load; TLS handshakes by ab."""
 
 from __future__ import annotations
 
@@ -67,6 +67,17 @@ def wrk(url: str, seconds: int, *, connections: int, directory: Path, each_new: 
         raise LoadFailed("wrk printed no report")
     units, microseconds, p50, p99, errors = map(int, numbers.groups())
     return Load(units, microseconds / 1e6, p50 / 1e6, p99 / 1e6, errors)
+
+
+def h2load(url: str, seconds: int, *, connections: int, streams: int) -> Load:
+    """GET an https *url* by HTTP/2, with so many streams at a time on each connection."""
+    command = ["h2load", f"-c{connections}", f"-m{streams}", f"-D{seconds}", url]
+    output = _run(command, seconds + 15)
+    numbers = re.search(r"^requests: .* (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", output, re.MULTILINE)
+    if numbers is None or "Application protocol: h2" not in output:
+        raise LoadFailed("h2load printed no report, or was not answered by HTTP/2")
+    units, *bad = map(int, numbers.groups())
+    return Load(units, float(seconds), None, None, sum(bad))
 
 
 def ab(url: str, seconds: int, *, connections: int, directory: Path) -> Load:

@@ -20,7 +20,7 @@ class Caddy:
     """Debian's Caddy."""
 
     name = "caddy"
-    features = frozenset({Feature.HTTP, Feature.TLS, Feature.WEBSOCKET})
+    features = frozenset({Feature.HTTP, Feature.TLS, Feature.HTTP2, Feature.WEBSOCKET})
 
     def version(self) -> str:
         return f"Caddy {first_line('caddy', 'version')}"

@@ -26,7 +26,7 @@ cache bench
     max-age 3600
 frontend site
     bind 127.0.0.1:{http} backlog 4096
-    bind 127.0.0.1:{https} backlog 4096 ssl crt {both}
+    bind 127.0.0.1:{https} backlog 4096 ssl crt {both} alpn h2,http/1.1
     http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
     http-request set-header X-Forwarded-Proto http if !{{ ssl_fc }}
     http-request set-header X-Forwarded-Host %[req.hdr(host)]

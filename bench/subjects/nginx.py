@@ -47,7 +47,7 @@ http {{
     upstream echo {{ server 127.0.0.1:{echo} max_fails=0; }}
     server {{
         listen 127.0.0.1:{http} backlog=4096;
-        listen 127.0.0.1:{https} ssl backlog=4096;
+        listen 127.0.0.1:{https} ssl http2 backlog=4096;
         ssl_certificate {chain};
         ssl_certificate_key {key};
         ssl_protocols TLSv1.2 TLSv1.3;

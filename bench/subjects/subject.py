@@ -17,6 +17,7 @@ class Feature(enum.Enum):
 
     HTTP = "HTTP"
     TLS = "TLS"
+    HTTP2 = "HTTP/2"
     CACHE = "cache"
     DISK_CACHE = "cache of large bodies"
     WEBSOCKET = "WebSockets"

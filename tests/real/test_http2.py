@@ -7,6 +7,7 @@ import json
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -21,6 +22,7 @@ from h2.events import ConnectionTerminated, DataReceived, ResponseReceived, Stre
 from hyperframe.frame import ContinuationFrame, Frame, HeadersFrame, PingFrame, SettingsFrame
 
 from tests.real.browser import Browser, needs_chromium
+from tests.real.client import fetch
 from tests.real.conftest import StartProxy
 from tests.real.origins import Call, Origin, answering
 from tests.real.programs import eventually, resident
@@ -383,3 +385,22 @@ def test_a_browser_speaks_http2_and_opens_websockets_by_it(tmp_path: Path, start
         eventually(lambda: {"/tunnel", "/messages"} <= by_path().keys(), lambda: log.read_text())
         assert all("HTTP/2.0" in json.dumps(by_path()[path]) for path in ("/", "/tunnel", "/messages"))
         server.shutdown()
+
+
+def test_a_peer_that_does_not_agree_to_http2_is_not_spoken_to(tmp_path: Path, start_proxy: StartProxy) -> None:
+    authority = Authority(tmp_path)
+    certificate = authority.issue("127.0.0.1")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate.chain, certificate.key)
+    context.set_alpn_protocols(["http/1.1"])
+    heard = []
+
+    def script(call: Call) -> None:
+        with contextlib.suppress(OSError), context.wrap_socket(call.sock, server_side=True) as secure:
+            heard.append(secure.recv(100))
+
+    with Origin(script) as origin:
+        site = a_site(origin, authority).replace("servers = ", f"protocol = h2\nca = {authority.path}\nservers = https://")
+        proxy = start_proxy(site)
+        assert fetch(proxy.port, "/").status == 502
+        assert not any(heard)

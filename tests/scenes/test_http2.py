@@ -9,6 +9,7 @@ from hyperframe.frame import PingFrame
 
 from tests.kit.http2 import Http2Client
 from tests.kit.play import Play
+from twistedproxy.admin.views import occupation
 
 SITE = """
 [pool app]
@@ -430,3 +431,15 @@ def test_who_reads_nothing_gets_no_more_than_the_kernel_takes() -> None:
         assert origin.waiting > 40_000_000
         client.party.resets()
         origin.sees_cut()
+
+
+def test_people_see_the_streams_of_a_connection() -> None:
+    with Play(SITE) as play:
+        client = Http2Client(play)
+        (connection,) = play.connections()
+        assert occupation(connection) == "idle, HTTP/2"
+        client.asks("GET", "/slow")
+        client.asks("GET", "/other")
+        assert occupation(connection) == "HTTP/2, 2 streams: GET a/slow → 10.0.0.1:80"
+        for origin in (play.origin(), play.origin()):
+            origin.overlooks()

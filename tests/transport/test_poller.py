@@ -154,3 +154,38 @@ def test_forgetting_is_harmless_when_unknown(poller: Epoll) -> None:
     forget(poller, member)
     forget(poller, member)
     assert poller.members == 0
+
+
+def test_what_is_put_off_is_done_when_all_were_told(poller: Epoll) -> None:
+    ours, theirs = socket_pair()
+    more, others = socket_pair()
+    first, second = Member(ours), Member(more)
+    done: list[str] = []
+    for member in (first, second):
+        member.on_read = lambda: done.append(f"put off: {poller.put_off(lambda: done.append('now'))}")
+        poller.addReader(member)
+    assert not poller.put_off(lambda: done.append("never"))
+    theirs.send(b"a")
+    others.send(b"b")
+    poller.doRead()
+    assert done == ["put off: True", "put off: True", "now", "now"]
+    for sock in (ours, theirs, more, others):
+        sock.close()
+
+
+def test_what_fails_when_it_was_put_off_stops_nobody(poller: Epoll) -> None:
+    ours, theirs = socket_pair()
+    member = Member(ours)
+    done: list[str] = []
+
+    def put_off() -> None:
+        poller.put_off(lambda: [].remove(1))
+        poller.put_off(lambda: done.append("now"))
+
+    member.on_read = put_off
+    poller.addReader(member)
+    theirs.send(b"a")
+    poller.doRead()
+    assert done == ["now"]
+    ours.close()
+    theirs.close()

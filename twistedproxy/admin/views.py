@@ -11,11 +11,12 @@ from twistedproxy.admin.live import Live
 from twistedproxy.admin.tables import Column, count, duration, percent, size
 from twistedproxy.admin.verb import Listing
 from twistedproxy.balance.membership import SITE, Membership
-from twistedproxy.balance.peer import Peer
+from twistedproxy.balance.peer import Peer, counted
 from twistedproxy.balance.pool import Pool
 from twistedproxy.cache.cache import Cache
 from twistedproxy.cache.responses import Summary
 from twistedproxy.downstream.door import Door
+from twistedproxy.downstream.http2 import Http2Connection
 from twistedproxy.downstream.listener import AnyConnection
 from twistedproxy.downstream.stream_connection import StreamConnection
 from twistedproxy.forward.routes import Route
@@ -323,6 +324,14 @@ def occupation(connection: AnyConnection | StreamConnection) -> str:
     """What a connection is doing, for people: ``idle``, a request and who serves it, or a WebSocket or stream and its bytes."""
     if isinstance(connection, StreamConnection):
         return _stream(connection)
+    if isinstance(connection, Http2Connection):
+        streams = len(connection.streams)
+        return f"HTTP/2, {counted(streams, 'stream')}: {_work(connection)}" if streams else "idle, HTTP/2"
+    return _work(connection)
+
+
+def _work(connection: AnyConnection) -> str:
+    """The oldest request on *connection*, or what it has become."""
     if connection.tunnel is not None:
         tunnel = connection.tunnel
         return f"websocket {tunnel.route_name} → {tunnel.peer_name}, {size(tunnel.bytes_up)} up, {size(tunnel.bytes_down)} down"

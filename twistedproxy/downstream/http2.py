@@ -282,7 +282,7 @@ class Http2Connection(Multiplexed):
         if self.ended:
             return
         self._busy = False
-        self.flush()
+        self.send_out()
         self.ended = self.wire.over = True
         self._lose_streams()
         self.transport.unregisterProducer()

@@ -22,6 +22,8 @@ from twistedproxy.wire.http2_frames import FRAME_SIZE, Code, Setting
 
 #: Bytes that a stream sends before it is another one's turn.
 QUANTUM: Final = 64 * 1024
+#: Pieces of frames that are put off at most, until the events at hand were told.
+_JOINED: Final = 64
 #: Bytes that were taken before the window of a stream is opened by them.
 _UPDATE: Final = 16 * 1024
 
@@ -47,15 +49,33 @@ class Multiplexed(Timed):
         self._waiting: dict[int, SendingStream] = {}
         self._full = False
         self._busy = False
+        self._is_put_off = False
 
     # Sending.
 
     def flush(self) -> None:
-        """Send what the frames are, unless more may join them in this moment."""
+        """Send what the frames are, unless more may join them in this moment: other streams' answers may be there to be read."""
+        wire = self.wire
+        if self._busy or not wire.out or self.transport is None:
+            return
+        if len(wire.streams) > 1 and len(wire.out) < _JOINED:
+            if self._is_put_off:
+                return
+            self._is_put_off = self.transport.put_off(self._now)
+            if self._is_put_off:
+                return
+        self.send_out()
+
+    def _now(self) -> None:
+        self._is_put_off = False
+        self.send_out()
+
+    def send_out(self) -> None:
+        """Send what the frames are, now."""
         out = self.wire.out
-        if not self._busy and out and self.transport is not None:
-            self.transport.writeSequence(out)
+        if out and self.transport is not None:
             self.wire.out = []
+            self.transport.writeSequence(out)
 
     def room(self, stream: WireStream) -> int:
         """Bytes that may be sent on *stream* now: both windows allow them, and the connection takes them."""

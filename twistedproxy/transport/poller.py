@@ -10,6 +10,7 @@ epoll the reactor itself takes its place.
 from __future__ import annotations
 
 import select
+from collections.abc import Callable
 from fcntl import ioctl
 from termios import FIONREAD
 from typing import Protocol
@@ -71,11 +72,15 @@ class EpollPoller:
     connection broke.  It leaves the set when both interests end and :meth:`forget` is called, or when it is closed.
     """
 
+    #: Events are being told.
+    _telling = False
+
     def __init__(self, reactor: IReactorFDSet) -> None:
         self._reactor = reactor
         self._epoll = select.epoll()
         self._members: dict[int, Descriptor] = {}
         self._masks: dict[int, int] = {}
+        self._afterwards: list[Callable[[], None]] = []
 
     def start(self) -> None:
         """Enter the reactor."""
@@ -132,6 +137,7 @@ class EpollPoller:
     def doRead(self) -> None:
         """Call every member that has an event."""
         members = self._members
+        self._telling = True
         for fd, events in self._epoll.poll(0, _BATCH):
             member = members.get(fd)
             if member is None:
@@ -144,6 +150,20 @@ class EpollPoller:
                     member.doWrite()
             except Exception:
                 self._cut(member)
+        self._telling = False
+        while self._afterwards:
+            calls, self._afterwards = self._afterwards, []
+            for call in calls:
+                try:
+                    call()
+                except Exception:
+                    _log.failure("what was put off failed")
+
+    def put_off(self, call: Callable[[], None]) -> bool:
+        """Call *call* when the events at hand were told; False when none are: then nobody will."""
+        if self._telling:
+            self._afterwards.append(call)
+        return self._telling
 
     def _cut(self, member: Descriptor) -> None:
         """What *member* called has failed: only its own connection pays for that."""

@@ -14,7 +14,7 @@ from twisted.internet import error
 from twisted.python.failure import Failure
 
 from twistedproxy.transport.file_part import FilePart
-from twistedproxy.transport.poller import Poller
+from twistedproxy.transport.poller import EpollPoller, Poller
 
 #: A producer is paused when more than this many bytes wait for the kernel, unless a connection is told otherwise.
 HIGH_WATER: Final = 64 * 1024
@@ -240,6 +240,10 @@ class Sending:
                 self._shut()
             elif self._half_closing:
                 self._shutdown_writing()
+
+    def put_off(self, call: Callable[[], None]) -> bool:
+        """Call *call* when the other connections were told of their events, too; False: that is impossible now."""
+        return isinstance(self._poller, EpollPoller) and self._poller.put_off(call)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """

@@ -109,9 +109,9 @@ class PeerConnection(Multiplexed):
             return
         alpn = getattr(transport, "alpn", b"h2")
         if alpn != b"h2":
-            transport.abortConnection()
             said = alpn.decode("ascii", "replace") or "nothing"
             self._lose(errors.TLS_FAILED, f"the peer does not speak HTTP/2: by ALPN it says {said}")
+            transport.abortConnection()
             return
         self.transport = transport
         transport.registerProducer(self, True)
@@ -155,12 +155,11 @@ class PeerConnection(Multiplexed):
         """The peer breaks the rules of HTTP/2."""
         if isinstance(problem, Flood):
             self.wire.go_away(0, Code.ENHANCE_YOUR_CALM)
-        self.flush()
+        self.send_out()
         detail = str(problem) if self.stands else f"the peer does not speak HTTP/2: {problem}"
         if self.stands:
             _log.warn("peer {peer} broke the rules of HTTP/2: {problem}", peer=self.peer.name, problem=problem)
-        self._lose(errors.BAD_RESPONSE, detail)
-        self.transport.loseConnection()
+        self._give_up(errors.BAD_RESPONSE, detail)
 
     def _stands(self) -> None:
         """The peer has said its settings."""
@@ -169,8 +168,7 @@ class PeerConnection(Multiplexed):
         waiting = list(self.streams)
         most = self.wire.most_streams
         if not most:
-            self._lose(errors.STREAM_REFUSED, "the peer allows no streams at all")
-            self.transport.loseConnection()
+            self._give_up(errors.STREAM_REFUSED, "the peer allows no streams at all")
             return
         self._connector.move(self, waiting[most:])
         self._busy = True
@@ -234,6 +232,10 @@ class PeerConnection(Multiplexed):
                     self.wire.streams.pop(stream.number, None)
                 stream.fail(errors.PEER_LEFT if stream.again else errors.STREAM_REFUSED, "GOAWAY")
 
+    def pauseProducing(self) -> None:
+        """The peer takes nothing: send nothing.  What it sends is read on, for it may wait for that."""
+        self._full = True
+
     # Between requests.
 
     def stream_over(self, stream: UpstreamStream) -> None:
@@ -276,11 +278,20 @@ class PeerConnection(Multiplexed):
         self._connector.forget(self)
         self._connector.leaves(self)
         self.wire.go_away(0, Code.NO_ERROR)
-        self.flush()
+        self.send_out()
         self.ended = self.wire.over = True
         self.transport.unregisterProducer()
+        self._close()
+
+    def _close(self) -> None:
+        """Close when all was sent, but before long."""
         self.deadlines.watch(self, self.deadlines.now() + _LINGER)
         self.transport.loseConnection()
+
+    def _give_up(self, reason: Reason, detail: str) -> None:
+        """The connection is of no use."""
+        self._lose(reason, detail)
+        self._close()
 
     def _lose(self, reason: Reason, detail: str) -> None:
         """Nothing more goes on the connection."""
