@@ -38,6 +38,7 @@ class ForeignPort:
         self._port: IListeningPort | None = None
         self._problem: Failure | None = None
         self._waited = False
+        self._stopped = False
         self._listening: Deferred[Any] = server_endpoint(address, reactor).listen(Adapting(self._made))
         self._listening.addCallbacks(self._listens, self._fails)
         if self._problem is not None:
@@ -53,6 +54,9 @@ class ForeignPort:
         return self._arrives(where, getattr(self._port.getHost(), "port", 0) if self._port is not None else 0)
 
     def _listens(self, port: IListeningPort) -> None:
+        if self._stopped:
+            port.stopListening()
+            return
         self._port = port
         where = shown(port.getHost())
         self._addresses.append(where)
@@ -61,11 +65,12 @@ class ForeignPort:
 
     def _fails(self, problem: Failure) -> None:
         self._problem = problem
-        if self._waited:
+        if self._waited and not self._stopped:
             _log.critical("cannot listen on {text}: {problem}", text=self._address.text, problem=problem.getErrorMessage())
 
     def stop(self) -> None:
         """Accept nothing more."""
+        self._stopped = True
         if self._port is None:
             self._listening.cancel()
         else:
