@@ -17,7 +17,8 @@ APP, SHADOW = "10.0.0.1:80", "10.0.0.9:80"
 
 def mirror_of(play: Play) -> Mirror:
     """The route's mirror."""
-    (found,) = [guard for guard in play.site.routes.routes[0].guards if isinstance(guard, Mirror)]
+    found = play.site.routes.routes[0].mirror
+    assert found is not None
     return found
 
 
@@ -33,6 +34,9 @@ def test_a_request_goes_to_both_and_one_answer_to_the_client() -> None:
         app.says(ANSWER)
         client.hears(ANSWER)
         assert len(play.finished) == 1
+        original, copies = play.site.routes.routes
+        assert (copies.name, copies.requests, copies.statuses[5]) == ("/ (mirror)", 1, 1)
+        assert (original.requests, original.statuses[2], original.statuses[5]) == (1, 1, 0)
         assert mirror_of(play).running == 0
 
 

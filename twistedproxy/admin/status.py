@@ -77,6 +77,7 @@ def _route(route: Route) -> dict[str, Any]:
         "requests": route.requests,
         "statuses": {f"{digit}xx": route.statuses[digit] for digit in range(1, 6)},
         "errors": route.errors,
+        **({"not_copied": route.mirror.dropped} if route.mirror is not None else {}),
     }
 
 

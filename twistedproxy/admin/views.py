@@ -312,6 +312,8 @@ def destination(route: Route) -> str:
     settings = route.settings
     if settings.redirect is not None:
         return f"{settings.redirect.status} {settings.redirect.location}"
+    if settings.respond is not None:
+        return f"{settings.respond.status} {settings.respond.text}".rstrip()
     return f"pool {settings.pool}"
 
 

@@ -57,5 +57,6 @@ def _route(settings: RouteSettings, backends: Mapping[str, Backend], caches: Map
         plain = replace(settings, pool=settings.mirror, name=f"{settings.name} (mirror)", cache=None, tries=1, hedge=None)
         copies = Route(plain, backends[settings.mirror], None)
         copies.retouch, copies.filters = None, ()
-        route.guards = (*route.guards, Mirror(copies, settings.mirror_max_body))
+        route.mirror = Mirror(copies, settings.mirror_max_body)
+        route.guards = (*route.guards, route.mirror)
     return route

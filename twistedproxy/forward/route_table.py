@@ -135,7 +135,7 @@ class RouteTable:
     """
     All routes of a site.
 
-    :ivar routes: in order of precedence; in place of one that is split, its arms
+    :ivar routes: in order of precedence; in place of one that is split, its arms; behind one with a mirror, its copies'
     :ivar guarded: some ask who may in
     :ivar remembers: the head of a request, and where it comes in, decide: who sends the same again takes the same route
     """
@@ -145,7 +145,8 @@ class RouteTable:
         self.given = given = list(routes)
         self.routes: list[Route] = []
         for route in sorted(given, key=lambda route: precedence(route.settings)):
-            self.routes += route.split.arms if route.split is not None else (route,)
+            for arm in route.split.arms if route.split is not None else (route,):
+                self.routes += (arm,) if arm.mirror is None else (arm, arm.mirror.route)
         self.guarded = any(is_guarded(route.settings) for route in given)
         self.remembers = not any(condition.varies for route in given for condition in route.conditions)
         self._groups: dict[tuple[str | None, str | None], _Group] = {}

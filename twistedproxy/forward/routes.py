@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from twistedproxy.balance.pool import Pool
     from twistedproxy.cache.cache import Cache
     from twistedproxy.forward.exchange import Exchange
+    from twistedproxy.forward.mirror import Mirror
     from twistedproxy.forward.split import Split
     from twistedproxy.message import ResponseHead
     from twistedproxy.upstream.connector import Connector
@@ -92,6 +93,7 @@ class Route:
 
     :ivar conditions: what a request must be like to take it
     :ivar patterns: regular expressions of its title
+    :ivar mirror: copies its requests for a second pool
     :ivar split: which route each exchange really takes; then this one has no backend
     :ivar answer: replies itself; None: the backend does
     :ivar guards: decide who may in, in this order
@@ -113,6 +115,7 @@ class Route:
         "failed",
         "filters",
         "guards",
+        "mirror",
         "name",
         "patterns",
         "request_edits",
@@ -161,6 +164,7 @@ class Route:
         self.conditions = conditions_of(settings.match)
         self.patterns = tuple(compiled(match) for match in settings.matches if match.pattern)
         self.split: Split | None = None
+        self.mirror: Mirror | None = None
         self.requests = 0
         self.statuses = [0] * 6
         #: One number, in a list so that the route after a reload goes on counting in the same place.
