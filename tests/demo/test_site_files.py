@@ -54,6 +54,15 @@ def test_the_sample_for_lets_encrypt_has_all_that_it_needs(tmp_path: Path) -> No
     assert site.names == ("example.com", "www.example.com")
 
 
+def test_the_guards_sample_has_one_guard_of_each_kind(tmp_path: Path) -> None:
+    settings = settings_of("guards.ini", tmp_path)
+    routes = {route.matches[0].path: route for route in settings.routes}
+    assert routes["/metrics"].allow
+    assert routes["/app/"].forward_auth
+    assert routes["/api/"].jwt
+    assert {limit for route in settings.routes for limit in route.limits} == set(settings.limits)
+
+
 def test_the_tls_sample_sends_plain_http_to_https(tmp_path: Path) -> None:
     settings = settings_of("tls.ini", tmp_path)
     answers = {
