@@ -171,7 +171,7 @@ def _limit(limit: Limit) -> dict[str, Any]:
         "dry_run": limit.settings.dry_run,
         "waiting": limit.waiting,
         "running": sum(limit.running.values()),
-        "shared": limit.arrivals.shared + limit.sent.shared,
+        "shared": limit.shared,
     }
 
 

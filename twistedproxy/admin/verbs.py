@@ -37,6 +37,7 @@ from twistedproxy.downstream.listener import AnyConnection
 from twistedproxy.downstream.stream_connection import StreamConnection
 from twistedproxy.errors import RequestError
 from twistedproxy.forward.cache_why import NotAsked, cache_why
+from twistedproxy.forward.guards.limit import Limit
 from twistedproxy.forward.routes import Route
 from twistedproxy.settings import ServerSettings, StandsFor
 
@@ -61,6 +62,7 @@ class Verbs:
             Verb(self.peers, (self._pool_names,)),
             *CheckVerbs(live, width).verbs(),
             Verb(self.routes),
+            Verb(self.limits),
             Verb(self.listeners),
             Verb(self.connections),
             Verb(self.cache, (self._cache_names,)),
@@ -106,6 +108,14 @@ class Verbs:
     def routes(self) -> Listing[Route]:
         """the routes in order of precedence, with their requests by class of status"""
         return self._views.routes()
+
+    def limits(self) -> Listing[Limit]:
+        """
+        what limits let pass, delayed and refused
+
+        With dry_run, REFUSED counts what would have been. TOGETHER counts keys that had to share what is known of them.
+        """
+        return self._views.limits()
 
     def listeners(self) -> Listing[Door]:
         """

@@ -19,6 +19,7 @@ from twistedproxy.downstream.door import Door
 from twistedproxy.downstream.http2 import Http2Connection
 from twistedproxy.downstream.listener import AnyConnection
 from twistedproxy.downstream.stream_connection import StreamConnection
+from twistedproxy.forward.guards.limit import Limit
 from twistedproxy.forward.routes import Route
 from twistedproxy.settings import NEVER
 
@@ -156,6 +157,33 @@ class Views:
 
         routes = self.live.routes.routes
         return Listing(((route.name, route) for route in routes), columns, row, self.width, empty="no routes")
+
+    def limits(self) -> Listing[Limit]:
+        """A row for each limit."""
+        columns = (
+            Column("LIMIT"),
+            Column("KEY", drop=2),
+            Column("PASSED", right=True),
+            Column("DELAYED", right=True, drop=3),
+            Column("REFUSED", right=True),
+            Column("WAITING", right=True, drop=4),
+            Column("RUNNING", right=True, drop=4),
+            Column("TOGETHER", right=True, drop=1),
+        )
+
+        def row(limit: Limit) -> list[str]:
+            return [
+                limit.name + (" (dry run)" if limit.settings.dry_run else ""),
+                limit.settings.key,
+                count(limit.passed),
+                count(limit.delayed),
+                count(limit.refused),
+                count(limit.waiting),
+                count(sum(limit.running.values())),
+                count(limit.shared),
+            ]
+
+        return Listing(self.live.limits.items(), columns, row, self.width, empty="no limits")
 
     def listeners(self) -> Listing[Door]:
         """A row for each listener and each stream."""

@@ -18,6 +18,9 @@ from typing import Final
 #: Places in a row, 16 bytes each.
 WAYS: Final = 8
 _PLACE: Final = 16
+#: Keys whose tags are remembered, to save time, and their longest.
+_RECENT: Final = 1024
+_SHORT: Final = 64
 
 
 class Arrivals:
@@ -35,6 +38,7 @@ class Arrivals:
         # Zeroed pages that the kernel hands out when they are first written to.
         self._tags = memoryview(bytearray(8 * WAYS * self._rows)).cast("Q")
         self._times = memoryview(bytearray(8 * WAYS * self._rows)).cast("d")
+        self._recent: dict[bytes, int] = {}
         self.shared = 0
 
     @property
@@ -44,7 +48,14 @@ class Arrivals:
 
     def tag(self, key: bytes) -> int:
         """What stands for *key* in the table."""
-        return int.from_bytes(blake2b(key, digest_size=8, key=self._secret).digest(), "little")
+        tag = self._recent.get(key)
+        if tag is None:
+            tag = int.from_bytes(blake2b(key, digest_size=8, key=self._secret).digest(), "little")
+            if len(key) <= _SHORT:
+                if len(self._recent) >= _RECENT:
+                    self._recent.clear()
+                self._recent[key] = tag
+        return tag
 
     def look(self, tag: int, now: float) -> tuple[int, float]:
         """The place of *tag*, or the one that it will have, and its time: *now* when it has used up nothing."""

@@ -49,6 +49,11 @@ class Limit:
     def __repr__(self) -> str:
         return f"<Limit {self.name}: {self.passed} passed, {self.delayed} delayed, {self.refused} refused>"
 
+    @property
+    def shared(self) -> int:
+        """Keys that have taken over what was known of others, because ``memory`` is too small."""
+        return self.arrivals.shared + self.sent.shared
+
     def key(self, exchange: Exchange) -> str:
         """By what *exchange* is counted; empty: it is not."""
         if self._is_client:
