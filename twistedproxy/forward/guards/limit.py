@@ -81,6 +81,25 @@ class Limit:
         tag = self.arrivals.tag(key.encode("utf-8", "surrogateescape"))
         return tag, *self.arrivals.look(tag, now)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether a rate is all that it has."""
+        settings = self.settings
+        return self.rate is not None and not (
+            settings.delay or settings.connections or settings.bandwidth or settings.announce or settings.dry_run
+        )
+
+    def take(self, key: str, now: float) -> bool:
+        """Count a request, if the rate lets it in at once; otherwise nothing happens."""
+        rate = self.rate
+        assert rate is not None
+        tag, place, time = self.look(key, now)
+        if rate.late(time, now) > 0:
+            return False
+        self.arrivals.note(place, tag, time + rate.interval, now)
+        self.passed += 1
+        return True
+
     def may_wait(self, late: float, time: float, now: float) -> bool:
         """Whether a request that is *late* by so many seconds waits, instead of being let in or refused at once."""
         return self.settings.delay and late <= 0 < time - now

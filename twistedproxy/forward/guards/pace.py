@@ -37,8 +37,9 @@ class Allowance(Protocol):
 
 
 def _room(ahead: float, rate: int) -> int:
-    """Bytes that may be sent at *rate* when what was sent is *ahead* of it by seconds: none, or up to two ticks' worth."""
-    return 0 if ahead >= TICK else max(_LEAST, int((2 * TICK - ahead) * rate))
+    """Bytes that may be sent at *rate* when what was sent is *ahead* of it by so many seconds."""
+    # A tick's worth goes out at each tick; half of one more bears with ticks that are late.
+    return 0 if ahead >= 2 * TICK else max(_LEAST, int((2.5 * TICK - ahead) * rate))
 
 
 class Own:
@@ -62,7 +63,7 @@ class Own:
 
     def wait(self, now: float) -> float:
         """As :meth:`Allowance.wait`."""
-        return self._time - now - TICK
+        return self._time - now - 2 * TICK
 
     def took(self, size: int, now: float) -> None:
         """As :meth:`Allowance.took`."""
@@ -88,7 +89,7 @@ class Meter:
 
     def wait(self, now: float) -> float:
         """As :meth:`Allowance.wait`."""
-        return self._sent.look(self._tag, now)[1] - now - TICK
+        return self._sent.look(self._tag, now)[1] - now - 2 * TICK
 
     def took(self, size: int, now: float) -> None:
         """As :meth:`Allowance.took`."""
