@@ -189,6 +189,7 @@ NO_CLIENT_HELLO = _reason("no_client_hello", 0, _D, "the connection does not beg
 NAME_UNKNOWN = _reason("name_unknown", 0, _D, "the stream has no line of sni for the name that the client asks for")
 
 # What is ours.
+FILTER_FAILED = _reason("filter_failed", 500, _O, "a filter of the site has failed; the log has a traceback (filters_on_error)")
 AUTH_BUSY = _reason("auth_busy", 503, _O, "too many passwords are being checked at a time (basic_auth)")
 AUTH_UNREACHABLE = _reason("auth_unreachable", 503, _O, "the server of forward_auth does not say whether the request may in")
 KEYS_UNKNOWN = _reason("keys_unknown", 503, _O, "the keys of tokens cannot be had from their server (jwt)")

@@ -937,6 +937,18 @@ class RouteKnobs:
         "bandwidth", "bytes of each answer, for instance 500k/s or 1m/s; as fast as the client takes them without"
     )
     bandwidth_after: int = knob("size", "so many bytes of an answer are sent before bandwidth counts", default=0, minimum=0)
+    filters: tuple[str, ...] = knob(
+        "python_names",
+        "package.module:Class of the site's own, which see and change requests and answers, in this order",
+        default=(),
+    )
+    filters_timeout: float = knob("duration", "a filter must answer within, each time", default=5.0, minimum=0.001)
+    filters_on_error: str = knob(
+        "choice",
+        "when a filter fails: closed answers 500 (or cuts what was begun), open goes on without that filter",
+        default="closed",
+        choices=("closed", "open"),
+    )
     cache: str | None = knob("cache_name", "the [cache NAME] that stores this route's answers")
     cache_valid: CacheValid = knob(
         "cache_valid", "STATUS… DURATION a line: freshness of answers that say nothing themselves", default=()

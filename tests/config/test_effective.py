@@ -102,6 +102,7 @@ jwt_headers =
     sub X-Sub
     org.name X-Org
 realm = Admin Area
+filters = tests.scenes.site_filters:Plain tests.scenes.site_filters:Upper
 cache =
 listen = http https
 strip_prefix = /pl

@@ -44,6 +44,8 @@ LIMITED = SMALL + "limits = l\n[limit l]\n"
             SMALL + "jwt = https://a/b\njwt_algorithms = HS256 RS256\n",
             "jwt_algorithms: shared secrets and key pairs stand together",
         ),
+        (SMALL + "filters = tests.nothing:Here\n", "filters: tests.nothing cannot be imported"),
+        (SMALL + "filters = tests.scenes.site_filters:Missing\n", "filters: tests.scenes.site_filters has no Missing"),
         (SMALL + "satisfy = some\n", "satisfy: 'some' is not known here"),
     ],
 )
@@ -63,6 +65,7 @@ def test_mistakes_are_told_with_a_remedy(text: str, error: str) -> None:
         (LIMITED + "rate = 1r/s\nkey = {header.x-api-key}\n", "key: is the client's own word"),
         (SMALL + "[limit l]\nrate = 1r/s\n", "[limit l]: is not used; name it by limits = l, or remove it"),
         (SMALL + "satisfy = any\n", "satisfy: has no effect: there is nothing to choose from"),
+        (SMALL + "filters_timeout = 1s\n", "filters_timeout: has no effect without filters"),
         (SMALL + "jwt_leeway = 1m\n", "jwt_leeway: has no effect without jwt"),
         (SMALL + "forward_auth_timeout = 1m\n", "forward_auth_timeout: has no effect without forward_auth"),
         (SMALL + "basic_auth_delay = 1s\n", "basic_auth_delay: has no effect without basic_auth"),

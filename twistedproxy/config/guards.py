@@ -98,6 +98,9 @@ def of_route(section: Section, route: RouteKnobs) -> Iterator[Problem]:
         yield section.problem("deny", "all: nobody may in", "name by allow those who may")
     if section.gives("bandwidth_after") and route.bandwidth is None:
         yield section.problem("bandwidth_after", "has no effect without bandwidth", "add bandwidth, or remove the line")
+    for key in ("filters_timeout", "filters_on_error") if not route.filters else ():
+        if section.kind == "route" and section.gives(key):
+            yield section.problem(key, "has no effect without filters", "add filters, or remove the line")
     for needed, keys in _ONLY_WITH.items():
         for key in keys if getattr(route, needed) is None else ():
             if section.kind == "route" and section.gives(key):

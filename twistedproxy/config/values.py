@@ -108,6 +108,7 @@ KINDS: Final[dict[str, Kind]] = {
     "path": Kind("path", files.path),
     "path_prefix": Kind("path", network.path_prefix),
     "pool_name": Kind("name of a [pool …]", scalars.line_of_text),
+    "python_names": Kind("Python names", files.python_name, shape=Shape.WORDS),
     "python_name": Kind("Python name", files.python_name),
     "queue": Kind("length and timeout", failures.queue, failures.write_queue),
     "rate": Kind("rate", websockets.rate, websockets.write_rate),

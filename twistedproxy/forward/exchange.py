@@ -84,6 +84,7 @@ class Exchange:
     :ivar affinity: what binds clients to peers, once it had a say
     :ivar admission: what it holds since guards have let it in; None for nothing
     :ivar identity: who asks, when a guard has found that out
+    :ivar client_full: the client takes the answer too slowly
     :ivar source: where the answer's body comes from when no peer sends it
     :ivar chain: what changes the answer's body on its way
     :ivar status: of the final answer; 499 when the client left before one began, 0 before that
@@ -108,6 +109,7 @@ class Exchange:
         "caching",
         "chain",
         "client",
+        "client_full",
         "client_port",
         "collecting",
         "content",
@@ -174,6 +176,7 @@ class Exchange:
         self.reason: Reason | None = None
         self.detail: str = ""
         self.finished: bool = False
+        self.client_full: bool = False
         self.request_complete: bool = False
         self.answered: bool = False
         self.answers_itself: bool = False
@@ -519,6 +522,11 @@ class Exchange:
         """Begin the final answer; more of it comes by :meth:`deliver_body` unless *ended*."""
         self.answered = True
         self.status = head.status
+        if self.admission is not None:
+            screen = self.admission.screen
+            if screen is not None and not screen.passes:
+                screen.begin(head, pieces, ended)
+                return
         route = self.route
         if route is not None and route.retouch is not None:
             head = route.retouch.rewritten(self, head)
@@ -552,6 +560,11 @@ class Exchange:
 
     def deliver_body(self, pieces: Sequence[Piece]) -> None:
         """Send more of the answer's body to the client."""
+        if self.admission is not None:
+            screen = self.admission.screen
+            if screen is not None and not screen.passes:
+                screen.body(pieces)
+                return
         if self.chain is not None:
             try:
                 pieces = self.chain.feed(pieces)
@@ -567,6 +580,11 @@ class Exchange:
 
     def deliver_end(self, trailers: Headers) -> None:
         """The answer is complete."""
+        if self.admission is not None:
+            screen = self.admission.screen
+            if screen is not None and not screen.passes:
+                screen.end(trailers)
+                return
         if self.chain is not None:
             chain = self.chain
             try:
@@ -594,6 +612,11 @@ class Exchange:
 
     def pauseProducing(self) -> None:
         """The client takes the answer too slowly: the peer is held back."""
+        self.client_full = True
+        self.hold_source()
+
+    def hold_source(self) -> None:
+        """Whoever sends the answer is to wait."""
         if self.caching is not None and self.caching.pause():
             return
         if self.attempt is not None and self.attempt.upstream is not None:
@@ -603,6 +626,12 @@ class Exchange:
 
     def resumeProducing(self) -> None:
         """The client has taken all that was sent."""
+        self.client_full = False
+        if self.admission is None or self.admission.screen is None or not self.admission.screen.busy:
+            self.let_source_go()
+
+    def let_source_go(self) -> None:
+        """Whoever sends the answer may go on."""
         if self.caching is not None and self.caching.resume():
             return
         if self.attempt is not None and self.attempt.upstream is not None:
@@ -633,6 +662,13 @@ class Exchange:
             self.finish()
             return
         self.reply(*replies.error(reason), VERSION_REFUSED_FIELDS if reason is errors.BAD_WEBSOCKET_VERSION else ())
+
+    def answer_instead(self, reason: Reason, complete: bool) -> None:
+        """What was to be answered must not be, and nothing of it was sent; *complete*: the peer has sent all of it."""
+        if not complete:
+            self._give_up_attempt(reason)
+        self.reason, self.detail = reason, ""
+        self.reply(*replies.error(reason))
 
     def value(self, name: str) -> str:
         """The value of a template's *name*; see :func:`twistedproxy.forward.values.value_of`."""

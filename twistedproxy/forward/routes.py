@@ -22,6 +22,7 @@ from twistedproxy.forward.request_edits import request_edits
 from twistedproxy.forward.retouch import Retouch, response_edits
 from twistedproxy.forward.retry import RetryPolicy
 from twistedproxy.forward.secured import RequireClientCert
+from twistedproxy.forward.site_filters.asked_first import SiteFilters
 from twistedproxy.forward.targets import Targets
 from twistedproxy.forward.total_time import TotalTimeout
 from twistedproxy.forward.whole import Whole
@@ -147,9 +148,10 @@ class Route:
             *((cors,) if cors is not None else ()),
             *((RequireClientCert(),) if settings.require_client_cert else ()),
             *((Purging(cache, settings.cache_purge),) if cache is not None and settings.cache_purge else ()),
-            *((Whole(),) if settings.substitute else ()),
+            *((Whole(),) if settings.substitute or settings.filters else ()),
             *((TotalTimeout(settings.total_timeout),) if settings.total_timeout else ()),
             *guards,
+            *((SiteFilters(settings),) if settings.filters else ()),
             *((RequestBuffering(settings.buffer_size),) if settings.request_buffering else ()),
         )
         self.filters: tuple[Filter | Templated, ...] = (Substituting(settings),) if settings.substitute else ()

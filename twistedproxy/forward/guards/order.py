@@ -7,6 +7,8 @@ Which guards a route has, and in what order they are asked: this is their one li
     4. limits by who asks        {user}, {jwt.…}
     5. bandwidth                 lets everybody in, at a pace
 
+Filters of the site (``filters``) are asked behind all of them.
+
 With ``satisfy = any``, 1 and 3 are one guard, in the place of 3.
 """
 
