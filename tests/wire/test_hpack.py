@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twistedproxy.message import Field
-from twistedproxy.wire.hpack import Decoder, HpackError, ListTooLarge, encode
+from twistedproxy.wire.hpack import Decoder, HpackError, ListTooLarge, _known_literal, encode
 
 NAMES = st.sampled_from((b":method", b":path", b":status", b"accept", b"cookie", b"x-a", b"content-length", b"a" * 200))
 VALUES = st.sampled_from((b"", b"GET", b"/", b"200", b"a=b", b"x" * 130)) | st.binary(max_size=20)
@@ -81,3 +81,9 @@ def test_secrets_go_into_no_table() -> None:
     # RFC 7541 §6.2.3: the first bits are 0001
     assert encode([(b"cookie", b"a=b")])[0] >> 4 == 1
     assert encode([(b"x-a", b"b")])[0] >> 4 == 0
+
+
+def test_what_is_long_or_secret_is_not_remembered() -> None:
+    before = _known_literal.cache_info().currsize
+    encode([(b"x" * 5000, b"y"), (b"x", b"y" * 5000), (b"cookie", b"a=b")])
+    assert _known_literal.cache_info().currsize == before

@@ -28,6 +28,8 @@ NO_TABLE: Final = b"\x20"
 #: Blocks that are remembered together with what they say, as long as the table stays what it is.
 _MOST_KNOWN: Final = 16
 _LONGEST_KNOWN: Final = 1024
+#: Bytes of a field that we remember how to say: of what many say again, and not of what one says to fill our memory.
+_SHORT: Final = 160
 #: No number is larger than fits into so many bytes behind the first (RFC 7541 §5.1).
 _MOST_DIGITS: Final = 4
 
@@ -190,7 +192,10 @@ def _plain(text: bytes) -> bytes:
 def encode(fields: Iterable[Field]) -> bytes:
     """The block of a field list, names in lower case."""
     return b"".join(
-        [_known_literal(*field) if len(field[1]) < 128 and field[0] not in _SECRET else _literal(*field) for field in fields]
+        [
+            _known_literal(name, value) if len(name) + len(value) <= _SHORT and name not in _SECRET else _literal(name, value)
+            for name, value in fields
+        ]
     )
 
 
