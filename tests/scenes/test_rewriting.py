@@ -32,11 +32,24 @@ GET = "GET /api/x HTTP/1.1\nHost: example.com"
         (r"rewrite = ^/api/(?P<name>.*) /\g<name>/of/{host}", "/api/b", "/b/of/example.com"),
         (r"rewrite = ^/api/(.*) \1", "/api/b", "/b"),
         (r"rewrite = ^/x/(.*) /y/\1" + "\nstrip_prefix = /api\nadd_prefix = /v1", "/api/x/1", "/v1/y/1"),
-        ("rewrite = ^/api/ /{arg.to}", "/api/?to=a%20b%23%3Fc%5C1%0d", "/a%20b%23?c\\1%0D&to=a%20b%23%3Fc%5C1%0d"),
+        ("rewrite = ^/api/ /{arg.to}", "/api/?to=a%20b%23%3Fc%5C1%0d", "/a%20b%23%3Fc%5C1%0D?to=a%20b%23%3Fc%5C1%0d"),
     ],
 )
 def test_a_peer_is_asked_for(keys: str, asked: str, sent: str) -> None:
     assert target(API + keys + "\n", asked) == sent
+
+
+def test_what_is_written_in_a_path_begins_no_query_by_a_capture() -> None:
+    site = "[pool app]\nservers = 10.0.0.1:80\n[route ~ ^/x/(?P<rest>.*)]\npool = app\nrewrite = ^ /{capture.rest}\n"
+    assert target(site, "/x/a%3Fb%25%20%C3%A9%23?q") == "/a%3Fb%25%20%C3%A9%23?q"
+    site = "[route ~ ^/x/(?P<rest>.*)]\nredirect = 302 /{capture.rest}\n"
+    assert answered_alone(site, "GET /x/a%3Fb%0d HTTP/1.1\nHost: a").fields["location"] == "/a%3Fb%0D"
+
+
+@pytest.mark.parametrize(("word", "sent"), [("../../x", "/f/..%2F..%2Fx"), ("..", "/f/"), ("a%2Fb", "/f/a%2Fb")])
+def test_a_clients_words_lead_nowhere_else(word: str, sent: str) -> None:
+    site = ONE + "rewrite = ^ /f/{arg.name}?\n"
+    assert target(site, f"/x?name={word}") == sent
 
 
 def test_options_for_the_server_as_a_whole_stays_that() -> None:

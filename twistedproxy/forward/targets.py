@@ -93,9 +93,20 @@ class _Rule:
         found = self._pattern.search(path)
         if found is None:
             return None
-        # Values of names are data: a backslash in them stands for itself.
-        text = self._template.render(lambda name: exchange.value(name).replace("\\", "\\\\"))
+        text = self._template.render(lambda name: _written(name, exchange.value(name)))
         return _INVISIBLE.sub(_escaped, found.expand(text.encode("latin-1", "replace")))
+
+
+#: Names whose values are words, and not written as in a URL already.
+_WORDS: Final = frozenset(("arg", "cookie", "header", "jwt", "user"))
+
+
+def _written(name: str, value: str) -> str:
+    """The value of *name* for a target: nothing in a client's words may mean anything there, nor lead elsewhere."""
+    if name.partition(".")[0] in _WORDS:
+        value = "" if value in (".", "..") else quote_from_bytes(value.encode("latin-1"), safe=":@!$&'()*+,;=~")
+    # In what takes the place of a match, a backslash means something.
+    return value.replace("\\", "\\\\")
 
 
 def _without(head: RequestHead, prefix: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from twistedproxy.forward import tracing
 
@@ -94,12 +94,16 @@ def _claim(exchange: Exchange, name: str) -> bytes | None:
 
 
 def _capture(exchange: Exchange, wanted: bytes) -> bytes | None:
-    """What the group *wanted* of the route's regular expression has found in the path."""
+    """
+    What the group *wanted* of the route's regular expression has found in the path, written as in a URL.
+
+    Paths are compared decoded; put into a target or a Location as it is, ``%3F`` would begin a query.
+    """
     name = wanted.decode("latin-1")
     for pattern in exchange.route.patterns if exchange.route else ():
         if name in pattern.groupindex and (found := pattern.search(exchange.head.route_path)) is not None:
             value: bytes | None = found[name]
-            return value
+            return None if value is None else quote_from_bytes(value, safe="/:@!$&'()*+,;=~").encode("ascii")
     return None
 
 
