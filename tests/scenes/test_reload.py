@@ -236,8 +236,10 @@ def test_listeners_come_and_go_and_who_is_connected_finishes() -> None:
         idle.sees_end()
         origin.says(b"i")
         running.hears(b"i")
+        assert [door.settings.name for door in play.live.listeners] == ["http", "two"]
         play.later(2.5)
         running.sees_end()
+        assert [door.settings.name for door in play.live.listeners] == ["http"]
         assert set(play.doors) == {"http"}
 
 

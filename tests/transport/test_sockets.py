@@ -105,6 +105,7 @@ def test_what_was_inherited_without_a_name_is_found_by_where_it_is(tmp_path: Pat
     sockets.provide({at(tcp): 5, everywhere: 5, Unix(str(path)): 5})
     assert [sockets.of(address) for address in (at(tcp), everywhere, Unix(str(path)))] == [[tcp], [every], [unix]]
     sockets.close()
+    assert path.exists()  # what systemd has made is systemd's to remove
 
 
 def test_what_was_inherited_for_nothing_is_closed_and_told() -> None:

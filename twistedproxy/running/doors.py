@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, overload
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -188,3 +188,22 @@ class Doors(Service):
         self.hurry()
         done, self._done = self._done, None
         done.callback(None)
+
+
+class EveryDoor(Sequence[Door]):
+    """Those of the site, and behind them those that have closed and still have connections; as they are now."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+
+    @overload
+    def __getitem__(self, key: int) -> Door: ...
+
+    @overload
+    def __getitem__(self, key: slice) -> Sequence[Door]: ...
+
+    def __getitem__(self, key: int | slice) -> Door | Sequence[Door]:
+        return self._doors.all[key]
+
+    def __len__(self) -> int:
+        return len(self._doors.all)

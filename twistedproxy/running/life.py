@@ -83,30 +83,33 @@ class Life(Service):
     # From the start to the end.
 
     def startService(self) -> None:
-        """Be ready when the doors are open; hear signals when the reactor has taken those that it wants."""
+        """Be ready when the doors are open; hear signals from now on, and SIGTERM when the reactor has taken it, too."""
         Service.startService(self)
+        self._listen(signal.SIGHUP, self._asked_to_reload)
+        self._listen(signal.SIGQUIT, lambda: self.drain("SIGQUIT"))
+        self._listen(signal.SIGUSR2, self._asked_to_upgrade)
         self._reactor.callWhenRunning(self._reactor.callLater, 0, self._begin)
 
     def _begin(self) -> None:
         if self.stage is not Stage.STARTING or not self.running:
             return
         self.stage = Stage.READY
-        for number, asked in (
-            (signal.SIGHUP, self._asked_to_reload),
-            (signal.SIGQUIT, lambda: self.drain("SIGQUIT")),
-            (signal.SIGUSR2, self._asked_to_upgrade),
-            (signal.SIGTERM, self._asked_to_stop),
-        ):
-            self._listen(number, asked)
+        self._listen(signal.SIGTERM, self._asked_to_stop)
         self._outside.notify.ready()
         self._outside.heritage.serving()
 
     def _listen(self, number: signal.Signals, asked: Callable[[], object]) -> None:
         def heard(_number: int, _frame: Any) -> None:
             # Python may be anywhere when a signal comes: this waits for the reactor's next turn.
-            self._reactor.callFromThread(asked)
+            self._reactor.callFromThread(self._when_started, asked)
 
         self._before[number] = signal.signal(number, heard)
+
+    def _when_started(self, asked: Callable[[], object]) -> None:
+        if self.stage is Stage.STARTING:
+            self._reactor.callLater(_LOOK, self._when_started, asked)
+        else:
+            asked()
 
     def stopping(self) -> None:
         """The process is about to end: nobody shall send anything more."""
@@ -188,6 +191,7 @@ class Life(Service):
         self._wait(self._reactor.seconds() + longest if longest else float("inf"))
 
     def _wait(self, until: float) -> None:
+        self._closing = None
         if not self._doors.is_busy or self._reactor.seconds() >= until:
             _log.info("the last connection is gone" if not self._doors.is_busy else "the time to drain is over")
             self.stopping()

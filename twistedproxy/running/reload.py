@@ -13,6 +13,7 @@ from twistedproxy.balance.peer import counted
 from twistedproxy.config.load import Loaded
 from twistedproxy.config.plan import Plan, plan
 from twistedproxy.config.problems import ConfigError
+from twistedproxy.memory import tidy_up
 from twistedproxy.running.running import NotReplaced, Running
 
 _log = Logger()
@@ -69,6 +70,7 @@ class Reload:
             _log.error("reload by {who}: the site stays as it is: {problem}", who=who, problem=str(problem))
             raise
         self.count += 1
+        tidy_up(self.count)
         for warning in loaded.warnings:
             _log.warn("{warning}", warning=str(warning))
         parts = self._running.parts

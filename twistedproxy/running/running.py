@@ -23,7 +23,7 @@ from twistedproxy.admin.manhole import ShellService
 from twistedproxy.balance.memory import Memory
 from twistedproxy.downstream.stream import StreamSite, share
 from twistedproxy.forward.site import Site
-from twistedproxy.running.doors import Doors
+from twistedproxy.running.doors import Doors, EveryDoor
 from twistedproxy.running.parts import Parts
 from twistedproxy.settings import Settings
 from twistedproxy.transport.certificates import CertificateProblem
@@ -206,7 +206,7 @@ class Running:
         live.limits = parts.limits
         live.certificates = parts.certificates
         live.routes = parts.routes
-        live.listeners = parts.doors
+        live.listeners = EveryDoor(self._doors)
 
     def _finished(self, log: AccessLog) -> list[Any]:
         """Whom exchanges, or the connections of streams, tell that they have finished."""

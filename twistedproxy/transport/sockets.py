@@ -38,6 +38,8 @@ class Sockets:
     ) -> None:
         self._bind = bind
         self.always: dict[Address, int] = {}
+        #: In the file system, and made by systemd, which removes them.
+        self._not_ours: set[Address] = set()
         self._held: dict[Address, list[socket.socket]] = {}
         self._inherited = {_key(address): list(socks) for address, socks in (inherited or {}).items()}
         self._nameless = list(nameless)
@@ -107,7 +109,7 @@ class Sockets:
     def _close(self, key: Address, *, unlink: bool = True) -> None:
         for sock in self._held.pop(key):
             sock.close()
-        if isinstance(key, Unix) and unlink:
+        if isinstance(key, Unix) and unlink and key not in self._not_ours:
             try:
                 os.unlink(key.path)
             except FileNotFoundError:
@@ -120,6 +122,8 @@ class Sockets:
         if found is None:
             found = [sock for sock in self._nameless if _is_at(sock, address)]
             self._nameless = [sock for sock in self._nameless if sock not in found]
+            if found:
+                self._not_ours.add(_key(address))
         for sock in found:
             sock.setblocking(False)
             sock.listen(backlog)
