@@ -20,18 +20,19 @@ from twistedproxy.balance.standing import CheckResult
 from twistedproxy.settings import PoolSettings, QueueSettings, ServerSettings, StatusSettings
 
 
-def ask(live: Live, request: str) -> tuple[str, dict[str, str], str]:
-    """Send *request* (``GET /``) to the status port: the status line, the fields and the body."""
+def ask(live: Live, request: str, *fields: str) -> tuple[str, dict[str, str], str]:
+    """Send *request* (``GET /``), with *fields*, to the status port: the status line, the fields and the body."""
     site: Any = StatusSite(live, MemoryReactorClock())
     site.startFactory()
     protocol: Any = site.buildProtocol(None)
     transport = StringTransport()
     protocol.makeConnection(transport)
-    protocol.dataReceived(f"{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    lines = (f"{request} HTTP/1.1", "Host: localhost", "Connection: close", *fields, "", "")
+    protocol.dataReceived("\r\n".join(lines).encode())
     head, _, body = transport.value().decode().partition("\r\n\r\n")
-    status, *lines = head.split("\r\n")
+    status, *answered = head.split("\r\n")
     site.stopFactory()
-    return status, dict(line.split(": ", 1) for line in lines), body
+    return status, dict(line.split(": ", 1) for line in answered), body
 
 
 def test_status_json_says_everything() -> None:

@@ -15,6 +15,7 @@ from twistedproxy.balance.pool import Pool
 from twistedproxy.balance.queue import Queue
 from twistedproxy.cache.cache import Cache
 from twistedproxy.downstream.door import Door
+from twistedproxy.forward.durations import STEPS
 from twistedproxy.forward.guards.limit import Limit
 from twistedproxy.forward.routes import Route
 from twistedproxy.settings import NEVER
@@ -77,6 +78,10 @@ def _route(route: Route) -> dict[str, Any]:
         "requests": route.requests,
         "statuses": {f"{digit}xx": route.statuses[digit] for digit in range(1, 6)},
         "errors": route.errors,
+        "durations": {
+            "sum": round(route.durations.total, 6),
+            "buckets": dict(zip((*map(str, STEPS), "+Inf"), route.durations.counts, strict=True)),
+        },
         **({"not_copied": route.mirror.dropped} if route.mirror is not None else {}),
     }
 

@@ -10,6 +10,7 @@ from twisted.web.server import Site
 
 from twistedproxy.admin.life import Stage
 from twistedproxy.admin.live import Live
+from twistedproxy.admin.metrics import Metrics
 from twistedproxy.admin.page import page
 from twistedproxy.admin.ports import Ports
 from twistedproxy.admin.status import snapshot
@@ -35,7 +36,7 @@ def make_status_service(settings: StatusSettings, live: Live, reactor: Any, sock
 
 
 class StatusSite(Site):
-    """Serves ``/`` and ``/status.json``; who looks, and how often, is nobody's business."""
+    """Serves ``/``, ``/status.json`` and ``/metrics``; who looks, and how often, is nobody's business."""
 
     noisy = False
 
@@ -48,13 +49,14 @@ class StatusSite(Site):
 
 
 class Status(Resource):
-    """Everything under the port: two documents, which can be read."""
+    """Everything under the port: documents, which can be read."""
 
     isLeaf = True
 
     def __init__(self, live: Live) -> None:
         Resource.__init__(self)
         self._live = live
+        self._metrics = Metrics(live)
 
     def render(self, request: Any) -> bytes:
         """The answer to *request*; to HEAD without its content (RFC 9110 §9.3.2)."""
@@ -69,13 +71,15 @@ class Status(Resource):
         """The media type and the content."""
         if request.path == b"/ready":
             return self._ready(request)
-        if request.path not in (b"/", b"/status.json"):
+        if request.path not in (b"/", b"/status.json", b"/metrics"):
             request.setResponseCode(404)
-            return b"text/plain", b"there is only /, /status.json and /ready\n"
+            return b"text/plain", b"there is only /, /status.json, /metrics and /ready\n"
         if request.method not in (b"GET", b"HEAD"):
             request.setResponseCode(405)
             request.setHeader(b"Allow", b"GET, HEAD")
             return b"text/plain", b"the state can only be read\n"
+        if request.path == b"/metrics":
+            return self._metrics.page((request.getHeader(b"Accept") or b"").decode("latin-1"))
         state = snapshot(self._live)
         if request.path == b"/":
             return b"text/html; charset=utf-8", page(state).encode("utf-8")

@@ -714,6 +714,8 @@ class Exchange:
         self.request_time = site.clock.monotonic() - self.started
         route = self.route
         if route is not None:
+            if self.upgrade is None:
+                route.durations.note(self.request_time)
             route.statuses[self.status // 100] += 1
             if self.reason is not None:
                 route.failed[0] += 1

@@ -16,6 +16,7 @@ from twistedproxy.forward.cache_rules import CacheRules
 from twistedproxy.forward.collecting import RequestBuffering
 from twistedproxy.forward.conditions import conditions_of
 from twistedproxy.forward.cors import Cors
+from twistedproxy.forward.durations import Durations
 from twistedproxy.forward.patterns import compiled
 from twistedproxy.forward.purging import Purging
 from twistedproxy.forward.request_edits import request_edits
@@ -105,6 +106,7 @@ class Route:
     :ivar targets: changes what is asked of peers; None: they are asked for what the client asks for
     :ivar requests: exchanges that took this route
     :ivar statuses: answers by the first digit of their status
+    :ivar durations: how long its exchanges took, WebSockets left out
     """
 
     __slots__ = (
@@ -113,6 +115,7 @@ class Route:
         "cache",
         "cache_rules",
         "conditions",
+        "durations",
         "failed",
         "filters",
         "guards",
@@ -169,6 +172,7 @@ class Route:
         self.mirror: Mirror | None = None
         self.requests = 0
         self.statuses = [0] * 6
+        self.durations = Durations()
         #: One number, in a list so that the route after a reload goes on counting in the same place.
         self.failed = [0]
 
@@ -185,6 +189,7 @@ class Route:
         """Take the place of *before*, whose exchanges finish by its own rules and are counted in both."""
         self.requests = before.requests
         self.statuses = before.statuses
+        self.durations = before.durations
         self.failed = before.failed
 
     def __repr__(self) -> str:
