@@ -10,6 +10,7 @@ SITE: Final = """
 stop_timeout = 0s
 [listen http]
 on = tcp:127.0.0.1:@http
+protocols = http/1.1
 [listen brief]
 ; where time is short
 on = tcp:127.0.0.1:@brief
