@@ -1047,6 +1047,30 @@ class RouteKnobs:
     )
     substitute_once: bool = knob("boolean", "of each line only what comes first in a body", default=False)
     substitute_types: tuple[str, ...] = knob("media_types", "media types of such bodies; * for all", default=("text/html",))
+    compress: tuple[str, ...] = knob(
+        "codings",
+        "content codings for bodies on their way to clients, the best first",
+        default=(),
+        choices=("br", "gzip", "zstd"),
+    )
+    compress_types: tuple[str, ...] = knob(
+        "media_types",
+        "media types of such bodies; * for all",
+        default=(
+            "text/html",
+            "text/css",
+            "text/plain",
+            "text/xml",
+            "text/javascript",
+            "text/event-stream",
+            "application/javascript",
+            "application/json",
+            "application/xml",
+            "image/svg+xml",
+        ),
+    )
+    compress_level: int = knob("integer", "1: fast, 9: small", default=4, minimum=1, maximum=9)
+    compress_min_size: int = knob("size", "bodies known to be smaller go as they are", default=1024, minimum=0)
     cors: tuple[str, ...] = knob(
         "cors_origins", "pages that scripts may use this from: SCHEME://HOST[:PORT], *.HOST in it, null, or * for all", default=()
     )

@@ -128,6 +128,10 @@ substitute =
     "a b" ""
     ~ [0-9]{4}-(x+) "\\1 y"
 substitute_types = text/html text/css
+compress = zstd br
+compress_types = text/css
+compress_level = 9
+compress_min_size = 0
 cors = https://a.example http://*.b.example:8080 null
 cors_methods = GET PUT
 cors_headers = X-A X-B

@@ -261,6 +261,10 @@ def warnings(section: Section, knobs: RouteKnobs) -> Iterator[Problem]:
         for key in ("substitute_once", "substitute_types"):
             if section.gives(key) and section.kind != "defaults":
                 yield section.problem(key, "has no effect without substitute", "add substitute = FROM TO, or remove the line")
+    if not knobs.compress:
+        for key in ("compress_types", "compress_level", "compress_min_size"):
+            if section.gives(key) and section.kind != "defaults":
+                yield section.problem(key, "has no effect without compress", "add compress = br gzip, or remove the line")
     if not knobs.cors:
         for key in _ONLY_WITH_CORS:
             if section.gives(key) and section.kind != "defaults":

@@ -64,6 +64,7 @@ KINDS: Final[dict[str, Kind]] = {
     "bandwidth": Kind("bytes a second", guard_values.bandwidth, guard_values.write_bandwidth),
     "boolean": Kind("yes or no", scalars.boolean, scalars.write_boolean),
     "budget": Kind("share and number", failures.budget, failures.write_budget),
+    "codings": Kind("choices", scalars.choice, shape=Shape.WORDS),
     "cache_choices": Kind("choices", scalars.choice, shape=Shape.WORDS),
     "cache_key": Kind("template", http.cache_key),
     "cache_name": Kind("name of a [cache …]", scalars.line_of_text),

@@ -11,6 +11,7 @@ from twistedproxy.answers.fixed import Fixed
 from twistedproxy.answers.redirect import Redirect
 from twistedproxy.balance.peer import PeerState
 from twistedproxy.filters.chain import Filter, Templated
+from twistedproxy.filters.compression import Compressing
 from twistedproxy.filters.substitution import Substituting
 from twistedproxy.forward.cache_rules import CacheRules
 from twistedproxy.forward.collecting import RequestBuffering
@@ -157,7 +158,10 @@ class Route:
             *((SiteFilters(settings),) if settings.filters else ()),
             *((RequestBuffering(settings.buffer_size),) if settings.request_buffering else ()),
         )
-        self.filters: tuple[Filter | Templated, ...] = (Substituting(settings),) if settings.substitute else ()
+        self.filters: tuple[Filter | Templated, ...] = (
+            *((Substituting(settings),) if settings.substitute else ()),
+            *((Compressing(settings),) if settings.compress else ()),
+        )
         targets = Targets(settings)
         self.targets = targets if targets.is_needed else None
         editing = request_edits(settings)

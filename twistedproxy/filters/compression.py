@@ -1,0 +1,180 @@
+"""
+Bodies compressed on their way to clients that can read them (RFC 9110 §8.4): gzip, Brotli and Zstandard.
+
+What may still grow while the client waits (a body of unknown length: event streams, long polls) is flushed at each piece.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import brotli
+import zstandard
+
+from twistedproxy.filters.chain import BodyFilter
+from twistedproxy.filters.compression_negotiation import preferred
+from twistedproxy.message import CHUNKED, Field, Headers, RequestHead, ResponseHead
+from twistedproxy.settings import RouteKnobs
+from twistedproxy.wire.framing import Piece
+
+#: What is not true any more of a body that was compressed.
+_GONE: Final = frozenset((b"content-length", b"accept-ranges", b"content-md5", b"digest", b"content-digest"))
+_WITHOUT_BODY: Final = frozenset((204, 205, 304))
+#: Logarithm of the bytes that Brotli and Zstandard look back: bounds the memory of an exchange.
+_WINDOW: Final = 18
+
+
+class _Coder(Protocol):
+    def feed(self, data: Piece) -> bytes: ...
+    def flush(self) -> bytes: ...
+    def finish(self) -> bytes: ...
+
+
+class _Gzip:
+    """gzip (RFC 1952)."""
+
+    __slots__ = ("_made",)
+
+    def __init__(self, level: int) -> None:
+        self._made = zlib.compressobj(level, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+
+    def feed(self, data: Piece) -> bytes:
+        return self._made.compress(data)
+
+    def flush(self) -> bytes:
+        return self._made.flush(zlib.Z_SYNC_FLUSH)
+
+    def finish(self) -> bytes:
+        return self._made.flush()
+
+
+class _Brotli:
+    """Brotli (RFC 7932)."""
+
+    __slots__ = ("_made",)
+
+    def __init__(self, level: int) -> None:
+        self._made = brotli.Compressor(quality=level, lgwin=_WINDOW)
+
+    def feed(self, data: Piece) -> bytes:
+        return bytes(self._made.process(bytes(data)))
+
+    def flush(self) -> bytes:
+        return bytes(self._made.flush())
+
+    def finish(self) -> bytes:
+        return bytes(self._made.finish())
+
+
+class _Zstandard:
+    """Zstandard (RFC 8878)."""
+
+    __slots__ = ("_made",)
+
+    def __init__(self, level: int) -> None:
+        parameters = zstandard.ZstdCompressionParameters.from_level(level, window_log=_WINDOW)
+        self._made = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+
+    def feed(self, data: Piece) -> bytes:
+        return self._made.compress(data)
+
+    def flush(self) -> bytes:
+        return self._made.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+
+    def finish(self) -> bytes:
+        return self._made.flush(zstandard.COMPRESSOBJ_FLUSH_FINISH)
+
+
+_CODERS: Final[dict[bytes, Callable[[int], _Coder]]] = {b"gzip": _Gzip, b"br": _Brotli, b"zstd": _Zstandard}
+
+
+class Compressing:
+    """What one route compresses: a :class:`twistedproxy.filters.chain.Filter`."""
+
+    __slots__ = ("_codings", "_least", "_level", "_types")
+
+    def __init__(self, settings: RouteKnobs) -> None:
+        self._codings = tuple(each.encode("ascii") for each in settings.compress)
+        self._types = frozenset(each.encode("ascii") for each in settings.compress_types)
+        self._level = settings.compress_level
+        self._least = settings.compress_min_size
+
+    def begin(self, request: RequestHead, head: ResponseHead) -> tuple[ResponseHead, BodyFilter | None]:
+        """As :meth:`twistedproxy.filters.chain.Filter.begin`."""
+        headers = head.headers
+        if head.status == 304:
+            return _confirmed(request, head), None
+        if head.status < 200 or head.status in _WITHOUT_BODY or head.status == 206 or b"content-range" in headers:
+            return head, None
+        kind = (headers.get(b"content-type") or b"").partition(b";")[0].strip(b" \t").lower()
+        if (kind not in self._types and b"*" not in self._types) or b"content-encoding" in headers:
+            return head, None
+        if b"no-transform" in (each.lower() for each in headers.elements(b"cache-control")):
+            return head, None
+        length = headers.get(b"content-length")
+        if length is not None and (not length.isdigit() or int(length) < max(self._least, 1)):
+            return head, None
+        # Others may get another coding of it, or none: caches have to know (RFC 9110 §12.5.5).
+        fields = _varied(headers)
+        coding = preferred(request.headers.elements(b"accept-encoding"), self._codings)
+        if coding is None:
+            return ResponseHead(head.status, head.reason, Headers(fields), length=head.length), None
+        fields = [_weak(field) for field in fields if field[0].lower() not in _GONE]
+        fields.append((b"Content-Encoding", coding))
+        made = ResponseHead(head.status, head.reason, Headers(fields), length=CHUNKED)
+        if request.method == b"HEAD":
+            return made, None
+        return made, _Compressed(_CODERS[coding](self._level), prompt=length is None)
+
+
+class _Compressed:
+    """
+    One body: a :class:`twistedproxy.filters.chain.BodyFilter`.
+
+    :param prompt: keep nothing back, ever
+    """
+
+    __slots__ = ("_coder", "_prompt")
+
+    def __init__(self, coder: _Coder, *, prompt: bool) -> None:
+        self._coder = coder
+        self._prompt = prompt
+
+    def feed(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
+        """What is to go on of what has come."""
+        made = [self._coder.feed(piece) for piece in pieces if piece]
+        if self._prompt and made:
+            made.append(self._coder.flush())
+        return [each for each in made if each]
+
+    def finish(self) -> Sequence[Piece]:
+        """What was kept, and the end."""
+        return (self._coder.finish(),)
+
+    def close(self) -> None:
+        """The exchange is over."""
+
+
+def _varied(headers: Headers) -> list[Field]:
+    fields = list(headers)
+    named = {each.lower() for each in headers.elements(b"vary")}
+    if not named & {b"*", b"accept-encoding"}:
+        fields.append((b"Vary", b"Accept-Encoding"))
+    return fields
+
+
+def _weak(field: Field) -> Field:
+    """An ETag becomes weak: what it stands for are other bytes now (RFC 9110 §8.8.1)."""
+    name, value = field
+    return (name, b"W/" + value) if name.lower() == b"etag" and not value.startswith(b"W/") else field
+
+
+def _confirmed(request: RequestHead, head: ResponseHead) -> ResponseHead:
+    """A 304 names the ETag that the client knows, weak if what it has was compressed (RFC 9110 §15.4.5)."""
+    etag = head.headers.get(b"etag")
+    if etag is None or b"W/" + etag not in (request.headers.joined(b"if-none-match") or b""):
+        return head
+    fields = [_weak(field) for field in _varied(head.headers)]
+    return ResponseHead(head.status, head.reason, Headers(fields), length=head.length)
