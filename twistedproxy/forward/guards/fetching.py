@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
@@ -35,8 +35,7 @@ class Fetcher:
     def __call__(self, url: str, fields: tuple[Field, ...], timeout: float, most: int) -> Deferred[Fetched]:
         """As :class:`twistedproxy.forward.guards.premises.Fetch`."""
         fetched = Deferred.fromCoroutine(self._fetch(url, fields, most))
-        fetched.addTimeout(timeout, self._reactor)
-        return fetched
+        return fetched.addTimeout(timeout, self._reactor, _late)
 
     async def _fetch(self, url: str, fields: tuple[Field, ...], most: int) -> Fetched:
         headers = TwistedHeaders()
@@ -53,6 +52,10 @@ class Fetcher:
         """Close the connections that are kept."""
         closed: Deferred[Any] = self._pool.closeCachedConnections()
         return closed
+
+
+def _late(_: Any, seconds: float) -> NoReturn:
+    raise TimeoutError(f"no answer within {seconds:g} s")
 
 
 def _body(response: IResponse, most: int) -> Deferred[tuple[bytes, bool]]:
