@@ -142,6 +142,7 @@ TOO_MANY_REQUESTS = _reason("too_many_requests", 429, _D, "more requests than a 
 TOO_MANY_AT_ONCE = _reason("too_many_at_once", 429, _D, "more requests at a time than a limit of the route lets in (RFC 6585 §4)")
 ORIGIN_REFUSED = _reason("origin_refused", 403, _D, "pages of this origin may open no WebSocket here (RFC 6455 §4.2.2)")
 TOO_MANY_OF_CLIENT = _reason("too_many_of_client", 429, _D, "the client has websocket_max_per_client WebSockets already")
+MAINTENANCE = _reason("maintenance", 503, _O, "the route is in maintenance (maintenance)")
 TOO_MANY_WEBSOCKETS = _reason("too_many_websockets", 503, _O, "the route has websocket_max WebSockets already")
 
 # What may go wrong on the way to a peer.

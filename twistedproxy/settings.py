@@ -47,6 +47,41 @@ def knob(
 
 
 @dataclass(frozen=True)
+class PageFile:
+    """
+    A file of ``error_page``, as it was when the site was read.
+
+    :ivar media_type: by its extension
+    """
+
+    path: str
+    media_type: str
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ErrorPage:
+    """
+    One line of ``error_page``: ``STATUS… [=STATUS] FILE…``, or ``STATUS… default``.
+
+    :ivar statuses: as they are written: ``404``, or ``5xx`` for a class
+    :ivar files: one of each media type; none stands for the proxy's own words
+    :ivar status: that is answered instead; 0 for the same
+    """
+
+    statuses: tuple[str, ...]
+    files: tuple[PageFile, ...] = ()
+    status: int = 0
+
+
+#: What ``error_page`` is, wherever it stands.
+_ERROR_PAGE_DOC: Final = (
+    "STATUS… FILE… a line, 4xx or 5xx for all of a class, =STATUS before the file to answer with another one, default for the "
+    "proxy's own words; files are .html, .json, .txt or .xml, of which clients get what they ask for"
+)
+
+
+@dataclass(frozen=True)
 class SiteSettings:
     """The program as a whole."""
 
@@ -67,6 +102,9 @@ class SiteSettings:
         "when the whole proxy is drained, /ready of [status] says 503 so long before the listeners close",
         default=5.0,
         minimum=0,
+    )
+    error_page: tuple[ErrorPage, ...] = knob(
+        "error_pages", f"for errors that neither a route nor a listener has a page for: {_ERROR_PAGE_DOC}", default=()
     )
     drain_timeout: float = knob(
         "duration",
@@ -132,6 +170,9 @@ class ListenSettings:
     max_header_size: int = knob("size", "bytes of a request's head", default=32 * 1024, minimum=256)
     max_headers: int = knob("integer", "header fields of a request", default=100, minimum=1)
     max_target: int = knob("size", "bytes of a request target", default=8 * 1024, minimum=64)
+    error_page: tuple[ErrorPage, ...] = knob(
+        "error_pages", f"for errors that no route has a page for: {_ERROR_PAGE_DOC}", default=()
+    )
     http2_max_streams: int = knob("integer", "streams at a time on one HTTP/2 connection", default=100, minimum=1)
     http2_window: int = knob(
         "size", "bytes of a request's body that an HTTP/2 client may send ahead of its peer", default=64 * 1024, minimum=1024
@@ -1071,6 +1112,13 @@ class RouteKnobs:
     )
     compress_level: int = knob("integer", "1: fast, 9: small", default=4, minimum=1, maximum=9)
     compress_min_size: int = knob("size", "bodies known to be smaller go as they are", default=1024, minimum=0)
+    error_page: tuple[ErrorPage, ...] = knob("error_pages", _ERROR_PAGE_DOC, default=())
+    intercept_errors: bool = knob("boolean", "those pages take the place of errors that peers answer with, too", default=False)
+    maintenance: str | None = knob(
+        "maintenance", "yes, no, or a file: as long as there is one, requests get 503 and its error_page"
+    )
+    maintenance_allow: tuple[str, ...] = knob("clients", "addresses (CIDR, unix:) that are served all the same", default=())
+    maintenance_retry_after: float = knob("duration", "the others are told to come back after", default=300.0, minimum=1)
     cors: tuple[str, ...] = knob(
         "cors_origins", "pages that scripts may use this from: SCHEME://HOST[:PORT], *.HOST in it, null, or * for all", default=()
     )

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from twistedproxy.clock import Clock
 from twistedproxy.downstream.stream_connection import StreamConnection
-from twistedproxy.errors import Whose
+from twistedproxy.errors import MAINTENANCE, Whose
 from twistedproxy.forward.exchange import Exchange
 
 #: Lines written in one second; of more failures only the number is told.
@@ -35,7 +35,7 @@ class FailureLog:
     def exchange_failed(self, exchange: Exchange) -> None:
         """*exchange* has ended with a reason."""
         reason = exchange.reason
-        if reason is None or reason.whose is Whose.DOWNSTREAM:
+        if reason is None or reason.whose is Whose.DOWNSTREAM or reason is MAINTENANCE:
             return
         if self._is_one_too_many():
             return

@@ -42,6 +42,9 @@ class Asked(Protocol):
     def reply(self, head: ResponseHead, body: bytes) -> None:
         """Answer with a small body, all at once; the body is left out for HEAD.  The exchange is over then."""
 
+    def reply_with_page(self, head: ResponseHead) -> None:
+        """Answer with the site's own page for the status of *head*, if there is one, and with no body otherwise."""
+
     def deliver(self, head: ResponseHead, pieces: Sequence[Piece], ended: bool) -> None:
         """Begin an answer; unless *ended*, more follows by the next two.  Once *ended*, :meth:`finish` has to follow."""
 

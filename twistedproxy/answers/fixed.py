@@ -35,4 +35,7 @@ class Fixed:
             fields += [(b"Content-Type", b"text/plain; charset=utf-8"), (b"X-Content-Type-Options", b"nosniff")]
             fields.append((b"Content-Length", b"%d" % len(body)))
         head = ResponseHead(self._status, phrase(self._status).encode("ascii"), Headers(fields), length=len(body))
-        exchange.reply(head, body)
+        if body or self._status < 400:
+            exchange.reply(head, body)
+        else:
+            exchange.reply_with_page(head)

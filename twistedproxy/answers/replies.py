@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from http import HTTPStatus
 from typing import Final
 
+from twistedproxy.answers.media_types import HTML, PLAIN, PROBLEM
 from twistedproxy.errors import Reason
 from twistedproxy.message import Field, Headers, ResponseHead
 
@@ -35,18 +37,48 @@ def phrase(status: int) -> str:
         return ""
 
 
+#: The forms in which an error is told, the usual first.
+FORMS: Final = (HTML, PROBLEM, PLAIN)
+CONTENT_TYPES: Final = {
+    HTML: b"text/html; charset=utf-8",
+    PROBLEM: b"application/problem+json",
+    PLAIN: b"text/plain; charset=utf-8",
+    b"application/json": b"application/json",
+    b"application/xml": b"application/xml; charset=utf-8",
+}
+#: Which of them it is depends on the request (RFC 9110 §12.5.5).
+VARIES: Final[Field] = (b"Vary", b"Accept")
+
+
 @cache
-def error(reason: Reason) -> tuple[ResponseHead, bytes]:
+def error(reason: Reason, form: bytes = HTML) -> tuple[ResponseHead, bytes]:
     """
-    Head and body for *reason*.  The text names what the client did wrong; of what is wrong behind the proxy it tells nothing.
+    Head and body for *reason*, in one of :data:`FORMS`.
+
+    The text names what the client did wrong; of what is wrong behind the proxy it tells nothing.
     """
-    text = f"\n<p>{reason.text}</p>" if 400 <= reason.status < 500 else ""
-    more: list[Field] = []
+    more: list[Field] = [VARIES]
     if reason.status in (503, 504):
         more.append((b"Retry-After", _RETRY_AFTER))
     elif reason.status == 405:
         more.append((b"Allow", _METHODS))
-    return _page(reason.status, text, more)
+    return _whole(reason.status, form, text_of(reason.status, form, detail_of(reason)), more)
+
+
+def detail_of(reason: Reason) -> str:
+    """What a client hears of *reason*: what it did wrong."""
+    return reason.text if 400 <= reason.status < 500 else ""
+
+
+def text_of(status: int, form: bytes, detail: str = "") -> bytes:
+    """What is said of an error with *status*, in one of :data:`FORMS`; *detail* is one sentence."""
+    title = phrase(status)
+    if form == PROBLEM:
+        problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+        return json.dumps({key: value for key, value in problem.items() if value}).encode("ascii") + b"\n"
+    if form == PLAIN:
+        return f"{status} {title}".rstrip().encode("ascii") + (f": {detail}\n" if detail else "\n").encode("utf-8")
+    return _page(status, f"\n<p>{detail}</p>" if detail else "")
 
 
 @cache
@@ -62,18 +94,21 @@ def redirect(status: int, location: bytes) -> tuple[ResponseHead, bytes]:
 
     What of it is not visible ASCII is escaped (RFC 3986 §2.1): parts of it are a client's own words.
     """
-    return _page(status, "", [(b"Location", _INVISIBLE.sub(_escape, location))])
+    return _whole(status, HTML, _page(status, ""), [(b"Location", _INVISIBLE.sub(_escape, location))])
 
 
 def _escape(found: re.Match[bytes]) -> bytes:
     return b"%%%02X" % found[0][0]
 
 
-def _page(status: int, text: str, more: list[Field]) -> tuple[ResponseHead, bytes]:
-    body = _PAGE.format(status=status, phrase=phrase(status), text=text).encode("ascii", "xmlcharrefreplace")
+def _page(status: int, text: str) -> bytes:
+    return _PAGE.format(status=status, phrase=phrase(status), text=text).encode("ascii", "xmlcharrefreplace")
+
+
+def _whole(status: int, form: bytes, body: bytes, more: list[Field]) -> tuple[ResponseHead, bytes]:
     fields: list[Field] = [
         (b"Server", b"twistedproxy"),
-        (b"Content-Type", b"text/html; charset=utf-8"),
+        (b"Content-Type", CONTENT_TYPES[form]),
         (b"Content-Length", b"%d" % len(body)),
         *more,
     ]

@@ -37,6 +37,8 @@ class KeyChange:
     after: tuple[str, ...]
 
     def __str__(self) -> str:
+        if self.before == self.after:
+            return f"{self.key}: what its files say"
         if len(self.before) < 2 and len(self.after) < 2:
             return f"{self.key}: {_or_none(self.before)} → {_or_none(self.after)}"
         gone = [f"- {item}" for item in _without(self.before, self.after)]

@@ -20,6 +20,7 @@ from twistedproxy.config import (
     files,
     guards,
     http2,
+    pages,
     patience,
     rewriting,
     routing,
@@ -51,6 +52,7 @@ _ONLY_WITH_POOL: Final = (
     "retry_timeout",
     "retry_unsafe",
     "hedge",
+    "intercept_errors",
     "request_headers",
     "traceparent",
     "rewrite_location",
@@ -86,6 +88,7 @@ _NAMED_BY: Final = {"limit": "limits"}
 def of(draft: Draft) -> list[Problem]:
     """The warnings about a *draft* that has no errors."""
     found: list[Problem] = []
+    has_pages = any(each.error_page for each in (*draft.values("listen"), *draft.values("site")))
     for each in draft.built["listen"]:
         found += _listener(each)
     for each in (*draft.built["listen"], *draft.built["stream"]):
@@ -105,6 +108,7 @@ def of(draft: Draft) -> list[Problem]:
             found += websockets.warnings(each.section, each.value)
             found += patience.warnings(each.section, each.value)
             found += rewriting.warnings(each.section, each.value)
+            found += pages.warnings(each.section, each.value, elsewhere=has_pages)
         found += cache_leaks.of(each.section, each.value)
         found += failures.of_route(each.section, each.value)
         found += guards.of_route(each.section, each.value)

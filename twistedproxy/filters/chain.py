@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from twistedproxy.message import RequestHead, ResponseHead
 from twistedproxy.wire.framing import Piece
@@ -40,6 +40,18 @@ class Templated(ABC):
         """As :meth:`Filter.begin`; *lookup* gives the value of a template's name."""
 
 
+class Informed(ABC):
+    """Changes the answers of a route by what it knows of the exchange."""
+
+    @abstractmethod
+    def begin_of(self, exchange: Any, head: ResponseHead) -> tuple[ResponseHead, BodyFilter | None]:
+        """As :meth:`Filter.begin`, for *exchange*."""
+
+
+#: Whatever changes answers.
+AnyFilter = Filter | Templated | Informed
+
+
 class Chain:
     """The filters of one answer, in order."""
 
@@ -48,17 +60,14 @@ class Chain:
     def __init__(self) -> None:
         self._links: list[BodyFilter] = []
 
-    def begin(
-        self, filters: Sequence[Filter | Templated], request: RequestHead, head: ResponseHead, lookup: Callable[[str], str]
-    ) -> ResponseHead:
-        """
-        Take the head through all *filters*; those that want the body, too, are kept.
-
-        :param lookup: gives the value of a template's name
-        """
+    def begin(self, filters: Sequence[AnyFilter], exchange: Any, head: ResponseHead) -> ResponseHead:
+        """Take the head of the answer to *exchange* through all *filters*; those that want the body, too, are kept."""
+        request: RequestHead = exchange.head
         for each in filters:
             if isinstance(each, Templated):
-                head, link = each.begin_for(lookup, request, head)
+                head, link = each.begin_for(exchange.value, request, head)
+            elif isinstance(each, Informed):
+                head, link = each.begin_of(exchange, head)
             else:
                 head, link = each.begin(request, head)
             if link is not None:

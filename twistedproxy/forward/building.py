@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from twistedproxy.forward.error_pages import SitePages
 from twistedproxy.forward.mirror import Mirror
 from twistedproxy.forward.route_table import RouteTable
 from twistedproxy.forward.routes import Backend, Guard, Route
@@ -35,7 +36,8 @@ def build_routes(
     :param guarding: says who may in
     :param known: a route that was made of the same before
     """
-    return RouteTable([known(route) or _route(route, backends, caches, guarding) for route in settings.routes])
+    routes = [known(route) or _route(route, backends, caches, guarding) for route in settings.routes]
+    return RouteTable(routes, SitePages.of_settings(settings))
 
 
 def _route(settings: RouteSettings, backends: Mapping[str, Backend], caches: Mapping[str, Cache], guarding: Guarding) -> Route:

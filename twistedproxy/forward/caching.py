@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from twistedproxy import errors
-from twistedproxy.answers import replies
 from twistedproxy.cache.cache import Cache
 from twistedproxy.cache.entry import Entry
 from twistedproxy.cache.fetches import Fetch, Place
@@ -14,7 +13,7 @@ from twistedproxy.cache.key import Values
 from twistedproxy.cache.outcomes import LookupVerdict, Outcome
 from twistedproxy.cache.responses import Lookup
 from twistedproxy.cache.validation import conditional_fields
-from twistedproxy.forward import rewrite
+from twistedproxy.forward import error_pages, rewrite
 from twistedproxy.forward.collapsed import Waiting
 from twistedproxy.forward.nobody import Nobody
 from twistedproxy.forward.serving import Said
@@ -148,7 +147,7 @@ class Caching(Storing):
         """Answer 504: the client wants nothing but a stored response (RFC 9111 §5.2.1.7)."""
         exchange = self.exchange
         exchange.reason = errors.ONLY_IF_CACHED
-        head, body = replies.error(errors.ONLY_IF_CACHED)
+        head, body = error_pages.error(exchange, errors.ONLY_IF_CACHED)
         word, status = self._said(None, exchange.started_wall)
         exchange.cache_status = word.decode("ascii")
         fields = head.headers.plus((b"Cache-Status", status), (b"X-Cache-Status", word))

@@ -28,7 +28,7 @@ from twistedproxy.answers import replies
 from twistedproxy.answers.answer import Source
 from twistedproxy.errors import Reason, RequestError, ResponseError
 from twistedproxy.filters.chain import Chain
-from twistedproxy.forward import further, rewrite, values
+from twistedproxy.forward import error_pages, further, rewrite, values
 from twistedproxy.forward.attempt import Attempt
 from twistedproxy.forward.caching import Caching, serve_again
 from twistedproxy.forward.challenges import answers_challenge
@@ -534,7 +534,7 @@ class Exchange:
             head = self.affinity.mark(self, head)
         if route is not None and route.filters:
             chain = Chain()
-            head = chain.begin(route.filters, self.head, head, self.value)
+            head = chain.begin(route.filters, self, head)
             if not chain.is_empty:
                 self.chain = chain
                 try:
@@ -661,14 +661,14 @@ class Exchange:
             self.downstream.cut()
             self.finish()
             return
-        self.reply(*replies.error(reason), VERSION_REFUSED_FIELDS if reason is errors.BAD_WEBSOCKET_VERSION else ())
+        self.reply(*error_pages.error(self, reason), VERSION_REFUSED_FIELDS if reason is errors.BAD_WEBSOCKET_VERSION else ())
 
     def answer_instead(self, reason: Reason, complete: bool) -> None:
         """What was to be answered must not be, and nothing of it was sent; *complete*: the peer has sent all of it."""
         if not complete:
             self._give_up_attempt(reason)
         self.reason, self.detail = reason, ""
-        self.reply(*replies.error(reason))
+        self.reply(*error_pages.error(self, reason))
 
     def value(self, name: str) -> str:
         """The value of a template's *name*; see :func:`twistedproxy.forward.values.value_of`."""
@@ -683,6 +683,10 @@ class Exchange:
             head = ResponseHead(head.status, head.reason, head.headers.plus(*more), length=head.length)
         self.deliver(head, () if self.head.method == b"HEAD" else (body,), True)
         self.finish()
+
+    def reply_with_page(self, head: ResponseHead) -> None:
+        """Answer with the site's own page for the status of *head*, if there is one, and with no body otherwise."""
+        self.reply(*(error_pages.paged(self, head) or (head, b"")))
 
     def take_over(self, other: Exchange) -> None:
         """What still goes on for *other* goes on for this one."""

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from twistedproxy.forward.error_pages import SitePages
 from twistedproxy.forward.guards.disguises import is_guarded
 from twistedproxy.forward.patterns import compiled
 from twistedproxy.settings import RouteMatch, RouteSettings
@@ -131,6 +132,9 @@ def _qualified(candidates: list[_Candidate], port: int, listener: str, asked: Ex
     return None
 
 
+_NO_PAGES: Final = SitePages()
+
+
 class RouteTable:
     """
     All routes of a site.
@@ -140,8 +144,9 @@ class RouteTable:
     :ivar remembers: the head of a request, and where it comes in, decide: who sends the same again takes the same route
     """
 
-    def __init__(self, routes: Iterable[Route]) -> None:
-        """*routes*: in the order of the file."""
+    def __init__(self, routes: Iterable[Route], pages: SitePages = _NO_PAGES) -> None:
+        """*routes*: in the order of the file; *pages* for errors that no route has any for."""
+        self.pages = pages
         self.given = given = list(routes)
         self.routes: list[Route] = []
         for route in sorted(given, key=lambda route: precedence(route.settings)):

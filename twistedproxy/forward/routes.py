@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from twistedproxy.answers.answer import Answer
 from twistedproxy.answers.fixed import Fixed
+from twistedproxy.answers.pages import Pages
 from twistedproxy.answers.redirect import Redirect
 from twistedproxy.balance.peer import PeerState
-from twistedproxy.filters.chain import Filter, Templated
+from twistedproxy.filters.chain import AnyFilter
 from twistedproxy.filters.compression import Compressing
 from twistedproxy.filters.substitution import Substituting
 from twistedproxy.forward.cache_rules import CacheRules
@@ -18,6 +19,8 @@ from twistedproxy.forward.collecting import RequestBuffering
 from twistedproxy.forward.conditions import conditions_of
 from twistedproxy.forward.cors import Cors
 from twistedproxy.forward.durations import Durations
+from twistedproxy.forward.error_pages import Intercepting
+from twistedproxy.forward.maintenance import Maintenance
 from twistedproxy.forward.patterns import compiled
 from twistedproxy.forward.purging import Purging
 from twistedproxy.forward.request_edits import request_edits
@@ -101,6 +104,7 @@ class Route:
     :ivar answer: replies itself; None: the backend does
     :ivar guards: decide who may in, in this order
     :ivar filters: change its answers, in this order
+    :ivar pages: of its own for errors
     :ivar request_edits: of heads for peers, when they are the same for all; *varying_request_edits*: when not
     :ivar response_edits: of heads for clients, likewise; when not, they are a part of *retouch*
     :ivar retouch: changes the heads of its answers for each exchange anew
@@ -122,6 +126,7 @@ class Route:
         "guards",
         "mirror",
         "name",
+        "pages",
         "patterns",
         "request_edits",
         "requests",
@@ -150,6 +155,7 @@ class Route:
         cors = Cors(settings) if settings.cors else None
         self.guards: tuple[Guard, ...] = (
             *((cors,) if cors is not None else ()),
+            *((Maintenance(settings),) if settings.maintenance is not None else ()),
             *((RequireClientCert(),) if settings.require_client_cert else ()),
             *((Purging(cache, settings.cache_purge),) if cache is not None and settings.cache_purge else ()),
             *((Whole(),) if settings.substitute or settings.filters else ()),
@@ -158,7 +164,9 @@ class Route:
             *((SiteFilters(settings),) if settings.filters else ()),
             *((RequestBuffering(settings.buffer_size),) if settings.request_buffering else ()),
         )
-        self.filters: tuple[Filter | Templated, ...] = (
+        self.pages = Pages(settings.error_page)
+        self.filters: tuple[AnyFilter, ...] = (
+            *((Intercepting(),) if settings.intercept_errors else ()),
             *((Substituting(settings),) if settings.substitute else ()),
             *((Compressing(settings),) if settings.compress else ()),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twistedproxy.answers import replies
+from twistedproxy.forward import error_pages
 
 if TYPE_CHECKING:
     from twistedproxy.errors import Reason
@@ -15,4 +15,4 @@ if TYPE_CHECKING:
 def refuse(exchange: Exchange, reason: Reason, detail: str = "", fields: tuple[Field, ...] = ()) -> None:
     """Answer *exchange* with the status of *reason*, and with *fields* that say more."""
     exchange.reason, exchange.detail = reason, detail
-    exchange.reply(*replies.error(reason), fields)
+    exchange.reply(*error_pages.error(exchange, reason), fields)
