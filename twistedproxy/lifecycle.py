@@ -12,8 +12,8 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 
-from twistedproxy.admin.access_log import AccessLog
 from twistedproxy.cache.cache import Cache
+from twistedproxy.logs.access_log import AccessLog
 from twistedproxy.transport.poller import EpollPoller
 from twistedproxy.transport.port import CannotListen
 

@@ -33,7 +33,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.reflect import namedAny
 
-from twistedproxy.admin.access_log import AccessLog
 from twistedproxy.admin.failure_log import FailureLog
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.manhole import make_shell_service
@@ -57,6 +56,8 @@ from twistedproxy.forward.route_table import RouteTable
 from twistedproxy.forward.routes import Route
 from twistedproxy.forward.site import Site
 from twistedproxy.lifecycle import Polling, Proxy, Rotation, Storing
+from twistedproxy.logs.access_log import AccessLog
+from twistedproxy.logs.making import make_log
 from twistedproxy.running.control import Control, path_of
 from twistedproxy.running.doors import Doors
 from twistedproxy.running.heritage import Heritage, inherit
@@ -206,7 +207,7 @@ def compose(ground: Ground, settings: Settings, before: Parts, undo: ExitStack) 
 
     for log in settings.logs:
         kept = before.logs.get(log.name)
-        parts.logs[log.name] = kept if kept is not None and kept.settings == log else AccessLog(log, reactor)
+        parts.logs[log.name] = kept if kept is not None and kept.settings == log else make_log(log, reactor)
     if settings.status is not None:
         same = old is not None and old.status == settings.status
         parts.status = before.status if same else make_status_service(settings.status, live, reactor, ground.sockets)

@@ -12,12 +12,12 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from tests.admin.site import live_site, names
 from tests.kit.play import Play
 from tests.wire.client_hellos import hello
-from twistedproxy.admin.access_log import AccessLog
 from twistedproxy.admin.failure_log import FailureLog
 from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.status import snapshot
-from twistedproxy.admin.stream_lines import VALUES, line_of
+from twistedproxy.logs.making import make_log
+from twistedproxy.logs.stream_lines import VALUES, line_of
 from twistedproxy.settings import LogSettings
 from twistedproxy.templates import STREAM_NAMES
 
@@ -121,7 +121,7 @@ def test_templates_know_every_name(play: Play) -> None:
 
 
 def test_a_log_of_streams_is_written(play: Play, tmp_path: Any) -> None:
-    log = AccessLog(LogSettings("s", file=str(tmp_path / "log"), format="{stream} {error}", of="streams"), play.clock)
+    log = make_log(LogSettings("s", file=str(tmp_path / "log"), format="{stream} {error}", of="streams"), play.clock)
     log.startService()
     log.exchange_finished(play.ended[0])
     log.stopService()

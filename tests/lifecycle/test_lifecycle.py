@@ -14,8 +14,8 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from twistedproxy.admin.access_log import AccessLog
 from twistedproxy.lifecycle import CannotStart, Proxy, Rotation
+from twistedproxy.logs.making import make_log
 from twistedproxy.settings import LogSettings
 from twistedproxy.transport.port import CannotListen
 
@@ -94,7 +94,7 @@ def test_sigusr1_reopens_the_logs_in_the_next_turn_and_reaches_whoever_had_it_be
     before = lambda number, frame: heard.append(number)  # noqa: E731
     signal.signal(signal.SIGUSR1, before)
     turns = Turns()
-    log = AccessLog(LogSettings("access", file=str(tmp_path / "access.log")), turns)
+    log = make_log(LogSettings("access", file=str(tmp_path / "access.log")), turns)
     rotation = Rotation([log], turns)
     log.startService()
     rotation.startService()

@@ -1,1 +1,1 @@
-"""Watching and changing a running proxy: status, access log, shell."""
+"""Watching and changing a running proxy: status, metrics, shell."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from twisted.application.service import IService
 
 from twistedproxy.addresses import Address
-from twistedproxy.admin.access_log import AccessLog
 from twistedproxy.admin.manhole import ShellService
 from twistedproxy.admin.ports import BACKLOG, Ports
 from twistedproxy.downstream.listener import Listener
@@ -18,6 +17,7 @@ from twistedproxy.forward.maps import MapTable
 from twistedproxy.forward.route_table import RouteTable
 from twistedproxy.forward.routes import Route
 from twistedproxy.lifecycle import Storing
+from twistedproxy.logs.access_log import AccessLog
 from twistedproxy.running.pools import Pooled
 from twistedproxy.settings import ListenSettings, RouteSettings, Settings, StreamSettings
 from twistedproxy.tls.parts import NO_PARTS, TlsParts

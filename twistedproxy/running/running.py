@@ -17,12 +17,12 @@ from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
-from twistedproxy.admin.access_log import AccessLog
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.manhole import ShellService
 from twistedproxy.balance.memory import Memory
 from twistedproxy.downstream.stream import StreamSite, share
 from twistedproxy.forward.site import Site
+from twistedproxy.logs.access_log import AccessLog
 from twistedproxy.running.doors import Doors, EveryDoor
 from twistedproxy.running.parts import Parts
 from twistedproxy.settings import Settings

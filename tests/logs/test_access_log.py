@@ -13,9 +13,10 @@ import pytest
 
 from tests.admin.site import HandClock, Log, Things
 from twistedproxy import errors
-from twistedproxy.admin.access_log import AccessLog
-from twistedproxy.admin.log_lines import basic_user, escaped, line_of
 from twistedproxy.forward.guards.identity import Identity
+from twistedproxy.logs.access_log import AccessLog
+from twistedproxy.logs.making import make_log
+from twistedproxy.logs.request_lines import basic_user, escaped, line_of
 from twistedproxy.message import Headers, RequestFields, RequestHead
 from twistedproxy.settings import LogSettings
 
@@ -151,7 +152,7 @@ def test_a_template_puts_values_in() -> None:
 
 def a_log(tmp_path: Path, clock: HandClock, form: str = "{uri}") -> tuple[AccessLog, Path]:
     path = tmp_path / "access.log"
-    log = AccessLog(LogSettings("access", file=str(path), format=form), clock)
+    log = make_log(LogSettings("access", file=str(path), format=form), clock)
     log.startService()
     return log, path
 

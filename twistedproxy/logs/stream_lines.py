@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Final
 
 from twistedproxy.addresses import Tcp
-from twistedproxy.admin.log_lines import escaped, local_time
 from twistedproxy.downstream.stream_connection import StreamConnection
+from twistedproxy.logs.request_lines import escaped, local_time
 from twistedproxy.templates import STREAM_NAMES, Template
 
 LineOf = Callable[[StreamConnection], bytes]
