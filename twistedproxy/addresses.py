@@ -42,4 +42,13 @@ class Endpoint:
         return f"endpoint:{self.text}"
 
 
+class InProcess(Endpoint):
+    """An app in the proxy's own process, by its name: nothing is dialled."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self.text
+
+
 Address = Tcp | Unix | Endpoint

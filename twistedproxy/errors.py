@@ -181,6 +181,7 @@ ALL_FULL = _reason("all_full", 503, _U, "every available peer has as many exchan
 QUEUE_FULL = _reason("queue_full", 503, _U, "every available peer is full, and so is the pool's queue")
 QUEUE_TIMEOUT = _reason("queue_timeout", 503, _U, "no peer had room within the time of the pool's queue")
 FAILED_STATUS = _reason("failed_status", 502, _U, "the peer answered with a status that counts as a failure (fail_statuses)")
+APP_FAILED = _reason("app_failed", 500, _U, "the app in the proxy's process has failed; the log has a traceback")
 STREAM_CUT = _reason("stream_cut", 0, _U, "the peer broke the connection of a stream")
 
 # What ends streams besides.
@@ -191,6 +192,7 @@ NAME_UNKNOWN = _reason("name_unknown", 0, _D, "the stream has no line of sni for
 
 # What is ours.
 FILTER_FAILED = _reason("filter_failed", 500, _O, "a filter of the site has failed; the log has a traceback (filters_on_error)")
+APP_BUSY = _reason("app_busy", 503, _O, "all threads of the app are busy, and so is its queue (app_threads, app_queue)")
 AUTH_BUSY = _reason("auth_busy", 503, _O, "too many passwords are being checked at a time (basic_auth)")
 AUTH_UNREACHABLE = _reason("auth_unreachable", 503, _O, "the server of forward_auth does not say whether the request may in")
 KEYS_UNKNOWN = _reason("keys_unknown", 503, _O, "the keys of tokens cannot be had from their server (jwt)")

@@ -10,7 +10,7 @@ What stands as long as the process:
 
 What a site is made of, and what a reload replaces (:func:`compose`; the start is a reload from nothing):
 
-    apps                                  services of others that run in this process
+    apps, hosted                          services and apps of others that run in this process
     pools                                 who serves, who comes and goes, who watches
     caches                                what is stored
     limits, maps, routes                  what becomes of a request
@@ -37,6 +37,7 @@ from twistedproxy.admin.failure_log import FailureLog
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.manhole import make_shell_service
 from twistedproxy.admin.status_site import make_status_service
+from twistedproxy.apps.process import Process
 from twistedproxy.balance.dns import Dns, records_of
 from twistedproxy.balance.memory import Memory, StateFile
 from twistedproxy.cache.cache import Cache
@@ -53,7 +54,7 @@ from twistedproxy.forward.guards.premises import Premises, threads
 from twistedproxy.forward.map_files import MapFiles
 from twistedproxy.forward.maps import MapTable
 from twistedproxy.forward.route_table import RouteTable
-from twistedproxy.forward.routes import Route
+from twistedproxy.forward.routes import Backend, Route
 from twistedproxy.forward.site import Site
 from twistedproxy.lifecycle import Polling, Proxy, Rotation, Storing
 from twistedproxy.logs.access_log import AccessLog
@@ -61,6 +62,7 @@ from twistedproxy.logs.making import make_log
 from twistedproxy.running.control import Control, path_of
 from twistedproxy.running.doors import Doors
 from twistedproxy.running.heritage import Heritage, inherit
+from twistedproxy.running.hosted import hosted
 from twistedproxy.running.life import Life, Outside
 from twistedproxy.running.notify import Notify
 from twistedproxy.running.parts import Parts
@@ -68,7 +70,7 @@ from twistedproxy.running.pools import Surroundings, pooled
 from twistedproxy.running.reload import Reload
 from twistedproxy.running.running import Running
 from twistedproxy.running.upgrade import Command
-from twistedproxy.settings import CacheSettings, RouteSettings, Settings
+from twistedproxy.settings import CacheSettings, HostedApp, RouteSettings, Settings
 from twistedproxy.tls.parts import tls_parts
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.transport.dialer import Dialer
@@ -92,6 +94,7 @@ class Ground:
     sockets: Sockets
     premises: Premises
     in_thread: Callable[[Any], Deferred[Any]]
+    process: Process
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,8 @@ def make_service(settings: Settings, reactor: Any, origin: Origin | None = None)
     premises = Premises(clock, reactor, threads(reactor), Fetcher(reactor), os.urandom(16))
     heritage = inherit(os.environ) if origin is not None else Heritage()
     sockets = Sockets(heritage.sockets, heritage.nameless)
-    ground = Ground(reactor, clock, poller, around, site, stream_site, live, sockets, premises, in_thread)
+    process = Process(reactor, deadlines, reactor.callFromThread)
+    ground = Ground(reactor, clock, poller, around, site, stream_site, live, sockets, premises, in_thread, process)
     doors = Doors(sockets, reactor)
     lines = partial(network.server, at=Context("/", {})), network.write_server
     memory = Memory(StateFile(os.path.join(state_dir, "pools.json")), {}, lines, clock, reactor)
@@ -180,6 +184,10 @@ def compose(ground: Ground, settings: Settings, before: Parts, undo: ExitStack) 
         made = known.get(app.name) or IService(namedAny(app.run.replace(":", "."))(reactor, state_dir))
         parts.apps[app.name] = made
 
+    for each in dict.fromkeys(route.hosted for route in settings.routes):
+        if each is not None:
+            parts.hosted[each] = before.hosted.get(each) or hosted(each, ground.process, clock)
+
     for name, pool in settings.pools.items():
         parts.pools[name] = pooled(pool, before.pools.get(name), ground.pools, undo)
     for name, cache in settings.caches.items():
@@ -191,7 +199,8 @@ def compose(ground: Ground, settings: Settings, before: Parts, undo: ExitStack) 
         parts.maps[name] = known_map if known_map is not None and known_map.settings == table else MapTable(table)
     same_maps = before.map_files is not None and _same_maps(parts.maps, before)
     parts.map_files = before.map_files if same_maps else MapFiles(list(parts.maps.values()), reactor, ground.in_thread)
-    backends = {name: made.backend for name, made in parts.pools.items()}
+    backends: dict[str | HostedApp, Backend] = {name: made.backend for name, made in parts.pools.items()}
+    backends |= {app: made.backend for app, made in parts.hosted.items()}
     caches = {name: store.cache for name, store in parts.caches.items()}
     parts.routes = build_routes(settings, backends, caches, guards.of, partial(_same_route, parts, before))
 

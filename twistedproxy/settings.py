@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
-from twistedproxy.addresses import Address, Tcp
+from twistedproxy.addresses import Address, InProcess, Tcp
 
 #: A timeout or an interval that never comes.
 NEVER: Final = float("inf")
@@ -779,6 +779,38 @@ class FixedAnswer:
     text: str
 
 
+#: The kinds of apps that run in the proxy's process; each is a key of routes.
+APP_KINDS: Final = ("python", "wsgi", "asgi", "resource")
+
+
+@dataclass(frozen=True)
+class HostedApp:
+    """
+    An app in the proxy's own process; routes that name the same one share it.
+
+    :ivar kind: one of :data:`APP_KINDS`
+    :ivar target: ``package.module:attribute``, with ``()`` behind it where that is called to make the app
+    :ivar directory: where its modules are looked for first
+    :ivar threads: in which it runs, if it is of a kind that does; *queue*: requests that wait for one
+    """
+
+    kind: str
+    target: str
+    directory: str = ""
+    threads: int = 0
+    queue: int = 0
+
+    @property
+    def name(self) -> str:
+        """How people call it, in logs and in the shell."""
+        return f"{self.kind}:{self.target}"
+
+    @property
+    def pool(self) -> PoolSettings:
+        """To a route it is a pool of one peer, which nothing ejects."""
+        return PoolSettings(self.name, (ServerSettings(InProcess(self.name)),), max_fails=0, retry_budget=NO_BUDGET)
+
+
 @dataclass(frozen=True)
 class RouteKnobs:
     """What a route may say, and what [defaults] may say for all of them."""
@@ -978,6 +1010,11 @@ class RouteKnobs:
         "bandwidth", "bytes of each answer, for instance 500k/s or 1m/s; as fast as the client takes them without"
     )
     bandwidth_after: int = knob("size", "so many bytes of an answer are sent before bandwidth counts", default=0, minimum=0)
+    app_dir: str | None = knob(
+        "app_dir", "the modules of python, wsgi, asgi and resource are looked for here first; on Python's path without"
+    )
+    app_threads: int = knob("integer", "threads that a WSGI app runs in", default=8, minimum=1, maximum=1000)
+    app_queue: int = knob("integer", "requests that wait for one of them; more get 503", default=100, minimum=0)
     filters: tuple[str, ...] = knob(
         "python_names",
         "package.module:Class of the site's own, which see and change requests and answers, in this order",
@@ -1202,7 +1239,7 @@ class SplitLine:
 @dataclass(frozen=True)
 class RouteSettings(RouteKnobs):
     """
-    A route: which requests, and what becomes of them (exactly one of pool, split, redirect and respond).
+    A route: which requests, and what becomes of them (exactly one of pool, split, redirect, respond, and an app's kind).
 
     :ivar name: what the route is called: its title, with its conditions
     :ivar title: what stands behind ``route`` between the brackets
@@ -1229,6 +1266,10 @@ class RouteSettings(RouteKnobs):
     mirror_max_body: int = knob("size", "requests with larger bodies are not copied", default=64 * 1024, minimum=0)
     redirect: RedirectAnswer | None = knob("redirect", "STATUS LOCATION, for instance 301 https://{host}{uri}")
     respond: FixedAnswer | None = knob("respond", "STATUS TEXT: the route answers with this plain text, a template")
+    python: str | None = knob("app_target", "package.module:function, a coroutine function that answers, in the proxy's process")
+    wsgi: str | None = knob("app_target", "package.module:app, a WSGI app (PEP 3333), in threads of the proxy's process")
+    asgi: str | None = knob("app_target", "package.module:app, an ASGI app, in a thread of the proxy's process")
+    resource: str | None = knob("app_target", "package.module:thing, an IResource of twisted.web, or what returns one")
     strip_prefix: str | None = knob("path_prefix", "taken off the front of the path before it goes to the peer")
     rewrite: tuple[RewriteRule, ...] = knob(
         "rewrites",
@@ -1236,6 +1277,16 @@ class RouteSettings(RouteKnobs):
         default=(),
     )
     add_prefix: str | None = knob("path_prefix", "put before the path as it goes to the peer")
+
+    @property
+    def hosted(self) -> HostedApp | None:
+        """The app in the proxy's own process that answers; None: there is no such."""
+        for kind in APP_KINDS:
+            target = getattr(self, kind)
+            if target is not None:
+                threads, queue = (self.app_threads, self.app_queue) if kind == "wsgi" else (0, 0)
+                return HostedApp(kind, target, self.app_dir or "", threads, queue)
+        return None
 
 
 @dataclass(frozen=True)

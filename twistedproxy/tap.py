@@ -63,6 +63,7 @@ def makeService(options: Options) -> IService:
     # twistd has chosen its reactor by now; to import it earlier, or on a machine that only checks a file, would install one.
     from twisted.internet import reactor
 
+    from twistedproxy.apps.loading import CannotLoad
     from twistedproxy.service import Origin, make_service
     from twistedproxy.transport.certificates import CertificateProblem
 
@@ -70,7 +71,7 @@ def makeService(options: Options) -> IService:
         log.warn("{warning}", warning=str(warning))
     try:
         service: IService = make_service(options.loaded.settings, reactor, Origin(options.file, options.command))
-    except (OSError, CertificateProblem) as problem:
+    except (OSError, CertificateProblem, CannotLoad) as problem:
         sys.exit(f"{options['config']} cannot be run: {problem}")
     memory.spare_the_collector()
     memory.keep_read_buffers()

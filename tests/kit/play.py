@@ -32,9 +32,11 @@ from twisted.python.failure import Failure
 
 from tests.kit.beside import Beside
 from tests.kit.clock import HandClock
+from tests.kit.crossing import Crossing
 from tests.kit.party import Party
 from tests.kit.streams import HandPoller, Stream, connected
 from twistedproxy.addresses import Address
+from twistedproxy.apps.process import Process
 from twistedproxy.balance.health import Health
 from twistedproxy.balance.peer import Peer
 from twistedproxy.balance.pool import Pool
@@ -51,7 +53,8 @@ from twistedproxy.forward.guards.premises import Premises
 from twistedproxy.forward.maps import MapTable
 from twistedproxy.forward.routes import Backend
 from twistedproxy.forward.site import Site
-from twistedproxy.settings import PoolSettings
+from twistedproxy.running.hosted import Hosted, hosted
+from twistedproxy.settings import HostedApp, PoolSettings
 from twistedproxy.transport.contexts import TlsClient
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.transport.tcp import Connection
@@ -96,6 +99,8 @@ class Play:
         self.calls: list[str] = []
         self._poller = HandPoller()
         self._deadlines = Deadlines(self.clock, self.clock)
+        self.crossing = Crossing()
+        self.hosted: dict[HostedApp, Hosted] = {}
         self._answers: dict[str, str] = {}
         self._parties: list[Party] = []
         self._clients: list[Party] = []
@@ -110,7 +115,7 @@ class Play:
         clock = self.clock
         self.pools = {name: Pool(pool, clock, Random(4)) for name, pool in settings.pools.items()}
         self.caches = {name: Cache(cache, clock, clock) for name, cache in settings.caches.items()}
-        backends = {
+        backends: dict[str | HostedApp, Backend] = {
             name: Backend(
                 pool,
                 connector_of(pool.settings, self._dial, None, self._deadlines),
@@ -123,7 +128,11 @@ class Play:
             for name, pool in self.pools.items()
             if pool.settings.check is not None
         }
+        self.process = Process(clock, self._deadlines, self.crossing.put)
+        apps = dict.fromkeys(route.hosted for route in settings.routes)
+        self.hosted = {app: hosted(app, self.process, clock) for app in apps if app is not None}
         self._connectors = {name: backend.connector for name, backend in backends.items()}
+        backends |= {app: each.backend for app, each in self.hosted.items()}
         self.beside = Beside(clock, self.turn)
         self.guards = Guards(
             settings.limits, Premises(clock, clock, self.beside.in_thread, self.beside.fetch, b"the secret of plays")
@@ -148,6 +157,8 @@ class Play:
         share(self.listeners.values(), self.streams.values())
         for cache in self.caches.values():
             cache.start()
+        for each in self.hosted.values():
+            each.service.startService()
 
     @property
     def doors(self) -> dict[str, Listener | StreamDoor]:
@@ -233,12 +244,19 @@ class Play:
         """Let everything happen that can happen without time going by."""
         for _ in range(_MOST_TURNS):
             self.clock.advance(0)
-            happened = self._poller.turn()
+            happened = self._poller.turn() | self.crossing.turn()
             for party in self._parties:
                 happened |= party.take()
             if not happened and not any(call.getTime() <= self.clock.seconds() for call in self.clock.getDelayedCalls()):
                 return
         raise AssertionError("the proxy turns in circles")
+
+    def until(self, so: Callable[[], bool]) -> None:
+        """Let threads of apps work, and happen what follows, until it is *so*."""
+        self.turn()
+        while not so():
+            self.crossing.wait()
+            self.turn()
 
     def later(self, seconds: float) -> None:
         """Time goes by, in at most fifty steps, and what is due happens."""
@@ -319,6 +337,10 @@ class Play:
             assert party.is_closed, f"the proxy keeps its connection with {party.name}"
         watched: Any = self._deadlines._buckets
         assert not any(watched.values()), f"deadlines are left: {watched}"
+        for each in self.hosted.values():
+            assert not each.backend.pool.peers[0].in_flight, "a call of an app is left"
+            each.service.stopService()
+        self.crossing.close()
         for cache in self.caches.values():
             assert cache.stats().fills == 0, "a fill is left"
             cache.stop()

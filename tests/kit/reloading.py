@@ -15,6 +15,7 @@ from tests.kit.beside import Beside
 from tests.kit.play import Play
 from twistedproxy.addresses import Address, Tcp
 from twistedproxy.admin.live import Live
+from twistedproxy.apps.process import Process
 from twistedproxy.balance.memory import Memory, StateFile
 from twistedproxy.config.load import load_text
 from twistedproxy.downstream.listener import Listener
@@ -89,7 +90,8 @@ class ReloadingPlay(Play):
         )
         self.beside = Beside(clock, self.turn)
         premises = Premises(clock, clock, self.beside.in_thread, self.beside.fetch, b"the secret of plays")
-        ground = Ground(clock, clock, self._poller, around, self.site, streams, self.live, sockets, premises, _at_once)
+        process = Process(clock, self._deadlines, self.crossing.put)
+        ground = Ground(clock, clock, self._poller, around, self.site, streams, self.live, sockets, premises, _at_once, process)
         self.hinges = Doors(sockets, clock)
         memory = Memory(StateFile("/nowhere/pools.json"), {}, (_never, _never), clock, clock)
 

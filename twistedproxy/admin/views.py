@@ -342,7 +342,7 @@ def destination(route: Route) -> str:
         return f"{settings.redirect.status} {settings.redirect.location}"
     if settings.respond is not None:
         return f"{settings.respond.status} {settings.respond.text}".rstrip()
-    return f"pool {settings.pool}"
+    return settings.hosted.name if settings.hosted is not None else f"pool {settings.pool}"
 
 
 def client_of(connection: AnyConnection | StreamConnection) -> str:

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from twistedproxy.addresses import Address, Tcp, Unix
-from twistedproxy.config import doors, guards, rewriting, routing, tls
+from twistedproxy.config import apps, doors, guards, rewriting, routing, tls
 from twistedproxy.config.http2 import errors_of_pool
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.sections import SECTIONS, Built, Draft, rows
+from twistedproxy.settings import APP_KINDS
 from twistedproxy.spelling import choose_from
 
 #: The kinds of knobs that name a section, and the kind of section that is named.
@@ -39,6 +40,7 @@ def check(draft: Draft, problems: list[Problem]) -> None:
     for each in draft.built["route"]:
         if each.value is not None:
             problems += routing.errors(each.section, each.value, draft.names("pool"))
+            problems += apps.errors(each.section, each.value)
     for each in itertools.chain.from_iterable(draft.built.values()):
         is_route = each.section.kind == "route" and each.value is not None
         problems += routing.references(each.section, routing.captures(each.value) if is_route else None, draft.names("map"))
@@ -69,7 +71,9 @@ def _dangling(draft: Draft) -> Iterator[Problem]:
 
 
 #: The ways in which a route can be answered.
-_ANSWERS: Final = ("pool", "split", "redirect", "respond")
+_ANSWERS: Final = ("pool", "split", "redirect", "respond", *APP_KINDS)
+#: Those that have something to store.
+_STORED: Final = ("pool", "split", *APP_KINDS)
 
 
 def _answer(route: Built) -> Iterator[Problem]:
@@ -80,9 +84,9 @@ def _answer(route: Built) -> Iterator[Problem]:
         yield section.problem(key, f"the route has a {ways[0]}, too", f"a route has exactly one of {ways[0]} and {key}")
     if not ways:
         yield section.problem("", "the route has no answer", "add pool = NAME, or redirect = 301 https://{host}{uri}")
-    if section.gives("cache") and "pool" not in ways and "split" not in ways:
+    if section.gives("cache") and not set(ways) & set(_STORED):
         yield section.problem("cache", "there is nothing to store", "cache goes with pool")
-    if section.gives("mirror") and "pool" not in ways and "split" not in ways:
+    if section.gives("mirror") and not set(ways) & set(_STORED):
         yield section.problem("mirror", "there is nothing to copy", "mirror goes with pool or split")
 
 

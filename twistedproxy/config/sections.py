@@ -15,6 +15,7 @@ from twistedproxy.config.reader import Entry, Section
 from twistedproxy.config.scalars import Context
 from twistedproxy.config.values import KINDS, Failed, Shape, parse
 from twistedproxy.settings import (
+    APP_KINDS,
     AppSettings,
     CacheSettings,
     LimitSettings,
@@ -212,7 +213,7 @@ def _made(kind: SectionKind, title: dict[str, Any] | None, given: dict[str, Any]
     if title is None or any(row["required"] and key not in given for key, row in known.items()):
         return None
     values = {**title, **inherited, **given} if kind.made is RouteSettings else {**title, **given}
-    if kind.made is RouteSettings and values.get("pool") is None and "cache" not in given:
+    if kind.made is RouteSettings and "cache" not in given and not any(values.get(key) for key in ("pool", *APP_KINDS)):
         values["cache"] = None  # a route that answers by itself has nothing to store, whatever [defaults] says
     if kind.made is RouteSettings:
         values |= routing.titled(title, values)

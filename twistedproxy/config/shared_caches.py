@@ -46,7 +46,7 @@ def _problem(route: Built, preferred: Built, how: str) -> Problem:
 
 def _answers(route: RouteSettings) -> tuple[object, ...]:
     """What decides which answer a URL gets."""
-    return route.pool, route.strip_prefix, route.add_prefix, route.rewrite, route.host
+    return route.pool or route.hosted, route.strip_prefix, route.add_prefix, route.rewrite, route.host
 
 
 def _doors(route: RouteSettings, draft: Draft, tls: bool) -> set[str]:

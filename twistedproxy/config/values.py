@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, Final
 
 from twistedproxy.config import (
+    apps,
     balancing,
     checks,
     expectations,
@@ -59,6 +60,8 @@ KINDS: Final[dict[str, Kind]] = {
     "acme_directory": Kind("URL", tls.acme_directory),
     "acme_names": Kind("hosts", tls.acme_name, shape=Shape.WORDS),
     "alpn_protocols": Kind("protocols", streams.alpn_protocol, shape=Shape.WORDS),
+    "app_dir": Kind("directory", apps.app_dir),
+    "app_target": Kind("Python name", apps.app_target),
     "authorities": Kind("file", files.authorities),
     "authority": Kind("host[:port]", network.authority_text),
     "balance": Kind("scheduler", balancing.balance, balancing.write_balance),

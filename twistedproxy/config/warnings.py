@@ -12,6 +12,7 @@ from typing import Final
 
 from twistedproxy.addresses import UNIX_CLIENTS, Tcp
 from twistedproxy.config import (
+    apps,
     balancing,
     cache_leaks,
     checks,
@@ -105,6 +106,7 @@ def of(draft: Draft) -> list[Problem]:
         found += _route(each.section, each.value, draft)
     for each in (*draft.built["defaults"], *draft.built["route"]):
         if each.value is not None:
+            found += apps.warnings(each.section, each.value)
             found += websockets.warnings(each.section, each.value)
             found += patience.warnings(each.section, each.value)
             found += rewriting.warnings(each.section, each.value)

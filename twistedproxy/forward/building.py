@@ -11,7 +11,7 @@ from twistedproxy.forward.mirror import Mirror
 from twistedproxy.forward.route_table import RouteTable
 from twistedproxy.forward.routes import Backend, Guard, Route
 from twistedproxy.forward.split import Split
-from twistedproxy.settings import RouteSettings, Settings
+from twistedproxy.settings import HostedApp, RouteSettings, Settings
 
 if TYPE_CHECKING:
     from twistedproxy.cache.cache import Cache
@@ -23,7 +23,7 @@ Guarding = Callable[[RouteSettings], tuple[Guard, ...]]
 
 def build_routes(
     settings: Settings,
-    backends: Mapping[str, Backend],
+    backends: Mapping[str | HostedApp, Backend],
     caches: Mapping[str, Cache],
     guarding: Guarding,
     known: Callable[[RouteSettings], Route | None] = lambda settings: None,
@@ -31,7 +31,7 @@ def build_routes(
     """
     All routes of a site.
 
-    :param backends: by the names of their pools
+    :param backends: by the names of their pools; those of apps by what the routes say of them
     :param caches: by their names
     :param guarding: says who may in
     :param known: a route that was made of the same before
@@ -40,7 +40,9 @@ def build_routes(
     return RouteTable(routes, SitePages.of_settings(settings))
 
 
-def _route(settings: RouteSettings, backends: Mapping[str, Backend], caches: Mapping[str, Cache], guarding: Guarding) -> Route:
+def _route(
+    settings: RouteSettings, backends: Mapping[str | HostedApp, Backend], caches: Mapping[str, Cache], guarding: Guarding
+) -> Route:
     if settings.split:
         arms = {
             line.pool: _route(
@@ -52,7 +54,8 @@ def _route(settings: RouteSettings, backends: Mapping[str, Backend], caches: Map
         route = Route(settings, None, None)
         route.split = Split(settings.split, settings.name, arms)
         return route
-    backend = backends[settings.pool] if settings.pool else None
+    served_by = settings.pool or settings.hosted
+    backend = backends[served_by] if served_by is not None else None
     route = Route(settings, backend, caches[settings.cache] if settings.cache else None, guarding(settings))
     if settings.mirror is not None:
         # The copy goes once, as the peers of the route's own pool get it, and nothing else happens to it.

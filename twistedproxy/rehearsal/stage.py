@@ -32,7 +32,7 @@ from twistedproxy.message import Field, Headers, ResponseHead
 from twistedproxy.rehearsal.client import Client
 from twistedproxy.rehearsal.peers import Answer, Heard, Peers
 from twistedproxy.rehearsal.request import Request
-from twistedproxy.settings import PoolSettings, ServerSettings, Settings, StandsFor
+from twistedproxy.settings import HostedApp, PoolSettings, ServerSettings, Settings, StandsFor
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.upstream.connector import Connector
 
@@ -95,9 +95,11 @@ class Stage:
         self.settings = settings
         self._answer = USUAL
         self._peers: dict[str, Peers] = {}
-        backends: dict[str, Backend] = {}
-        for name, pool in settings.pools.items():
-            peers = self._peers[name] = Peers(clock, lambda: self._answer)
+        backends: dict[str | HostedApp, Backend] = {}
+        apps = {app: app.pool for app in (route.hosted for route in settings.routes) if app is not None}
+        pools: list[tuple[str | HostedApp, PoolSettings]] = [*settings.pools.items(), *apps.items()]
+        for name, pool in pools:
+            peers = self._peers[pool.name] = Peers(clock, lambda: self._answer)
             # The same peers are chosen every time.
             live = Pool(_known(pool), clock, Random(0))
             backends[name] = Backend(live, cast(Connector, peers), affinity_of(live, lambda: _SECRET))

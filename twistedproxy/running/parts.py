@@ -18,8 +18,9 @@ from twistedproxy.forward.route_table import RouteTable
 from twistedproxy.forward.routes import Route
 from twistedproxy.lifecycle import Storing
 from twistedproxy.logs.access_log import AccessLog
+from twistedproxy.running.hosted import Hosted
 from twistedproxy.running.pools import Pooled
-from twistedproxy.settings import ListenSettings, RouteSettings, Settings, StreamSettings
+from twistedproxy.settings import HostedApp, ListenSettings, RouteSettings, Settings, StreamSettings
 from twistedproxy.tls.parts import NO_PARTS, TlsParts
 
 
@@ -28,11 +29,13 @@ class Parts:
     """
     The parts of a site.
 
+    :ivar hosted: the apps in this process that routes name
     :ivar certificates: what ports show, and what keeps it so
     """
 
     settings: Settings | None = None
     apps: dict[str, IService] = field(default_factory=dict)
+    hosted: dict[HostedApp, Hosted] = field(default_factory=dict)
     pools: dict[str, Pooled] = field(default_factory=dict)
     caches: dict[str, Storing] = field(default_factory=dict)
     limits: dict[str, Limit] = field(default_factory=dict)
@@ -51,6 +54,7 @@ class Parts:
         """What is to be started, in this order."""
         return [
             *self.apps.values(),
+            *(each.service for each in self.hosted.values()),
             *(service for pool in self.pools.values() for service in pool.services),
             *self.caches.values(),
             *([self.map_files] if self.map_files is not None else []),
@@ -84,6 +88,7 @@ class Parts:
         pools = {route.pool, route.mirror, *(line.pool for line in route.split)} - {None, ""}
         return (
             all(name in before.pools and before.pools[name].backend is self.pools[name].backend for name in pools if name)
+            and (route.hosted is None or before.hosted.get(route.hosted) is self.hosted[route.hosted])
             and (route.cache is None or before.caches.get(route.cache) is self.caches[route.cache])
             and all(before.limits.get(name) is self.limits[name] for name in route.limits)
         )

@@ -1,0 +1,46 @@
+"""What threads of apps want done on the reactor of a play, which has none: it is done in the play's turns."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+from typing import Any
+
+#: Seconds in which a thread must have said something that a play waits for.
+_PATIENCE = 10
+
+
+class Crossing:
+    """Calls that came from threads, and wait for a turn."""
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[tuple[Callable[..., object], tuple[Any, ...]]] = queue.SimpleQueue()
+        self._closed = False
+
+    def put(self, call: Callable[..., object], *arguments: Any) -> None:
+        """In any thread: have it called."""
+        if not self._closed:
+            self._calls.put((call, arguments))
+
+    def turn(self) -> bool:
+        """Do what is here; whether there was anything."""
+        happened = False
+        while True:
+            try:
+                call, arguments = self._calls.get_nowait()
+            except queue.Empty:
+                return happened
+            happened = True
+            call(*arguments)
+
+    def wait(self) -> None:
+        """Wait for a thread, and do what it wants."""
+        try:
+            call, arguments = self._calls.get(timeout=_PATIENCE)
+        except queue.Empty:
+            raise AssertionError("no thread of an app says anything") from None
+        call(*arguments)
+
+    def close(self) -> None:
+        """Nothing more is called."""
+        self._closed = True

@@ -1,0 +1,1 @@
+"""Apps in the proxy's own process: to a route each is a pool of one peer."""
