@@ -8,8 +8,8 @@ JupyterLab is no dependency of the tests; put it into a virtual environment of i
 
 First by JupyterLab's own protocol (REST, and a kernel's WebSocket by ws and by wss), then, where Chromium is installed, as a
 person does it: the page opens, a notebook's cell runs, and its output is on the screen (a picture is left in the directory
-that is told at the end).  Then the pool's other server is drained and, where the shell has ``reload()``, the site is read again
-with a route more; the cell runs once more, over the same WebSocket.  All of it in tunnels, and once more by messages.
+that is told at the end).  Then the pool's other server is drained, and the site is read again with a route more; the cell runs
+once more, over the same WebSocket.  All of it in tunnels, and once more by messages.
 """
 
 from __future__ import annotations
@@ -129,13 +129,10 @@ def disturb(operator: Operator, proxy: Proxy, other: int) -> None:
     """Drain the other peer, and read the site again."""
     operator.says(proxy, f"drain('jupyter', '127.0.0.1:{other}')")
     time.sleep(2)  # longer than websocket_drain_timeout
-    if "reload(" in operator.says(proxy, "help()"):
-        proxy.site.write_text(proxy.site.read_text() + MORE)
-        operator.says(proxy, "reload()")
-        assert "/more/" in operator.says(proxy, "routes()")
-        print("the other peer was drained, and the site was read again")
-    else:
-        print("the other peer was drained; the shell has no reload()")
+    proxy.site.write_text(proxy.site.read_text() + MORE)
+    operator.says(proxy, "reload()")
+    assert "/more/" in operator.says(proxy, "routes()")
+    print("the other peer was drained, and the site was read again")
 
 
 def numbers(operator: Operator, proxy: Proxy) -> list[str]:
