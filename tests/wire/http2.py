@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from twistedproxy.message import Field
-from twistedproxy.wire.http2_connection import ConnectionProblem, StreamProblem, WireConnection, WireStream
+from twistedproxy.wire.http2_connection import WireConnection
 from twistedproxy.wire.http2_floods import Flood, FrameLimits
 from twistedproxy.wire.http2_frames import PREFACE, Code, Setting, settings_frame
+from twistedproxy.wire.http2_stream import ConnectionProblem, StreamProblem, WireStream
 
 SETTINGS = {Setting.INITIAL_WINDOW_SIZE: 100_000, Setting.MAX_CONCURRENT_STREAMS: 100}
 #: What a client says before anything else.

@@ -24,9 +24,9 @@ from twistedproxy.forward.exchange import Exchange
 from twistedproxy.message import Field, Headers, RequestFields, RequestHead
 from twistedproxy.transport.multiplexed import Multiplexed
 from twistedproxy.wire.http2 import Malformed, parse_request, parse_trailers
-from twistedproxy.wire.http2_connection import ConnectionProblem, StreamProblem, WireStream
 from twistedproxy.wire.http2_floods import Flood, FrameLimits
 from twistedproxy.wire.http2_frames import ALL_STREAMS, Code, Setting
+from twistedproxy.wire.http2_stream import ConnectionProblem, StreamProblem, WireStream
 
 if TYPE_CHECKING:
     from twistedproxy.downstream.http1 import DownstreamConnection

@@ -23,8 +23,8 @@ from twistedproxy.transport.multiplexed import SendingStream
 from twistedproxy.wire.framing import Piece
 from twistedproxy.wire.hpack import encode
 from twistedproxy.wire.http2 import response_fields, trailer_fields
-from twistedproxy.wire.http2_connection import WireStream
 from twistedproxy.wire.http2_frames import Code
+from twistedproxy.wire.http2_stream import WireStream
 
 if TYPE_CHECKING:
     from twistedproxy.downstream.http2 import Http2Connection

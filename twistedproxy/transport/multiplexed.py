@@ -16,9 +16,10 @@ from zope.interface import implementer
 from twistedproxy.transport.deadlines import Deadlines, Timed
 from twistedproxy.transport.sending import HIGH_WATER
 from twistedproxy.wire.framing import Piece
-from twistedproxy.wire.http2_connection import WireConnection, WireStream
+from twistedproxy.wire.http2_connection import WireConnection
 from twistedproxy.wire.http2_floods import FrameLimits
 from twistedproxy.wire.http2_frames import FRAME_SIZE, Code, Setting
+from twistedproxy.wire.http2_stream import WireStream
 
 #: Bytes that a stream sends before it is another one's turn.
 QUANTUM: Final = 64 * 1024
@@ -31,7 +32,7 @@ _UPDATE: Final = 16 * 1024
 @implementer(IPushProducer)
 class Multiplexed(Timed):
     """
-    A connection; subclasses are its protocol, and hear of what comes (:class:`twistedproxy.wire.http2_connection.Owner`).
+    A connection; subclasses are its protocol, and hear of what comes (:class:`twistedproxy.wire.http2_stream.Owner`).
 
     :ivar wire: the frames
     :ivar transport: below them; None as long as there is none

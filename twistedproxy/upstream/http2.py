@@ -22,9 +22,9 @@ from twistedproxy.transport.multiplexed import Multiplexed
 from twistedproxy.upstream.http2_stream import UpstreamStream
 from twistedproxy.upstream.unreached import why_not_connected
 from twistedproxy.wire.http2_answers import parse_answer
-from twistedproxy.wire.http2_connection import ConnectionProblem, WireStream
 from twistedproxy.wire.http2_floods import Flood, FrameLimits
 from twistedproxy.wire.http2_frames import Code, Setting
+from twistedproxy.wire.http2_stream import ConnectionProblem, WireStream
 
 if TYPE_CHECKING:
     from twistedproxy.upstream.http2_connector import Http2Connector
