@@ -7,6 +7,7 @@ What stands as long as the process:
     site, live                            what exchanges share, and what lookers-on see
     sockets, doors                        where clients come in
     memory                                what is known of pools after a restart
+    failures, recorder                    what is told of failures, what the dashboard remembers
 
 What a site is made of, and what a reload replaces (:func:`compose`; the start is a reload from nothing):
 
@@ -33,6 +34,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.reflect import namedAny
 
+from twistedproxy.admin.dashboard.recorder import Recorder
 from twistedproxy.admin.failure_log import FailureLog
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.manhole import make_shell_service
@@ -91,6 +93,7 @@ class Ground:
     site: Site
     stream_site: StreamSite
     live: Live
+    recorder: Recorder
     sockets: Sockets
     premises: Premises
     in_thread: Callable[[Any], Deferred[Any]]
@@ -125,8 +128,10 @@ def make_service(settings: Settings, reactor: Any, origin: Origin | None = None)
     state_dir = settings.site.state_dir
     site = Site(RouteTable(()), clock, reactor, deadlines)
     stream_site = StreamSite(poller, deadlines, reactor, clock)
-    stream_site.finished.append(FailureLog(clock).stream_ended)
     live = Live(settings, {}, {}, site.routes, (), clock, clock.wall(), {}, site.websockets)
+    failures, recorder = FailureLog(clock), Recorder(live, reactor)
+    site.failed += [failures.exchange_failed, recorder.failures.exchange_failed]
+    stream_site.finished.append(failures.stream_ended)
     dns = Dns(look_up, lambda: records_of(live.settings.site.nameservers, reactor))
 
     def dial_of(names: Names) -> Dial:
@@ -138,7 +143,7 @@ def make_service(settings: Settings, reactor: Any, origin: Origin | None = None)
     heritage = inherit(os.environ) if origin is not None else Heritage()
     sockets = Sockets(heritage.sockets, heritage.nameless)
     process = Process(reactor, deadlines, reactor.callFromThread)
-    ground = Ground(reactor, clock, poller, around, site, stream_site, live, sockets, premises, in_thread, process)
+    ground = Ground(reactor, clock, poller, around, site, stream_site, live, recorder, sockets, premises, in_thread, process)
     doors = Doors(sockets, reactor)
     lines = partial(network.server, at=Context("/", {})), network.write_server
     memory = Memory(StateFile(os.path.join(state_dir, "pools.json")), {}, lines, clock, reactor)
@@ -146,7 +151,7 @@ def make_service(settings: Settings, reactor: Any, origin: Origin | None = None)
     running = Running(partial(compose, ground), (site, stream_site), live, doors, sockets, memory, logs)
     running.on_replaced.append(partial(_nameservers_replaced, dns))
     running.begin(settings)
-    parts: list[IService] = [Polling(poller), memory, running.group, Rotation(logs, reactor)]
+    parts: list[IService] = [Polling(poller), memory, running.group, Rotation(logs, reactor), recorder]
     if origin is None:
         return Proxy([*parts, doors, running.behind], doors, partial(_stopping, site))
     reload = Reload(partial(load, origin.file, os.environ), running, in_thread)
@@ -219,7 +224,8 @@ def compose(ground: Ground, settings: Settings, before: Parts, undo: ExitStack) 
         parts.logs[log.name] = kept if kept is not None and kept.settings == log else make_log(log, reactor)
     if settings.status is not None:
         same = old is not None and old.status == settings.status
-        parts.status = before.status if same else make_status_service(settings.status, live, reactor, ground.sockets)
+        make_status = partial(make_status_service, settings.status, live, ground.recorder, ground.premises)
+        parts.status = before.status if same else make_status(reactor, ground.sockets)
     if settings.shell is not None:
         same = old is not None and old.shell == settings.shell
         parts.shell = before.shell if same else make_shell_service(settings.shell, state_dir, live, reactor, ground.sockets)

@@ -1400,9 +1400,18 @@ class ShellSettings:
 
 @dataclass(frozen=True)
 class StatusSettings:
-    """Where the state can be read over HTTP: /status.json."""
+    """Where the state can be seen over HTTP: the dashboard, /status.json, /metrics and what else docs/monitoring.md lists."""
 
     on: tuple[Address, ...] = knob("listen_addresses", "a port of its own", required=True)
+    users: str | None = knob(
+        "password_file", "who may log in to the dashboard and drain, restore and weigh peers: a file as htpasswd(1) makes it"
+    )
+    protect: str = knob(
+        "choice",
+        "what needs a login: changes only, or everything but the empty page and /ready",
+        default="changes",
+        choices=("changes", "everything"),
+    )
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.testing import MemoryReactorClock
 
 from tests.admin.site import Things, live_site, names
+from twistedproxy.admin.dashboard.recorder import Recorder
 from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.admin.life import CannotBeDone, Reloaded, Stage
 from twistedproxy.admin.status_site import Status
@@ -147,9 +149,9 @@ def test_balancers_are_told_whether_it_is_ready(life: HandLife) -> None:
         path=b"/ready", method=b"GET", setHeader=lambda *_: None, setResponseCode=lambda code: codes.append(code)
     )
     codes: list[int] = []
-    assert Status(live).render(request) == b"ready\n"
+    assert Status(live, Recorder(live, MemoryReactorClock())).render(request) == b"ready\n"
     life.stage = Stage.DRAINING
-    assert Status(live).render(request) == b"draining\n"
+    assert Status(live, Recorder(live, MemoryReactorClock())).render(request) == b"draining\n"
     live.life = None
-    assert Status(live).render(request) == b"ready\n"
+    assert Status(live, Recorder(live, MemoryReactorClock())).render(request) == b"ready\n"
     assert codes == [503]

@@ -11,6 +11,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 
 from tests.admin.site import START, HandClock, StillCache, live_site
 from twistedproxy.addresses import Tcp, Unix
+from twistedproxy.admin.dashboard.recorder import Recorder
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.ports import Ports
 from twistedproxy.admin.status import snapshot
@@ -20,9 +21,14 @@ from twistedproxy.balance.standing import CheckResult
 from twistedproxy.settings import PoolSettings, QueueSettings, ServerSettings, StatusSettings
 
 
+def site_of(live: Live, reactor: Any) -> Any:
+    """What is served where nobody can log in."""
+    return StatusSite(live, Recorder(live, reactor), reactor)
+
+
 def ask(live: Live, request: str, *fields: str) -> tuple[str, dict[str, str], str]:
     """Send *request* (``GET /``), with *fields*, to the status port: the status line, the fields and the body."""
-    site: Any = StatusSite(live, MemoryReactorClock())
+    site = site_of(live, MemoryReactorClock())
     site.startFactory()
     protocol: Any = site.buildProtocol(None)
     transport = StringTransport()
@@ -114,24 +120,24 @@ def test_status_json_says_who_waits_and_what_was_tried_again() -> None:
     assert state["app"]["queue"] is None
 
 
-def test_the_page_shows_the_same_without_scripts() -> None:
+def test_the_plain_page_shows_the_same_without_scripts() -> None:
     live = live_site()
     live.pools["app"].peers[0].checked(CheckResult(START, 0.01, passed=True))
-    status, fields, body = ask(live, "GET /")
+    status, fields, body = ask(live, "GET /plain")
     assert status == "HTTP/1.1 200 OK"
     assert fields["Content-Type"] == "text/html; charset=utf-8"
     assert '<td>app1:3000</td><td class="up">up</td>' in body
     assert "Pool app: 3 of 3 up" in body
     assert "passed in 10ms" in body
-    assert 'href="/status.json"' in body
+    assert 'href="status.json"' in body
     assert "<script" not in body
 
 
-def test_the_page_escapes_what_it_shows() -> None:
+def test_the_plain_page_escapes_what_it_shows() -> None:
     live = live_site()
     live.caches["<img src=x>"] = StillCache()  # type: ignore[assignment]
     live.pools["app"].peers[0].why = "<script>alert(1)</script>"
-    _, _, body = ask(live, "GET /")
+    _, _, body = ask(live, "GET /plain")
     assert "<img" not in body
     assert "<script" not in body
 
@@ -141,7 +147,9 @@ def test_no_answer_is_kept_or_taken_for_something_else(path: str) -> None:
     _, fields, _ = ask(live_site(), f"GET {path}")
     assert fields["Cache-Control"] == "no-store"
     assert fields["X-Content-Type-Options"] == "nosniff"
-    assert fields["Content-Security-Policy"].startswith("default-src 'none'")
+    assert fields["X-Frame-Options"] == "DENY"
+    policy = fields["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'") and "frame-ancestors 'none'" in policy and "unsafe" not in policy
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/status", "/index.html"])
@@ -166,13 +174,16 @@ def test_nothing_can_be_changed(method: str) -> None:
 def test_a_site_without_caches_has_a_page_too() -> None:
     live = live_site()
     live.caches.clear()
-    assert "Caches" not in ask(live, "GET /")[2]
+    assert "Caches" not in ask(live, "GET /plain")[2]
     assert snapshot(live)["caches"] == {}
 
 
 def test_the_port_is_opened_before_privileges_drop_and_closed_at_the_stop() -> None:
     reactor = MemoryReactorClock()
-    service: Any = make_status_service(StatusSettings(on=(Tcp("127.0.0.1", 8404), Tcp("::1", 8404))), live_site(), reactor)
+    live = live_site()
+    settings = StatusSettings(on=(Tcp("127.0.0.1", 8404), Tcp("::1", 8404)))
+    premises: Any = None  # nobody can log in
+    service: Any = make_status_service(settings, live, Recorder(live, reactor), premises, reactor)
     service.privilegedStartService()
     assert [server[0] for server in reactor.tcpServers] == [8404, 8404]
     service.startService()
@@ -184,7 +195,7 @@ def test_the_port_is_opened_before_privileges_drop_and_closed_at_the_stop() -> N
 
 def test_a_port_may_be_a_socket_in_the_file_system() -> None:
     reactor = MemoryReactorClock()
-    service = Ports("status", (Unix("/run/status.sock", 0o660),), StatusSite(live_site(), reactor), reactor)
+    service = Ports("status", (Unix("/run/status.sock", 0o660),), site_of(live_site(), reactor), reactor)
     service.startService()
     assert reactor.unixServers[0][0] == "/run/status.sock"
     assert reactor.unixServers[0][3] == 0o660
@@ -197,6 +208,6 @@ def test_a_port_that_is_taken_stops_the_start() -> None:
 
     taken: Any = Taken
     reactor = taken()
-    service = Ports("status", (Tcp("127.0.0.1", 8404),), StatusSite(live_site(), reactor), reactor)
+    service = Ports("status", (Tcp("127.0.0.1", 8404),), site_of(live_site(), reactor), reactor)
     with pytest.raises(CannotListenError):
         service.privilegedStartService()

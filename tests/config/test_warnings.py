@@ -16,11 +16,13 @@ def test_a_sound_site_has_no_warnings() -> None:
     [
         (
             "[status]\non = tcp:8404\n",
-            "9 [status] on: *:8404 can be reached from other machines; write tcp:127.0.0.1:8404 unless that is meant",
+            "9 [status] on: *:8404 can be reached from other machines, and it has no users; "
+            "write tcp:127.0.0.1:8404, or add users and protect = everything",
         ),
         (
             "[status]\non =\n  unix:s\n  tcp:127.0.0.1:1\n  tcp:[::1]:1\n  tcp:192.0.2.1:1\n",
-            "9 [status] on: 192.0.2.1:1 can be reached from other machines; write tcp:127.0.0.1:1 unless that is meant",
+            "9 [status] on: 192.0.2.1:1 can be reached from other machines, and it has no users; "
+            "write tcp:127.0.0.1:1, or add users and protect = everything",
         ),
         ("[pool b]\nservers = a:1\n", "8 [pool b]: is not used; name it by pool = b, or remove it"),
         ("[cache b]\ndirectory = b\n", "8 [cache b]: is not used; name it by cache = b, or remove it"),

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from tests.kit.beside import Beside
 from tests.kit.play import Play
 from twistedproxy.addresses import Address, Tcp
+from twistedproxy.admin.dashboard.recorder import Recorder
 from twistedproxy.admin.live import Live
 from twistedproxy.apps.process import Process
 from twistedproxy.balance.memory import Memory, StateFile
@@ -91,7 +92,10 @@ class ReloadingPlay(Play):
         self.beside = Beside(clock, self.turn)
         premises = Premises(clock, clock, self.beside.in_thread, self.beside.fetch, b"the secret of plays")
         process = Process(clock, self._deadlines, self.crossing.put)
-        ground = Ground(clock, clock, self._poller, around, self.site, streams, self.live, sockets, premises, _at_once, process)
+        self.recorder = recorder = Recorder(self.live, clock)
+        ground = Ground(
+            clock, clock, self._poller, around, self.site, streams, self.live, recorder, sockets, premises, _at_once, process
+        )
         self.hinges = Doors(sockets, clock)
         memory = Memory(StateFile("/nowhere/pools.json"), {}, (_never, _never), clock, clock)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -30,6 +31,7 @@ class Demo(Program):
         text = text.replace("twistedproxy.demo.backends:", "tests.real.demo_app:")
         (directory / "etc").mkdir()
         (directory / "etc/demo.ini").write_text(text)
+        shutil.copy(ROOT / "etc/demo_users", directory / "etc")
         command = twistd("-n", "--pidfile=", "revproxy", "-c", "etc/demo.ini")
         super().__init__("demo", command, directory, {"DEMO_PORTS": json.dumps(self.ports)})
 

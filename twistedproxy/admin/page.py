@@ -1,25 +1,13 @@
-"""The status page: the snapshot as plain HTML tables, without scripts."""
+"""``/plain``: the snapshot as HTML tables, for browsers without scripts."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from twistedproxy.admin.tables import count, duration, percent, size
 from twistedproxy.balance.membership import SITE
-
-_STYLE: Final = """
-:root { color-scheme: light dark; }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem auto; max-width: 75rem; padding: 0 1rem; }
-h1 { font-size: 1.3rem; } h2 { font-size: 1.05rem; margin: 1.8rem 0 .4rem; }
-div { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: .25rem .7rem .25rem 0; border-bottom: 1px solid #8884; white-space: nowrap; }
-td.number, th.number { text-align: right; }
-.up { color: #197a3e; } .down { color: #c22; font-weight: 600; }
-@media (prefers-color-scheme: dark) { .up { color: #5cc686; } .down { color: #ff7b72; } }
-"""
 
 _Cell = str | int
 
@@ -36,8 +24,8 @@ def page(state: dict[str, Any]) -> str:
     parts = [
         "<!DOCTYPE html>\n<html lang=en><meta charset=utf-8><title>twistedproxy</title>"
         '<meta name=viewport content="width=device-width, initial-scale=1">'
-        f"<style>{_STYLE}</style>\n<h1>twistedproxy</h1>\n<p>{html.escape(summary)}</p>\n"
-        '<p><a href="/status.json">The same as JSON</a>: <code>/status.json</code></p>\n'
+        f'<link rel=stylesheet href="plain.css">\n<h1>twistedproxy</h1>\n<p>{html.escape(summary)}</p>\n'
+        '<p><a href="./">The dashboard</a>; <a href="status.json">the same as JSON</a></p>\n'
     ]
     columns: Sequence[str]
     for name, pool in state["pools"].items():

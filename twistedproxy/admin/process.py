@@ -17,18 +17,24 @@ def usage() -> dict[str, Any]:
     /proc is missing); ``max_files``; ``cpu`` (seconds of user and system time).
     """
     own = resource.getrusage(resource.RUSAGE_SELF)
-    memory = own.ru_maxrss * 1024
     files: int | None = None
     try:
-        with open("/proc/self/statm", encoding="ascii") as statm:
-            memory = int(statm.read().split()[1]) * _PAGE
         files = len(os.listdir("/proc/self/fd")) - 1
     except OSError:
         pass
     return {
         "pid": os.getpid(),
-        "memory": memory,
+        "memory": resident(),
         "files": files,
         "max_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         "cpu": round(own.ru_utime + own.ru_stime, 3),
     }
+
+
+def resident() -> int:
+    """Resident bytes now, or the peak where /proc is missing."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as statm:
+            return int(statm.read().split()[1]) * _PAGE
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -41,6 +41,9 @@ def check(draft: Draft) -> Iterator[Problem]:
     for each in (*draft.built["defaults"], *draft.built["route"]):
         if each.value is not None:
             yield from _keys(each.section, each.value)
+    for each in draft.built["status"]:
+        if each.value is not None and each.value.protect == "everything" and each.value.users is None:
+            yield each.section.problem("protect", "everything: nobody could log in", "add users = FILE, as htpasswd -B makes it")
 
 
 def _keys(section: Section, route: RouteKnobs) -> Iterator[Problem]:
@@ -117,12 +120,7 @@ def _credentials(section: Section, route: RouteKnobs) -> Iterator[Problem]:
             "satisfy", "any: whoever is not denied need not say who he is", "name by allow whose address is enough"
         )
     if section.gives("basic_auth") and route.basic_auth is not None:
-        users, _ = passwords.parse(files.contents(route.basic_auth))
-        weak = sum(passwords.form_of(stored) in passwords.WEAK for stored in users.values())
-        if weak:
-            yield section.problem(
-                "basic_auth", f"{route.basic_auth}: {weak} passwords are hashed weakly", "hash them anew with htpasswd -B"
-            )
+        yield from weak_passwords(section, "basic_auth", route.basic_auth)
     if section.gives("jwt") and route.jwt is not None and not (route.jwt_issuer or route.jwt_audience) and is_url(route.jwt):
         yield section.problem(
             "jwt",
@@ -137,3 +135,11 @@ def _credentials(section: Section, route: RouteKnobs) -> Iterator[Problem]:
             )
     if section.gives("forward_auth_on_error") and route.forward_auth_on_error == "open":
         yield section.problem("forward_auth_on_error", "open: when the server fails everybody may in", "write closed")
+
+
+def weak_passwords(section: Section, key: str, file: str) -> Iterator[Problem]:
+    """The warning about a file of passwords that are quickly guessed by whoever gets hold of it."""
+    users, _ = passwords.parse(files.contents(file))
+    weak = sum(passwords.form_of(stored) in passwords.WEAK for stored in users.values())
+    if weak:
+        yield section.problem(key, f"{file}: {weak} passwords are hashed weakly", "hash them anew with htpasswd -B")

@@ -116,9 +116,10 @@ def of(draft: Draft) -> list[Problem]:
         found += guards.of_route(each.section, each.value)
     for each in draft.built["limit"]:
         found += guards.of_limit(each.section, each.value)
-    for kind in ("shell", "status"):
-        for each in draft.built[kind]:
-            found += _private(each)
+    for each in draft.built["shell"]:
+        found += _private(each)
+    for each in draft.built["status"]:
+        found += _status(each)
     found += _shell_keys(draft)
     found += shared_caches.of(draft)
     found += _unused(draft)
@@ -238,12 +239,32 @@ def _route(section: Section, route: RouteSettings, draft: Draft) -> Iterator[Pro
 
 
 def _private(built: Built) -> Iterator[Problem]:
-    """The shell and the status page are meant for this machine."""
-    for address in built.value.on:
-        if isinstance(address, Tcp) and not (address.host and ipaddress.ip_address(address.host).is_loopback):
-            yield built.section.problem(
-                "on", f"{address} can be reached from other machines", f"write tcp:127.0.0.1:{address.port} unless that is meant"
-            )
+    """The shell is meant for this machine."""
+    for address in _reached_from_outside(built):
+        yield built.section.problem(
+            "on", f"{address} can be reached from other machines", f"write tcp:127.0.0.1:{address.port} unless that is meant"
+        )
+
+
+def _status(built: Built) -> Iterator[Problem]:
+    """The status port is meant for this machine, or for those who log in."""
+    section, status = built.section, built.value
+    for address in _reached_from_outside(built) if status.protect != "everything" else ():
+        who = "whoever reaches it sees the state" if status.users is not None else "it has no users"
+        needed = "protect = everything" if status.users is not None else "users and protect = everything"
+        yield section.problem(
+            "on",
+            f"{address} can be reached from other machines, and {who}",
+            f"write tcp:127.0.0.1:{address.port}, or add {needed}",
+        )
+    if status.users is not None:
+        yield from guards.weak_passwords(section, "users", status.users)
+
+
+def _reached_from_outside(built: Built) -> list[Tcp]:
+    """The addresses that are not loopback ones."""
+    tcp = [address for address in built.value.on if isinstance(address, Tcp)]
+    return [address for address in tcp if not (address.host and ipaddress.ip_address(address.host).is_loopback)]
 
 
 def _shell_keys(draft: Draft) -> Iterator[Problem]:

@@ -48,6 +48,10 @@ class Passwords:
         self._running: dict[bytes, list[Deferred[bool | None]]] = {}
         self._gate = DeferredSemaphore(_AT_A_TIME)
 
+    def stored(self, name: bytes) -> str | None:
+        """The hash of *name*'s password; None: nobody is called so."""
+        return self._file.said.get(name)
+
     def check(self, name: bytes, password: bytes, remember: float) -> bool | Deferred[bool | None] | None:
         """
         Whether *password* is the one of *name*; None: too many ask to find out.
