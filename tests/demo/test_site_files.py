@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ ETC = Path(__file__).parents[2] / "etc"
 def settings_of(name: str, directory: Path) -> Settings:
     """The settings of a sample, read as if it stood in a fresh checkout whose demo was started once."""
     shell_key(directory / "var")
-    (directory / "etc").mkdir()
+    shutil.copytree(ETC, directory / "etc")
     loaded = load_text((ETC / name).read_text(), str(directory / "etc" / name), {})
     assert loaded.warnings == ()
     return loaded.settings
