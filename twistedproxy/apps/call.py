@@ -232,6 +232,11 @@ class Call(Timed):
         """All of the body has come, and was taken."""
         return self.body_ended and not self._inbox
 
+    @property
+    def is_here(self) -> bool:
+        """Something of the body is here."""
+        return bool(self._inbox)
+
     def take(self) -> bytes:
         """What of the body is here; empty: nothing at present."""
         if not self._inbox:

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twistedproxy.apps.call import App
 from twistedproxy.apps.coroutine import CoroutineApp
 from twistedproxy.apps.process import Process
+from twistedproxy.apps.wsgi import WsgiApp
 from twistedproxy.settings import HostedApp
 
 
@@ -25,6 +26,7 @@ class AppService(App, Protocol):
 
 _KINDS: Final[dict[str, Callable[[HostedApp, Process], AppService]]] = {
     "python": lambda settings, process: CoroutineApp(settings),
+    "wsgi": WsgiApp,
 }
 
 
