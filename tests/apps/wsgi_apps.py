@@ -12,6 +12,7 @@ Environ = dict[str, Any]
 
 heard: list[str] = []
 environs: list[Environ] = []
+begun = threading.Event()
 go_on = threading.Event()
 
 
@@ -19,6 +20,7 @@ def begin() -> None:
     """Forget what was heard."""
     heard.clear()
     environs.clear()
+    begun.clear()
     go_on.clear()
 
 
@@ -131,6 +133,7 @@ def endless(environ: Environ, start_response: Any) -> Iterable[bytes]:
 def waits(environ: Environ, start_response: Any) -> Iterable[bytes]:
     """Takes its time."""
     heard.append("began")
+    begun.set()
     go_on.wait(10)
     start_response("200 OK", [("Content-Length", "4")])
     return Body([b"done"])

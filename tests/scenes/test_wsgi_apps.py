@@ -230,6 +230,7 @@ def test_who_has_left_is_not_served_when_a_thread_is_free() -> None:
 def test_an_app_has_as_much_time_as_the_route_says() -> None:
     with site("waits", "read_timeout = 5s") as play:
         client = asks(play)
+        assert wsgi_apps.begun.wait(10)
         play.later(7)
         assert client.hears_message().status == 504
         wsgi_apps.go_on.set()
