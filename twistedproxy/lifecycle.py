@@ -148,5 +148,5 @@ class Rotation(Service):
     def _reopen(self) -> None:
         for log in self._logs:
             log.reopen()
-        files = ", ".join(log.settings.file for log in self._logs)
+        files = ", ".join(str(log.settings.file) for log in self._logs)
         _log.info("access logs are reopened: {files}", files=files or "there are none")

@@ -60,7 +60,7 @@ from twistedproxy.forward.routes import Backend, Route
 from twistedproxy.forward.site import Site
 from twistedproxy.lifecycle import Polling, Proxy, Rotation, Storing
 from twistedproxy.logs.access_log import AccessLog
-from twistedproxy.logs.making import make_log
+from twistedproxy.logs.making import Place, make_log
 from twistedproxy.running.control import Control, path_of
 from twistedproxy.running.doors import Doors
 from twistedproxy.running.heritage import Heritage, inherit
@@ -219,9 +219,10 @@ def compose(ground: Ground, settings: Settings, before: Parts, undo: ExitStack) 
             stream, ground.stream_site, targets, parts.certificates.server_of(stream)
         )
 
+    logs_at = Place(reactor, clock, ground.pools.look_up)
     for log in settings.logs:
         kept = before.logs.get(log.name)
-        parts.logs[log.name] = kept if kept is not None and kept.settings == log else make_log(log, reactor)
+        parts.logs[log.name] = kept if kept is not None and kept.settings == log else make_log(log, logs_at)
     if settings.status is not None:
         same = old is not None and old.status == settings.status
         make_status = partial(make_status_service, settings.status, live, ground.recorder, ground.premises)

@@ -8,6 +8,8 @@ seconds (float), sizes are bytes (int).
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
@@ -1027,6 +1029,7 @@ class RouteKnobs:
         default="closed",
         choices=("closed", "open"),
     )
+    log: tuple[str, ...] = knob("log_names", "the [log NAME]s that its requests go to, or off for none; all without", default=())
     cache: str | None = knob("cache_name", "the [cache NAME] that stores this route's answers")
     cache_valid: CacheValid = knob(
         "cache_valid", "STATUS… DURATION a line: freshness of answers that say nothing themselves", default=()
@@ -1415,6 +1418,63 @@ class StatusSettings:
 
 
 @dataclass(frozen=True)
+class SyslogTarget:
+    """
+    Where a syslog server listens.
+
+    :ivar transport: ``udp``, ``tcp`` or ``tls`` to *host* and *port*; ``unix`` to the datagram socket *path*
+    """
+
+    transport: str
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        return f"syslog:{self.transport}:{self.path or Tcp(self.host, self.port)}"
+
+
+#: How numbers are compared.
+COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """
+    One line of ``when`` that compares a number: ``status >= 500``, ``request_time > 1s``.
+
+    :ivar text: the number as it was written
+    """
+
+    name: str
+    operator: str
+    value: float
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.operator} {self.text}"
+
+
+#: Those of RFC 5424 §6.2.1 that a program other than a part of the system may use, by their numbers.
+SYSLOG_FACILITIES: Final = {
+    "user": 1,
+    "daemon": 3,
+    "auth": 4,
+    "authpriv": 10,
+    "ftp": 11,
+    **{f"local{number}": 16 + number for number in range(8)},
+}
+SYSLOG_SEVERITIES: Final = {"err": 3, "warning": 4, "notice": 5, "info": 6, "debug": 7}
+
+
+@dataclass(frozen=True)
 class LogSettings:
     """
     A log of exchanges, or of the connections of streams.
@@ -1423,13 +1483,35 @@ class LogSettings:
     """
 
     name: str
-    file: str = knob("log_file", "where lines are appended; - for standard output", required=True)
+    file: str | SyslogTarget = knob(
+        "log_file",
+        "where lines are appended; - for standard output; "
+        "syslog:udp:HOST:PORT, syslog:tcp:…, syslog:tls:… or syslog:unix:PATH for a syslog server",
+        required=True,
+    )
     format: str = knob("log_format", "combined, json, or a template", default="combined")
     of: str = knob(
         "choice",
         "what is logged: requests of HTTP, or the connections of streams, each at its end",
         default="requests",
         choices=("requests", "streams"),
+    )
+    when: tuple[RouteCondition | Measure, ...] = knob(
+        "log_conditions",
+        "what is logged must be like that, each line: status >= 500, request_time > 1s, {cache_status} = MISS, "
+        "or as in match of a route; all without",
+        default=(),
+    )
+    sample: float = knob(
+        "ratio", "the share of requests that is logged, picked by {request_id}; failed and slow ones always are", default=1.0
+    )
+    slow: float = knob("duration", "with sample: what takes at least so long is always logged", default=1.0, minimum=0.001)
+    facility: str = knob("choice", "of syslog", default="local7", choices=tuple(SYSLOG_FACILITIES))
+    severity: str = knob("choice", "of syslog", default="info", choices=tuple(SYSLOG_SEVERITIES))
+    tag: str = knob("syslog_word", "how syslog calls the program (APP-NAME)", default="twistedproxy")
+    hostname: str | None = knob("syslog_word", "how syslog calls this machine; its host name without")
+    ca: str | None = knob(
+        "authorities", "with syslog:tls: authorities (PEM) that the server's certificate must come from; the system's without"
     )
 
 

@@ -66,6 +66,7 @@ def test_tab_inserts_what_is_certain(text: str, insert: str) -> None:
                 "life",
                 "limits",
                 "listeners",
+                "logs",
                 "memberships",
                 "pools",
                 "routes",

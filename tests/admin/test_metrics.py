@@ -10,8 +10,12 @@ from prometheus_client.parser import text_string_to_metric_families as families
 
 from tests.admin.site import HandClock, live_site
 from tests.admin.test_status import ask
+from tests.logs.exchanges import exchange
+from tests.logs.places import place
 from twistedproxy.admin.live import Live
 from twistedproxy.balance.standing import CheckResult
+from twistedproxy.logs.making import make_log
+from twistedproxy.settings import LogSettings
 
 
 def scraped(live: Live) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -72,6 +76,22 @@ def test_caches_listeners_and_the_process_have_their_numbers() -> None:
     assert samples["twistedproxy_cache_size_bytes", (("cache", "static"),)] == 512 * 1024
     assert samples["twistedproxy_connections", (("listener", "https"),)] == 3
     assert samples["process_resident_memory_bytes", ()] > 0
+
+
+def test_logs_tell_how_many_lines_they_could_not_write(tmp_path: Path) -> None:
+    clock = HandClock()
+    live = live_site(clock)
+    live.logs["access"] = log = make_log(
+        LogSettings("access", file=str(tmp_path / "absent" / "log"), format="{uri}"), place(clock)
+    )
+    for _ in range(3):
+        log.exchange_finished(exchange())
+    log.exchange_finished(None)  # type: ignore[arg-type]
+    samples = scraped(live)
+    labels = (("log", "access"),)
+    assert samples["twistedproxy_log_lines_total", labels] == 3
+    assert samples["twistedproxy_log_lines_lost_total", labels] == 1
+    assert samples["twistedproxy_log_held_bytes", labels] == 3 * len("/a?b=c\n")
 
 
 def test_who_asks_for_openmetrics_gets_it() -> None:

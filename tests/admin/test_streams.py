@@ -11,6 +11,7 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from tests.admin.site import live_site, names
 from tests.kit.play import Play
+from tests.logs.places import place
 from tests.wire.client_hellos import hello
 from twistedproxy.admin.failure_log import FailureLog
 from twistedproxy.admin.interpreter import VerbError
@@ -121,7 +122,7 @@ def test_templates_know_every_name(play: Play) -> None:
 
 
 def test_a_log_of_streams_is_written(play: Play, tmp_path: Any) -> None:
-    log = make_log(LogSettings("s", file=str(tmp_path / "log"), format="{stream} {error}", of="streams"), play.clock)
+    log = make_log(LogSettings("s", file=str(tmp_path / "log"), format="{stream} {error}", of="streams"), place(play.clock))
     log.startService()
     log.exchange_finished(play.ended[0])
     log.stopService()

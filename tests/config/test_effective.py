@@ -82,9 +82,11 @@ bandwidth = 500k/s
 [route http://*.Example.com:8080/caf%C3%A9/]
 redirect = 308 https://{host}{uri}
 [route /gone]
+log = off
 respond = 410 {path} is gone \\; really
 [route /plain]
 pool = app
+log = access out
 allow = 10.0.0.0/8 unix: ::1
 deny = all
 limits = l
@@ -149,6 +151,24 @@ format = {client} $${{x}} \\# {header.User-Agent}
 [log out]
 file = -
 format = json
+when =
+    status >= 500
+    request_time > 250ms
+    not client 10.0.0.0/8
+    {cache_status} != HIT
+    header X-Debug
+sample = 0.5%
+slow = 2s
+[log away]
+file = syslog:tls:[::1]:6514
+facility = daemon
+severity = notice
+tag = edge
+hostname = gate-1
+[log local]
+file = syslog:unix:/dev/log
+of = streams
+when = session_time > 1h
 """
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twistedproxy.addresses import Tcp, Unix
-from twistedproxy.config import http, network, rewriting, scalars
+from twistedproxy.config import http, log_values, network, rewriting, scalars
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context
 from twistedproxy.config.sections import SECTIONS, rows
@@ -359,7 +359,7 @@ def test_what_is_no_redirect(text: str, said: str) -> None:
 
 def test_log_formats() -> None:
     for text in ("combined", "json", "{client} {status} {header.User-Agent}"):
-        assert http.log_format(text, HERE) == text
+        assert log_values.log_format(text, HERE) == text
     assert "did you mean combined?" in refusal("log_format", "combind")
     assert "write combined, json" in refusal("log_format", "hello world")
     assert "did you mean {status}?" in refusal("log_format", "{statsu}")

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
+from tests.logs.places import place
 from twistedproxy.lifecycle import CannotStart, Proxy, Rotation
 from twistedproxy.logs.making import make_log
 from twistedproxy.settings import LogSettings
@@ -94,7 +95,7 @@ def test_sigusr1_reopens_the_logs_in_the_next_turn_and_reaches_whoever_had_it_be
     before = lambda number, frame: heard.append(number)  # noqa: E731
     signal.signal(signal.SIGUSR1, before)
     turns = Turns()
-    log = make_log(LogSettings("access", file=str(tmp_path / "access.log")), turns)
+    log = make_log(LogSettings("access", file=str(tmp_path / "access.log")), place(turns))
     rotation = Rotation([log], turns)
     log.startService()
     rotation.startService()

@@ -12,50 +12,14 @@ from typing import Any
 import pytest
 
 from tests.admin.site import HandClock, Log, Things
+from tests.logs.exchanges import exchange
+from tests.logs.places import place
 from twistedproxy import errors
 from twistedproxy.forward.guards.identity import Identity
 from twistedproxy.logs.access_log import AccessLog
 from twistedproxy.logs.making import make_log
 from twistedproxy.logs.request_lines import basic_user, escaped, line_of
-from twistedproxy.message import Headers, RequestFields, RequestHead
 from twistedproxy.settings import LogSettings
-
-
-def exchange(*fields: tuple[bytes, bytes], target: bytes = b"/a?b=c", **attributes: Any) -> Any:
-    """A finished exchange."""
-    head = RequestHead(
-        b"GET",
-        target,
-        11,
-        RequestFields(Headers(fields), host=b"example.com"),
-        path=target.partition(b"?")[0],
-        query=target.partition(b"?")[2] or None,
-        route_path=b"/a",
-        authority=b"example.com",
-    )
-    return Things(
-        **{
-            "number": 1,
-            "client": "192.0.2.7",
-            "identity": None,
-            "client_port": 40000,
-            "scheme": b"https",
-            "head": head,
-            "started_wall": 1_800_000_000.25,
-            "status": 200,
-            "bytes_sent": 512,
-            "bytes_received": 0,
-            "request_time": 0.0301234567,
-            "attempt": Things(connect_time=0.001, header_time=0.02, response_time=0.03, upgrade_time=None),
-            "route": Things(name="/"),
-            "pool_name": "app",
-            "peer_name": "app1:3000",
-            "cache_status": "",
-            "reason": None,
-            "downstream": Things(port=443),
-            **attributes,
-        }
-    )
 
 
 @pytest.fixture(autouse=True)
@@ -152,7 +116,7 @@ def test_a_template_puts_values_in() -> None:
 
 def a_log(tmp_path: Path, clock: HandClock, form: str = "{uri}") -> tuple[AccessLog, Path]:
     path = tmp_path / "access.log"
-    log = make_log(LogSettings("access", file=str(path), format=form), clock)
+    log = make_log(LogSettings("access", file=str(path), format=form), place(clock))
     log.startService()
     return log, path
 

@@ -13,6 +13,7 @@ from twistedproxy.clock import Clock
 from twistedproxy.downstream.door import Door
 from twistedproxy.forward.guards.limit import Limit
 from twistedproxy.forward.route_table import RouteTable
+from twistedproxy.logs.access_log import AccessLog
 from twistedproxy.settings import Settings
 from twistedproxy.tls.parts import TlsParts
 from twistedproxy.websocket.register import Register
@@ -33,6 +34,7 @@ class Live:
     :ivar started: when the proxy started, seconds of the wall clock
     :ivar websockets: those that are open
     :ivar limits: by name
+    :ivar logs: by name, in the file's order
     :ivar certificates: what is shown to clients, and what keeps it so
     :ivar life: what can be asked of the process; None where it was not started from a site file
     """
@@ -47,6 +49,7 @@ class Live:
     memberships: dict[str, Membership] = field(default_factory=dict)
     websockets: Register = field(default_factory=Register)
     limits: dict[str, Limit] = field(default_factory=dict)
+    logs: dict[str, AccessLog] = field(default_factory=dict)
     certificates: TlsParts = field(default_factory=TlsParts)
     life: Life | None = None
 

@@ -49,7 +49,7 @@ class Metrics:
         state = snapshot(self._live)
         yield _gauge("info", "What runs here; always 1.", ("version",), [((state["version"],), 1.0)])
         yield _gauge("start_time_seconds", "When the proxy started, seconds since 1970.", (), [((), state["started"])])
-        for families in (_listeners, _routes, _pools, _peers, _caches, _limits, _certificates):
+        for families in (_listeners, _routes, _pools, _peers, _caches, _limits, _certificates, _logs):
             yield from families(state)
 
     def page(self, accepts: str) -> tuple[bytes, bytes]:
@@ -212,3 +212,12 @@ def _certificates(state: State) -> Iterator[Metric]:
     yield _gauge(
         "certificate_expiry_timestamp_seconds", "When a certificate that is shown ends.", ("tls", "name", "key"), expires.items()
     )
+
+
+def _logs(state: State) -> Iterator[Metric]:
+    logs = state["logs"].items()
+    for key, text in (("lines", "Lines that were logged."), ("lost", "Of these, lines that could not be written.")):
+        name = "log_lines" if key == "lines" else "log_lines_lost"
+        yield _counter(name, text, ("log",), [((log,), counts[key]) for log, counts in logs])
+    held = [((log,), counts["held"]) for log, counts in logs]
+    yield _gauge("log_held_bytes", "Bytes of lines that are not written yet.", ("log",), held)

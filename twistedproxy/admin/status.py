@@ -52,6 +52,7 @@ def snapshot(live: Live) -> dict[str, Any]:
         "limits": {name: _limit(limit) for name, limit in live.limits.items()},
         "certificates": certificates.snapshot(live),
         "caches": {name: _cache(cache) for name, cache in live.caches.items()},
+        "logs": {name: {"lines": log.lines, "lost": log.lost, "held": log.held} for name, log in live.logs.items()},
     }
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from twistedproxy.addresses import Endpoint
-from twistedproxy.config import http
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.sections import Built, Draft
 from twistedproxy.settings import StreamSettings
@@ -27,9 +26,6 @@ def check(draft: Draft) -> Iterator[Problem]:
     for each in (*draft.built["listen"], *draft.built["stream"]):
         yield from _headers(each)
         yield from _foreign(each)
-    for log in draft.built["log"]:
-        for reason in http.log_names(log.value) if log.value is not None else ():
-            yield log.section.problem("format", reason, "take other names, or change of")
     for stream in draft.built["stream"]:
         if stream.section.name in listeners:
             yield stream.section.problem("", f"there is a [listen {stream.section.name}], too", "give each door its own name")

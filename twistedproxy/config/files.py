@@ -24,11 +24,6 @@ def path(text: str, at: Context) -> str:
     return os.path.normpath(os.path.join(at.directory, text))
 
 
-def log_file(text: str, at: Context) -> str:
-    """A path, or ``-`` for standard output."""
-    return text if text == "-" else path(text, at)
-
-
 def pattern(text: str, at: Context) -> str:
     """A glob, made absolute."""
     return path(text, at)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context, duration, whole_number, write_duration
-from twistedproxy.settings import FixedAnswer, LogSettings, RedirectAnswer
-from twistedproxy.spelling import nearest
-from twistedproxy.templates import LOG_NAMES, REQUEST_NAMES, STREAM_NAMES, Template
+from twistedproxy.settings import FixedAnswer, RedirectAnswer
+from twistedproxy.templates import REQUEST_NAMES, Template
 
 # RFC 9110 §5.6.2.
 TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -123,31 +121,3 @@ def write_respond(answer: FixedAnswer) -> str:
 def write_redirect(answer: RedirectAnswer) -> str:
     """As :func:`redirect` reads it."""
     return f"{answer.status} {answer.location}"
-
-
-def log_format(text: str, at: Context) -> str:
-    """``combined``, ``json``, or a template; of which names, depends on what is logged: see :func:`log_names`."""
-    if text in ("combined", "json"):
-        return text
-    try:
-        template = Template.parse(text, LOG_NAMES | STREAM_NAMES)
-    except ValueError as bad:
-        raise BadValue(str(bad)) from None
-    if template.is_constant:
-        meant = nearest(text, ("combined", "json"))
-        raise BadValue(
-            f"{text!r} would log the same line always",
-            f"did you mean {meant}?" if meant else "write combined, json, or a template with {names}",
-        )
-    return text
-
-
-def log_names(log: LogSettings) -> Iterator[str]:
-    """Why the format of *log* does not suit what is logged."""
-    if log.format in ("combined", "json"):
-        return
-    known, other = (STREAM_NAMES, "requests") if log.of == "streams" else (LOG_NAMES, "streams")
-    for name in Template.parse(log.format, LOG_NAMES | STREAM_NAMES).names:
-        stem, dot, _ = name.partition(".")
-        if stem + dot not in known:
-            yield f"{{{name}}} is a name of {other}, and this is a log of {log.of}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from twistedproxy.addresses import Address, Tcp, Unix
-from twistedproxy.config import apps, doors, guards, rewriting, routing, tls
+from twistedproxy.config import apps, doors, guards, logs, rewriting, routing, tls
 from twistedproxy.config.http2 import errors_of_pool
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
@@ -24,6 +24,7 @@ _POINTS_TO: Final = {
     "listen_names": "listen",
     "listen_name": "listen",
     "limit_names": "limit",
+    "log_names": "log",
 }
 
 
@@ -50,6 +51,7 @@ def check(draft: Draft, problems: list[Problem]) -> None:
     problems += _same_directories(draft.built["cache"])
     problems += _login_keys(draft)
     problems += doors.check(draft)
+    problems += logs.check(draft)
     problems += guards.check(draft)
     for each in draft.built["pool"]:
         problems += errors_of_pool(each.section, each.value)
@@ -64,8 +66,8 @@ def _dangling(draft: Draft) -> Iterator[Problem]:
             for key, target in pointing.items():
                 known = draft.names(target)
                 for item in section.entries[key].items if key in section.entries else ():
-                    for name in item.text.split() if key in ("listen", "limits") else (item.text,):
-                        if name not in known:
+                    for name in item.text.split() if key in ("listen", "limits", "log") else (item.text,):
+                        if name not in known and (key, name) != ("log", logs.OFF):
                             remedy = choose_from(name, known) if known else f"add one, with the title [{target} {name}]"
                             yield section.problem(key, f"there is no [{target} {name}]", remedy, item.line)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any, Final
 
 from twistedproxy.config import files, network
@@ -69,13 +69,13 @@ def _parts(text: str) -> tuple[list[str], str, str]:
 # Conditions.
 
 
-def condition(text: str, at: Context) -> RouteCondition:
-    """One line of ``match``."""
+def condition(text: str, at: Context, names: Set[str] = REQUEST_NAMES) -> RouteCondition:
+    """One line of ``match``; of templates, those with *names* are known."""
     words = text.split()
     negated = words[0] == "not"
     subject, *rest = words[1:] if negated else words
     if subject.startswith("{"):
-        return _value_condition(text.removeprefix("not").strip() if negated else text, negated)
+        return _value_condition(text.removeprefix("not").strip() if negated else text, negated, names)
     if subject not in _SUBJECTS:
         raise BadValue(f"{subject!r} is nothing that requests have", choose_from(subject, (*_SUBJECTS, "{TEMPLATE}")))
     if not rest:
@@ -118,14 +118,14 @@ def _operator(sign: str, text: str, value: str) -> tuple[str, bool]:
     return operator, turned
 
 
-def _value_condition(text: str, negated: bool) -> RouteCondition:
+def _value_condition(text: str, negated: bool, names: Set[str]) -> RouteCondition:
     found = re.fullmatch(r"(.*?\})(?:\s+(!?[=~])\s*(.*))?", text)
     if found is None:
         raise BadValue(f"{text!r} is not {{TEMPLATE}} = VALUE", "write for instance {map.plan} = gold")
     name, sign, value = found.groups()
-    if "{capture." in name:
+    if "{capture." in name and names is REQUEST_NAMES:
         raise BadValue(f"{name!r} is known when the route is", "write it into the regular expression of the title")
-    if template(name, REQUEST_NAMES).is_constant:
+    if template(name, names).is_constant:
         raise BadValue(f"{name!r} is the same for every request", "write for instance {map.plan} = gold")
     if sign is None:
         return RouteCondition("value", name, negated=negated)

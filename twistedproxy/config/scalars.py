@@ -27,6 +27,7 @@ class Context:
 _DIGITS = re.compile(r"[0-9]{1,15}")
 _DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
 _SIZE = re.compile(r"([0-9]{1,15})([kmg]?)")
+_RATIO = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)(%?)")
 _SHARE = re.compile(r"([0-9]{1,3})%")
 _MILLISECONDS: Final = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 _BYTES: Final = {"g": 1024**3, "m": 1024**2, "k": 1024, "": 1}
@@ -100,6 +101,20 @@ def share(text: str, at: Context) -> float:
 def write_share(value: float) -> str:
     """As :func:`share` reads it."""
     return f"{round(100 * value)}%"
+
+
+def ratio(text: str, at: Context) -> float:
+    """``10%``, ``0.5%``, or a fraction such as ``0.1``; more than nothing and at most all, in steps of a thousandth percent."""
+    found = _RATIO.fullmatch(text)
+    value = float(found[1]) / (100 if found[2] else 1) if found is not None else 0.0
+    if not 0.000_01 <= value <= 1:
+        raise BadValue(f"{text!r} is not a share", "write 100% or less, for instance 10% or 0.5%")
+    return round(value, 5)
+
+
+def write_ratio(value: float) -> str:
+    """As :func:`ratio` reads it."""
+    return f"{round(100 * value, 3):g}%"
 
 
 def _bounded(value: float, at: Context, write: Any) -> float:

@@ -21,6 +21,7 @@ from twistedproxy.config import (
     files,
     guards,
     http2,
+    logs,
     pages,
     patience,
     rewriting,
@@ -122,6 +123,7 @@ def of(draft: Draft) -> list[Problem]:
         found += _status(each)
     found += _shell_keys(draft)
     found += shared_caches.of(draft)
+    found += logs.warnings(draft)
     found += _unused(draft)
     return found
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -19,6 +20,7 @@ from twisted.logger import Logger
 from twistedproxy.downstream.stream_connection import StreamConnection
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.logs import request_lines, stream_lines
+from twistedproxy.logs.choice import choice_of
 from twistedproxy.logs.output import Output
 from twistedproxy.settings import LogSettings
 
@@ -38,7 +40,6 @@ class AccessLog(Service):
 
     :ivar settings: its section of site.ini
     :ivar lines: lines that were asked for since the start
-    :ivar lost: lines that could not be written and were given up
     """
 
     log = Logger()
@@ -46,19 +47,25 @@ class AccessLog(Service):
     def __init__(self, settings: LogSettings, output: Output, reactor: IReactorTime) -> None:
         self.settings = settings
         self.lines = 0
-        self.lost = 0
+        self._given_up = 0
         self._output = output
+        self._choice = choice_of(settings)
         self._line_of: Callable[[Any], bytes] = (
             stream_lines.line_of(settings.format) if settings.of == "streams" else request_lines.line_of(settings.format)
         )
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
         self._told_lost = 0
-        self._told_at = 0.0
+        self._tells_at = 0.0
         self._failing = False
         self._reactor = reactor
         self._ticks = LoopingCall(self.flush)
         self._ticks.clock = reactor
+
+    @property
+    def lost(self) -> int:
+        """Lines that could not be written and were given up."""
+        return self._given_up + self._output.lost
 
     @property
     def held(self) -> int:
@@ -71,27 +78,40 @@ class AccessLog(Service):
         self._attempt(self._output.open)
         self._ticks.start(INTERVAL, now=False)
 
-    def stopService(self) -> None:
-        """Write what has gathered and close the output."""
+    def stopService(self) -> Deferred[None] | None:
+        """Write what has gathered and close the output; the Deferred fires when it is."""
         Service.stopService(self)
         if self._ticks.running:
             self._ticks.stop()
         self.flush()
-        self._output.close()
+        closed = self._output.close()
+        if self._output.pending:
+            self.log.warn(
+                "access log {name}: {bytes} bytes of lines were not written", name=self.settings.name, bytes=self._output.pending
+            )
+        return closed
 
     def exchange_finished(self, exchange: Exchange | StreamConnection) -> None:
         """Note the line of *exchange*, or of the connection of a stream; nothing that goes wrong in here reaches the exchange."""
         try:
+            if self._choice is not None and not self._choice(exchange):
+                return
             line = self._line_of(exchange)
         except Exception:
             self.log.failure("access log {name}: a line could not be made", name=self.settings.name)
-            self.lost += 1
+            self._given_up += 1
             return
         self.lines += 1
         self._gathered.append(line)
         self._gathered_bytes += len(line)
         if self._gathered_bytes >= BATCH or not self.running:
             self.flush()
+
+    def chosen_finished(self, exchange: Exchange) -> None:
+        """As :meth:`exchange_finished`, where routes say which logs their exchanges go to."""
+        names = exchange.route.settings.log if exchange.route is not None else ()
+        if not names or self.settings.name in names:
+            self.exchange_finished(exchange)
 
     def reopen(self) -> None:
         """Write what has gathered to the old file and go on in a new one of the same name, for rotation of logs."""
@@ -104,7 +124,7 @@ class AccessLog(Service):
             self._hold()
         if self._output.pending and self._attempt(self._output.flush) and not self._output.pending:
             self._recovered()
-        if self.lost > self._told_lost and self._reactor.seconds() - self._told_at >= _TOLD_EVERY:
+        if self.lost > self._told_lost and self._reactor.seconds() >= self._tells_at:
             self._tell_lost()
 
     def _hold(self) -> None:
@@ -119,13 +139,8 @@ class AccessLog(Service):
                 if room < 0:
                     break
                 kept += 1
-        self._give_up(len(gathered) - kept)
+        self._given_up += len(gathered) - kept
         self._output.add(gathered[:kept] if kept < len(gathered) else gathered)
-
-    def _give_up(self, lines: int) -> None:
-        if lines and self.lost == self._told_lost:
-            self._told_at = self._reactor.seconds()
-        self.lost += lines
 
     def _attempt(self, step: Callable[[], None]) -> bool:
         """Whether *step* went well."""
@@ -134,6 +149,7 @@ class AccessLog(Service):
         except OSError as error:
             if not self._failing:
                 self._failing = True
+                self._tells_at = self._reactor.seconds() + _TOLD_EVERY
                 self.log.error(
                     "access log {name}: {file} cannot be written: {reason}; lines are held, then lost",
                     name=self.settings.name,
@@ -153,4 +169,4 @@ class AccessLog(Service):
     def _tell_lost(self) -> None:
         self.log.warn("access log {name}: {lost} lines were lost", name=self.settings.name, lost=self.lost - self._told_lost)
         self._told_lost = self.lost
-        self._told_at = self._reactor.seconds()
+        self._tells_at = self._reactor.seconds() + _TOLD_EVERY

@@ -23,6 +23,7 @@ class FileOutput:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.lost = 0
         self._unwritten = b""
         self._file: int | None = None
         self._regular = True

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from twisted.internet.defer import Deferred
+
 
 class Output(Protocol):
     """
     Takes lines, and passes them on without ever waiting.
 
     :ivar name: what messages call it
+    :ivar lost: lines that were taken and could not be passed on
     """
 
     name: str
+    lost: int
 
     @property
     def pending(self) -> int:
@@ -35,5 +39,5 @@ class Output(Protocol):
     def reopen(self) -> None:
         """Begin anew, in a new file of the same name for instance; raises OSError likewise."""
 
-    def close(self) -> None:
-        """Stop; what is pending then is lost."""
+    def close(self) -> Deferred[None] | None:
+        """Stop; what is pending then is lost.  The Deferred fires when what was passed on is gone."""

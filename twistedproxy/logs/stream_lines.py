@@ -1,5 +1,5 @@
 """
-The end of a stream's connection as one line: the usual one, JSON, or a template of site.ini.
+The end of a stream's connection as one line: the usual one, JSON, or a template of site.ini; and conditions on it.
 
 What clients say of themselves, the name by SNI, was checked when it was read; the rest is ours.
 """
@@ -7,13 +7,16 @@ What clients say of themselves, the name by SNI, was checked when it was read; t
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Final
 
 from twistedproxy.addresses import Tcp
 from twistedproxy.downstream.stream_connection import StreamConnection
+from twistedproxy.forward.clients import TrustedProxies
 from twistedproxy.logs.request_lines import escaped, local_time
+from twistedproxy.settings import RouteCondition
 from twistedproxy.templates import STREAM_NAMES, Template
 
 LineOf = Callable[[StreamConnection], bytes]
@@ -95,3 +98,27 @@ def _json(connection: StreamConnection) -> bytes:
         elif name != "time_local" and value != "-":
             said[name] = value
     return json.dumps(said).encode("ascii") + b"\n"
+
+
+class StreamCondition:
+    """One line of ``when``, other than comparisons of numbers."""
+
+    def __init__(self, settings: RouteCondition) -> None:
+        self._negated = settings.negated
+        self._networks = TrustedProxies(settings.values) if settings.subject == "client" else None
+        self._template = Template.parse(settings.name, STREAM_NAMES) if settings.subject == "value" else None
+        self._value = settings.values[0] if settings.operator else None
+        self._pattern = re.compile(settings.values[0]) if settings.operator == "~" else None
+
+    def holds(self, connection: StreamConnection) -> bool:
+        """Whether *connection* was like that."""
+        return self._is_met(connection) is not self._negated
+
+    def _is_met(self, connection: StreamConnection) -> bool:
+        if self._networks is not None:
+            return connection.address in self._networks
+        assert self._template is not None
+        found = self._template.render(lambda name: VALUES[name](connection))
+        if self._pattern is not None:
+            return self._pattern.search(found) is not None
+        return found == self._value if self._value is not None else found not in ("", "-", "0")

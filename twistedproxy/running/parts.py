@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from twisted.application.service import IService
 
@@ -82,6 +84,12 @@ class Parts:
     def behind(self) -> list[IService]:
         """What is to be started when the doors are open."""
         return self.certificates.behind
+
+    def observer_of(self, log: AccessLog) -> Callable[[Any], None]:
+        """What *log* is told by of exchanges that have finished; where no route chooses its logs, that is no question."""
+        assert self.settings is not None
+        chosen = log.settings.of == "requests" and any(route.log for route in self.settings.routes)
+        return log.chosen_finished if chosen else log.exchange_finished
 
     def same_as_in(self, before: Parts, route: RouteSettings) -> bool:
         """Whether all that *route* is made of is what it was *before*."""

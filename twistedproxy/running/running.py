@@ -80,6 +80,7 @@ class Running:
         self.sockets = sockets
         self._memory = memory
         self._logs = logs
+        self._observers: list[tuple[list[Any], Any]] = []
 
     def begin(self, settings: Settings) -> None:
         """
@@ -192,10 +193,11 @@ class Running:
 
     def _show(self, before: Parts, parts: Parts) -> None:
         """Let everybody see the parts who looks on."""
-        for log in before.logs.values():
-            self._finished(log).remove(log.exchange_finished)
-        for log in parts.logs.values():
-            self._finished(log).append(log.exchange_finished)
+        for observers, observer in self._observers:
+            observers.remove(observer)
+        self._observers = [(self._finished(log), parts.observer_of(log)) for log in parts.logs.values()]
+        for observers, observer in self._observers:
+            observers.append(observer)
         self._logs[:] = parts.logs.values()
         live = self._live
         assert parts.settings is not None
@@ -204,6 +206,7 @@ class Running:
         live.memberships = {name: pool.membership for name, pool in parts.pools.items()}
         live.caches = {name: store.cache for name, store in parts.caches.items()}
         live.limits = parts.limits
+        live.logs = parts.logs
         live.certificates = parts.certificates
         live.routes = parts.routes
         live.listeners = EveryDoor(self._doors)
