@@ -124,7 +124,8 @@ def _explain(options: argparse.Namespace) -> int:
     from twistedproxy.rehearsal.expectations import answer_of
     from twistedproxy.rehearsal.request import NotAsked, made_up
     from twistedproxy.rehearsal.stage import Stage
-    from twistedproxy.rehearsal.story import story, written
+    from twistedproxy.story.lines import written
+    from twistedproxy.story.story import story
 
     loaded = _loaded(options.site)
     if loaded is None:
@@ -143,7 +144,7 @@ def _explain(options: argparse.Namespace) -> int:
     with Stage(loaded.settings) as stage:
         for _ in range(options.times):
             told = stage.ask(request, answer_of(options.answer))
-    print(written(story(told)))
+    print(written(story(told.tale)))
     return 0
 
 

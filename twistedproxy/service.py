@@ -128,7 +128,7 @@ def make_service(settings: Settings, reactor: Any, origin: Origin | None = None)
     state_dir = settings.site.state_dir
     site = Site(RouteTable(()), clock, reactor, deadlines)
     stream_site = StreamSite(poller, deadlines, reactor, clock)
-    live = Live(settings, {}, {}, site.routes, (), clock, clock.wall(), {}, site.websockets)
+    live = Live(settings, {}, {}, site.routes, (), clock, clock.wall(), {}, site.websockets, site=site)
     failures, recorder = FailureLog(clock), Recorder(live, reactor)
     site.failed += [failures.exchange_failed, recorder.failures.exchange_failed]
     stream_site.finished.append(failures.stream_ended)

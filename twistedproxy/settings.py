@@ -96,6 +96,13 @@ class SiteSettings:
         "IPv4 addresses of DNS servers that SRV records are asked of; those of /etc/resolv.conf without",
         default=(),
     )
+    remember: int = knob(
+        "integer",
+        "so many requests that have ended are remembered, for why() and recent() of the shell and /why.json; 0: none",
+        default=1000,
+        minimum=0,
+        maximum=1_000_000,
+    )
     stop_timeout: float = knob(
         "duration", "when the proxy stops, running exchanges have this long to finish", default=10.0, minimum=0
     )

@@ -71,6 +71,7 @@ def test_tab_inserts_what_is_certain(text: str, insert: str) -> None:
                 "pools",
                 "routes",
                 "settings",
+                "site",
                 "started",
                 "websockets",
             ),

@@ -42,7 +42,11 @@ def test_a_refused_peer_is_named_with_the_cause(lines: list[str]) -> None:
         client = play.client()
         client.says("GET /a?b HTTP/1.1\r\nHost: x.example\r\n\r\n")
         client.overlooks()
-    assert lines == ["502 for GET x.example/a?b from 192.0.2.1: refused: the peer refused the connection; pool app, peer app:80"]
+    assert lines == [
+        "502 for GET x.example/a?b from 192.0.2.1: refused: the peer refused the connection; pool app, peer app:80; "
+        "1 attempt: every available peer was tried. "
+        "Remedy: nobody listens at that address: start the server, or correct its line in servers. Request 1"
+    ]
 
 
 def test_what_a_client_does_wrong_is_not_the_operators_business(lines: list[str]) -> None:

@@ -148,5 +148,6 @@ def test_the_operators_log_says_why_no_peer_was_found() -> None:
     finally:
         globalLogPublisher.removeObserver(note)
     assert said == [
-        "stream db: no peer for 192.0.2.1: refused: the peer refused the connection; pool db, peer 10.0.0.1:5432",
+        "stream db: no peer for 192.0.2.1: refused: the peer refused the connection; pool db, peer 10.0.0.1:5432. "
+        "Remedy: nobody listens at that address: start the server, or correct its line in servers",
     ]

@@ -274,5 +274,5 @@ def test_the_proxy_itself_says_where_to_look_on() -> None:
     assert (
         repr(names(live_site())["live"])
         == "<Live: settings, pools, caches, routes, listeners, clock, started, memberships, websockets, limits, "
-        "logs, certificates, life>"
+        "logs, certificates, site, life>"
     )

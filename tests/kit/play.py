@@ -102,6 +102,7 @@ class Play:
         self.crossing = Crossing()
         self.hosted: dict[HostedApp, Hosted] = {}
         self._answers: dict[str, str] = {}
+        self._problems: dict[str, Exception] = {}
         self._parties: list[Party] = []
         self._clients: list[Party] = []
         self._unclaimed: list[tuple[str, Party]] = []
@@ -214,6 +215,11 @@ class Play:
         """From now on the peer called *name* refuses connections."""
         self._answers[name] = "refuses"
 
+    def fails(self, name: str, problem: Exception) -> None:
+        """From now on connections to the peer called *name* fail by *problem*, as a dialer tells it."""
+        self._answers[name] = "fails"
+        self._problems[name] = problem
+
     def ignores(self, name: str) -> None:
         """From now on the peer called *name* does not answer to connections at all."""
         self._answers[name] = "ignores"
@@ -221,6 +227,7 @@ class Play:
     def accepts(self, name: str) -> None:
         """From now on the peer called *name* accepts connections, as all do at first."""
         self._answers.pop(name, None)
+        self._problems.pop(name, None)
 
     def in_flight(self) -> int:
         """Attempts that the peers count as running."""
@@ -361,7 +368,9 @@ class _Call:
             return
         self._over = True
         if refused:
-            problem = ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+            problem = self._play._problems.get(self._name) or ConnectionRefusedError(
+                errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED)
+            )
             self._protocol.connectionLost(Failure(problem))
         else:
             self._play._accept(self._name, self._protocol, self._preface)

@@ -84,7 +84,7 @@ class ReloadingPlay(Play):
         streams = StreamSite(self._poller, self._deadlines, clock, clock)
         streams.finished.append(self.ended.append)
         settings = self._read().settings
-        self.live = Live(settings, {}, {}, self.site.routes, (), clock, clock.wall(), {}, self.site.websockets)
+        self.live = Live(settings, {}, {}, self.site.routes, (), clock, clock.wall(), {}, self.site.websockets, site=self.site)
         sockets = Sockets(bind=self._bind)
         around = Surroundings(
             lambda names: self._dial, clock, clock, self._deadlines, lambda host, port, answered: answered([]), _find, "/state"

@@ -1,5 +1,5 @@
 """
-What went wrong, in the operator's log: every exchange that a peer or the proxy itself has failed, with its cause.
+What went wrong, in the operator's log: every exchange that a peer or the proxy itself has failed, with its cause and a remedy.
 
 What clients do wrong stands in the access log and in the counters; here it would let strangers fill the disk.
 """
@@ -14,6 +14,8 @@ from twistedproxy.clock import Clock
 from twistedproxy.downstream.stream_connection import StreamConnection
 from twistedproxy.errors import MAINTENANCE, Whose
 from twistedproxy.forward.exchange import Exchange
+from twistedproxy.remedies import remedy_for
+from twistedproxy.story.causes import nobody_because, tries_told
 
 #: Lines written in one second; of more failures only the number is told.
 MOST_LINES: Final = 20
@@ -39,8 +41,11 @@ class FailureLog:
             return
         if self._is_one_too_many():
             return
+        pool = exchange.route.backend.pool if exchange.route is not None and exchange.route.backend is not None else None
+        remedy = remedy_for(reason)
         self.log.warn(
-            "{status} for {method} {host}{target} from {client}: {name}: {text}{detail}{where}",
+            "{status} for {method} {host}{target} from {client}: {name}: {text}{detail}{where}{tries}{nobody}. "
+            "Remedy: {remedy}. Request {number}",
             status=exchange.status,
             method=exchange.head.method.decode("latin-1"),
             host=exchange.head.authority.decode("latin-1"),
@@ -50,6 +55,10 @@ class FailureLog:
             text=reason.text,
             detail=f" ({exchange.detail})" if exchange.detail else "",
             where=_where(exchange),
+            tries=tries_told(exchange.verdicts, exchange.tries_made),
+            nobody=nobody_because(reason, pool),
+            remedy=remedy.remedy if remedy is not None else "none is known",
+            number=exchange.number,
         )
 
     def stream_ended(self, connection: StreamConnection) -> None:
@@ -59,14 +68,16 @@ class FailureLog:
             return
         if self._is_one_too_many():
             return
+        remedy = remedy_for(reason)
         self.log.warn(
-            "stream {stream}: no peer for {client}: {name}: {text}{detail}{where}",
+            "stream {stream}: no peer for {client}: {name}: {text}{detail}{where}. Remedy: {remedy}",
             stream=connection.listener_name,
             client=connection.address,
             name=reason.name,
             text=reason.text,
             detail=f" ({connection.detail})" if connection.detail else "",
             where=_where(connection),
+            remedy=remedy.remedy if remedy is not None else "none is known",
         )
 
     def _is_one_too_many(self) -> bool:

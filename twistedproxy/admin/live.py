@@ -13,6 +13,7 @@ from twistedproxy.clock import Clock
 from twistedproxy.downstream.door import Door
 from twistedproxy.forward.guards.limit import Limit
 from twistedproxy.forward.route_table import RouteTable
+from twistedproxy.forward.site import Site
 from twistedproxy.logs.access_log import AccessLog
 from twistedproxy.settings import Settings
 from twistedproxy.tls.parts import TlsParts
@@ -36,6 +37,7 @@ class Live:
     :ivar limits: by name
     :ivar logs: by name, in the file's order
     :ivar certificates: what is shown to clients, and what keeps it so
+    :ivar site: what exchanges share; None where there are none
     :ivar life: what can be asked of the process; None where it was not started from a site file
     """
 
@@ -51,6 +53,7 @@ class Live:
     limits: dict[str, Limit] = field(default_factory=dict)
     logs: dict[str, AccessLog] = field(default_factory=dict)
     certificates: TlsParts = field(default_factory=TlsParts)
+    site: Site | None = None
     life: Life | None = None
 
     def __repr__(self) -> str:

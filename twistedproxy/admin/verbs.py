@@ -19,6 +19,7 @@ from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.admin.life_verbs import LifeVerbs
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.purging import Purging
+from twistedproxy.admin.story_verbs import StoryVerbs
 from twistedproxy.admin.tables import Column, duration, printable, table
 from twistedproxy.admin.verb import Listing, Said, Verb, known
 from twistedproxy.admin.views import Views, client_of
@@ -67,6 +68,7 @@ class Verbs:
             Verb(self.connections),
             Verb(self.cache, (self._cache_names,)),
             Verb(self.cache_why, (self._entry_urls,)),
+            *StoryVerbs(live, width).verbs(),
             Verb(self.drain, pool_and_peer),
             Verb(self.restore, pool_and_peer),
             Verb(self.set_weight, pool_and_peer),

@@ -15,6 +15,7 @@ from random import Random
 from twisted.logger import Logger
 
 from twistedproxy.balance.budget import RetryBudget
+from twistedproxy.balance.lookback import Lookback
 from twistedproxy.balance.peer import Change, Peer, PeerState
 from twistedproxy.balance.queue import Queue
 from twistedproxy.balance.schedulers.choice import scheduler_called
@@ -52,6 +53,7 @@ class Pool:
     :ivar retries: attempts after the first, ever; *hedges*: attempts beside another, ever
     :ivar retries_refused: of either, so many were too many for the budget
     :ivar ejections_refused: peers that were not ejected because others were
+    :ivar lookback: how the scheduler saw the peers, and when
     :ivar bindings: what became of requests whose clients are bound to peers; None when none are
     :ivar on_change: called, in order, after each change of a peer's state
     :ivar on_will: called, in order, with each peer of which the operator has said something
@@ -86,6 +88,7 @@ class Pool:
         self._limited: list[Peer] = []
         self._cap_told = False
         self._next_change = _AT_ONCE
+        self.lookback = Lookback()
         #: Only ejected peers are left, and tried.
         self._last_resort = False
         for peer in self.peers:
@@ -250,6 +253,7 @@ class Pool:
         if self._limited:
             self._pick = partial(self._pick_open, self._pick)
             self._pick_other = self._another_open
+        self.lookback.note(now, self.peers, [*primaries, *([] if primaries else backups)], last_resort=self._last_resort)
         ejections_end = min((peer.ejected_until for peer in self.peers), default=NEVER)
         self._next_change = min(ejections_end, due)
 

@@ -41,6 +41,7 @@ class Attempt:
     :ivar previous: the attempt of the exchange before this one, or None
     :ivar started: monotonic time
     :ivar upstream: the connection, as long as it is needed
+    :ivar reused: the connection had carried other requests before
     :ivar sent: a part of the request may have reached the peer
     :ivar connect_time: seconds until the connection stood, 0.0 for a kept one; None before
     :ivar header_time: seconds from the start to the head of the answer; None before
@@ -59,6 +60,7 @@ class Attempt:
         "previous",
         "reason",
         "response_time",
+        "reused",
         "sent",
         "started",
         "upgrade_time",
@@ -71,6 +73,7 @@ class Attempt:
         self.started: float = now
         self.previous: Attempt | None = exchange.attempt
         self.upstream: UpstreamConnection | UpstreamStream | None = None
+        self.reused = False
         self.sent = False
         self.connect_time: float | None = None
         self.header_time: float | None = None
@@ -95,6 +98,7 @@ class Attempt:
             self.start_afresh(connector)
         else:
             peer.begin()
+            self.reused = True
             self.connect_time = 0.0
             self.upstream = upstream
             self._send(upstream)

@@ -37,6 +37,7 @@ from twistedproxy.forward.guards.disguises import is_disguised
 from twistedproxy.forward.hedge import Hedge, may_be_hedged
 from twistedproxy.forward.mirror import Copying
 from twistedproxy.forward.nobody import Nobody, update_head
+from twistedproxy.forward.remembered import facts
 from twistedproxy.forward.request_body import RequestBody
 from twistedproxy.forward.request_head import COUNTED, is_last_recipient
 from twistedproxy.forward.total_time import Allotted
@@ -429,8 +430,10 @@ class Exchange:
             self.fail(reason)
         elif self.reason is not None:
             self.fail(self.reason, self.detail)
+        elif verdict is ChooseVerdict.ALL_FULL:
+            self.fail(errors.ALL_FULL)
         else:
-            self.fail(errors.ALL_FULL if verdict is ChooseVerdict.ALL_FULL else errors.NO_PEER, str(verdict))
+            self.fail(errors.NO_PEER, str(verdict))
 
     def attempt_failed(self, attempt: Attempt, reason: Reason, detail: str) -> None:
         """*attempt* is over: again, elsewhere, or not at all."""
@@ -448,7 +451,7 @@ class Exchange:
 
     def copied(self, nobody: Nobody) -> Exchange:
         """An exchange for *nobody* with the same request, to be begun; it is no entry of access logs."""
-        copy = Exchange(replace(self.site, finished=[]), nobody, self.head)
+        copy = Exchange(replace(self.site, finished=[], remembered=None), nobody, self.head)
         copy.client, copy.client_port, copy.scheme = self.client, self.client_port, self.scheme
         copy.noted, copy.identity = self.noted, self.identity
         copy.request_complete = True
@@ -726,6 +729,8 @@ class Exchange:
         if self.reason is not None:
             for observer in site.failed:
                 observer(self)
+        if site.remembered is not None:
+            site.remembered.append(facts(self))
         if self.caching is not None:
             self.caching.closed()
         if self.source is not None:

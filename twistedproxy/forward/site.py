@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +13,7 @@ from twistedproxy.addresses import Address
 from twistedproxy.clock import Clock
 from twistedproxy.forward.clients import TrustedProxies
 from twistedproxy.forward.maps import MapTable
+from twistedproxy.forward.remembered import Facts
 from twistedproxy.forward.route_table import RouteTable
 from twistedproxy.forward.secured import Secured
 from twistedproxy.message import Headers, ResponseHead
@@ -30,6 +32,7 @@ class Site:
 
     :ivar finished: called with each exchange that has ended, for logs
     :ivar failed: called, before those, with each that has ended with a reason
+    :ivar remembered: facts of those that have ended lately, the oldest first; None: nothing is kept
     :ivar maps: tables by name
     :ivar websockets: those that are open
     :ivar challenges: what authorities may ask for at the moment (HTTP-01), by token
@@ -43,6 +46,7 @@ class Site:
     deadlines: Deadlines
     finished: list[Callable[[Exchange], None]] = field(default_factory=list)
     failed: list[Callable[[Exchange], None]] = field(default_factory=list)
+    remembered: deque[Facts] | None = None
     maps: Mapping[str, MapTable] = field(default_factory=dict)
     websockets: Register = field(default_factory=Register)
     challenges: dict[bytes, bytes] = field(default_factory=dict)

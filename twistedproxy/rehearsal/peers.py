@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReactorTime
 
 from twistedproxy.errors import CONNECT_REFUSED_BY_PEER
 from twistedproxy.message import Headers, ResponseHead
+from twistedproxy.story.tale import Sent
 from twistedproxy.upstream.receiver import Receiver
 from twistedproxy.wire.framing import Piece
 
@@ -29,27 +30,6 @@ class Answer:
     body: bytes = b""
 
 
-@dataclass
-class Heard:
-    """
-    What a peer was asked.
-
-    :ivar peer: its name
-    :ivar start: the request line
-    :ivar fields: as they came
-    """
-
-    peer: str
-    start: str = ""
-    fields: list[tuple[str, str]] = field(default_factory=list)
-    body: bytes = b""
-
-    @property
-    def target(self) -> str:
-        """What is asked for."""
-        return self.start.split(" ")[1] if self.start else ""
-
-
 class Peers:
     """
     Stands where the connections of a pool stand: a :class:`twistedproxy.upstream.connector.Connector`.
@@ -60,14 +40,14 @@ class Peers:
     def __init__(self, reactor: IReactorTime, answer: Callable[[], Answer]) -> None:
         self._reactor = reactor
         self._answer = answer
-        self.heard: list[Heard] = []
+        self.heard: list[Sent] = []
 
     def take(self, peer: Peer, receiver: Receiver) -> None:
         """No connection is kept."""
 
     def connect(self, peer: Peer, receiver: Receiver, timeout: float) -> _Conversation:
         """Talk to *peer*."""
-        heard = Heard(peer.name)
+        heard = Sent(peer.name)
         self.heard.append(heard)
         conversation = _Conversation(self._reactor, heard, self._answer())
         conversation.receiver = receiver
@@ -90,7 +70,7 @@ class _Conversation:
     #: Whatever the pool speaks, requests are told in the form of HTTP/1.
     multiplexed = False
 
-    def __init__(self, reactor: IReactorTime, heard: Heard, answer: Answer) -> None:
+    def __init__(self, reactor: IReactorTime, heard: Sent, answer: Answer) -> None:
         self._reactor = reactor
         self._heard = heard
         self._answer = answer

@@ -25,14 +25,16 @@ from twistedproxy.forward.exchange import Exchange
 from twistedproxy.forward.guards.order import Guards
 from twistedproxy.forward.guards.premises import Fetched, Premises
 from twistedproxy.forward.maps import MapTable
+from twistedproxy.forward.remembered import Remembered, facts
 from twistedproxy.forward.routes import Backend, Route
 from twistedproxy.forward.secured import secured_by
 from twistedproxy.forward.site import Site
 from twistedproxy.message import Field, Headers, ResponseHead
 from twistedproxy.rehearsal.client import Client
-from twistedproxy.rehearsal.peers import Answer, Heard, Peers
+from twistedproxy.rehearsal.peers import Answer, Peers
 from twistedproxy.rehearsal.request import Request
 from twistedproxy.settings import HostedApp, PoolSettings, ServerSettings, Settings, StandsFor
+from twistedproxy.story.tale import Sent, Tale
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.upstream.connector import Connector
 
@@ -77,9 +79,23 @@ class Told:
     exchange: Exchange
     head: ResponseHead | None
     body: bytes
-    heard: list[Heard]
-    copies: list[Heard]
+    heard: list[Sent]
+    copies: list[Sent]
     passed_over: list[tuple[Route, str]]
+
+    @property
+    def tale(self) -> Tale:
+        """The same for those who tell it."""
+        exchange = self.exchange
+        return Tale(
+            Remembered(*facts(exchange)),
+            self.passed_over,
+            finished=exchange.finished,
+            is_websocket=exchange.upgrade is not None,
+            heard=self.heard,
+            copies=self.copies,
+            head=self.head,
+        )
 
 
 class Stage:
@@ -135,8 +151,8 @@ class Stage:
         # A body that was announced and is not here can still be too large.
         exchange.begin((request.body,) if request.body else (), request.head.fields.length <= len(request.body))
         self._play(exchange)
-        heard: list[Heard] = []
-        copies: list[Heard] = []
+        heard: list[Sent] = []
+        copies: list[Sent] = []
         for name, peers in self._peers.items():
             (heard if name == exchange.pool_name else copies).extend(peers.heard)
         if exchange.route is not None and not exchange.pool_name:

@@ -21,6 +21,7 @@ from twistedproxy.admin.live import Live
 from twistedproxy.admin.manhole import ShellService
 from twistedproxy.balance.memory import Memory
 from twistedproxy.downstream.stream import StreamSite, share
+from twistedproxy.forward.remembered import resized
 from twistedproxy.forward.site import Site
 from twistedproxy.logs.access_log import AccessLog
 from twistedproxy.running.doors import Doors, EveryDoor
@@ -156,6 +157,7 @@ class Running:
             parts.streams[stream.name].aim(targets)
         share(parts.listeners.values(), parts.streams.values())
         self._site.routes = parts.routes
+        self._site.remembered = resized(self._site.remembered, parts.settings.site.remember)
         # Requests that have begun may still ask for what the site has no more.
         self._site.maps = {**self._site.maps, **parts.maps}
         self._memory.follow({name: pool.membership for name, pool in parts.pools.items()})

@@ -362,7 +362,12 @@ class UpstreamConnection(Timed):
         elif self._until_close and reason.check(ConnectionDone):
             receiver.ended(Headers())
         else:
-            receiver.failed(errors.RESPONSE_CUT, "")
+            receiver.failed(errors.RESPONSE_CUT, self._how_cut(reason))
+
+    def _how_cut(self, reason: Failure) -> str:
+        how = "closed" if reason.check(ConnectionDone) else "reset"
+        reader = self._reader
+        return f"{how}, {reader.remaining} bytes before the end" if isinstance(reader, LengthReader) else how
 
     def _why_no_answer(self, reason: Failure) -> tuple[Reason, str]:
         if self.requests > 1 and not self._buffer and not self._interim:
@@ -387,4 +392,6 @@ class UpstreamConnection(Timed):
             # The client is slow, not the peer: the client's own deadline sees to it.
             deadlines.watch(self, now + self.read_timeout)
         else:
-            self._fail(errors.READ_TIMEOUT)
+            where = "body, " if self._reader is not None else "head, " if self._buffer else ""
+            where = f"in the middle of the {where}" if where else ""
+            self._fail(errors.READ_TIMEOUT, f"{where}nothing came for {self.read_timeout:g} s")

@@ -290,7 +290,8 @@ class UpstreamStream(SendingStream):
             deadlines.watch(self, now + self.read_timeout)
         else:
             self.connection.has_stalled(self)
-            self.fail(errors.READ_TIMEOUT, code=Code.CANCEL)
+            where = "in the middle of the body, " if self._said else ""
+            self.fail(errors.READ_TIMEOUT, f"{where}nothing came for {self.read_timeout:g} s", code=Code.CANCEL)
 
 
 def _name(code: int) -> str:

@@ -1,0 +1,139 @@
+"""The shell's verbs that tell what became of requests, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from twistedproxy.admin.interpreter import VerbError
+from twistedproxy.admin.live import Live
+from twistedproxy.admin.recall import Recall
+from twistedproxy.admin.tables import Column, duration, printable, size
+from twistedproxy.admin.verb import Listing, Said, Verb, known
+from twistedproxy.forward.remembered import Remembered
+from twistedproxy.remedies import remedy_for
+from twistedproxy.story.lines import lasting, written
+from twistedproxy.story.story import story
+from twistedproxy.story.tale import Tale
+
+#: Rows of recent() at most.
+_MOST_ROWS: Final = 1000
+#: Characters of a URL in a row.
+_SHOWN: Final = 80
+
+
+class StoryVerbs:
+    """The verbs of one operator, whose terminal has *width* characters a line."""
+
+    def __init__(self, live: Live, width: Callable[[], int | None]) -> None:
+        self._live = live
+        self._width = width
+        self._recall = Recall(live)
+
+    def verbs(self) -> Sequence[Verb]:
+        """All of them."""
+        return (Verb(self.why, (self._numbers,)), Verb(self.recent))
+
+    def why(self, request: int | str | None = None) -> Said:
+        """
+        what became of a request, phase by phase, and why
+
+        why(1234): by its number, as the error log and recent() have it; why('4bf92f…'): by its request id; why(): the last one
+        that was answered with 500 or above, or else the last one.
+        """
+        return Said(told(self._found(request)))
+
+    def recent(self, status: int | str | None = None, route: str | None = None, most: int = 20) -> Listing[Remembered]:
+        """
+        the requests that have ended lately, the latest first
+
+        recent(status=502), recent(status='5xx'), recent(route='/api/'), recent(most=100).  why(number) tells all of one.
+        """
+        self._remembers()
+        if route is not None:
+            known("route", route, (each.name for each in self._live.routes.routes))
+        if not isinstance(most, int) or not 1 <= most <= _MOST_ROWS:
+            raise VerbError(f"most is a number from 1 to {_MOST_ROWS}, not {most!r}")
+        fits = _statuses(status)
+        chosen: list[Remembered] = []
+        for past in self._recall.latest():
+            if fits(past.status) and (route is None or (past.route is not None and past.route.name == route)):
+                chosen.append(past)
+                if len(chosen) == most:
+                    break
+        return self._listing(chosen)
+
+    def _listing(self, chosen: Iterable[Remembered]) -> Listing[Remembered]:
+        columns = (
+            Column("NUMBER", right=True),
+            Column("AGO", right=True),
+            Column("STATUS", right=True),
+            Column("REQUEST"),
+            Column("ROUTE", drop=3),
+            Column("PEER", drop=2),
+            Column("CACHE", drop=5),
+            Column("TOOK", right=True),
+            Column("SENT", right=True, drop=6),
+            Column("CLIENT", drop=7),
+            Column("CAUSE", drop=1),
+        )
+        now = self._live.clock.monotonic()
+
+        def row(past: Remembered) -> list[str]:
+            remedy = remedy_for(past.reason) if past.reason is not None else None
+            return [
+                str(past.number),
+                duration(now - past.ended),
+                str(past.status),
+                f"{past.head.method.decode('latin-1')} {past.url}"[:_SHOWN],
+                past.route.name if past.route is not None else "-",
+                past.attempt.peer.name if past.attempt is not None else "-",
+                past.cache_status or "-",
+                lasting(past.request_time).replace(" ", ""),
+                size(past.bytes_sent),
+                past.client,
+                remedy.cause if remedy is not None else past.reason.name if past.reason is not None else "-",
+            ]
+
+        named = [(str(past.number), past) for past in chosen]
+        return Listing(named, columns, row, self._width, empty="no such requests")
+
+    def _found(self, request: int | str | None) -> Tale:
+        if request is not None and (isinstance(request, bool) or not isinstance(request, int | str)):
+            raise VerbError(f"a request is its number or its id, not {request!r}")
+        if isinstance(request, str) and request.isdecimal() and len(request) < 16:
+            request = int(request)
+        tale = self._recall.last() if request is None else self._recall.find(request)
+        if tale is not None:
+            return tale
+        self._remembers()
+        if request is None:
+            raise VerbError("no request has ended yet")
+        raise VerbError(
+            f"request {request!r} is not among the last {self._recall.most} that have ended ([site] remember), nor does it run; "
+            "recent() lists them"
+        )
+
+    def _remembers(self) -> None:
+        if not self._recall.most:
+            raise VerbError("nothing is remembered of requests that have ended: [site] remember = 0")
+
+    def _numbers(self, given: Sequence[str]) -> Iterable[str]:
+        return [str(past.number) for past in self._recall.latest()][:_MOST_ROWS]
+
+
+def told(tale: Tale) -> str:
+    """The story as text that is safe on a terminal."""
+    return written((phase, printable(text)) for phase, text in story(tale))
+
+
+def _statuses(wanted: int | str | None) -> Callable[[int], bool]:
+    """Which statuses *wanted* means: ``502``, ``'5xx'``."""
+    if wanted is None:
+        return lambda status: True
+    text = str(wanted).lower()
+    if text.isdecimal() and len(text) == 3:
+        return lambda status: str(status) == text
+    if len(text) == 3 and text[0].isdecimal() and text[1:] == "xx":
+        return lambda status: str(status)[0] == text[0]
+    raise VerbError(f"a status is a number such as 502, or a class such as '5xx', not {wanted!r}")
