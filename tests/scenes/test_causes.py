@@ -238,5 +238,5 @@ def test_every_reason_that_is_not_the_clients_has_a_cause_and_a_remedy() -> None
     for reason in REASONS.values():
         if reason.whose is not Whose.DOWNSTREAM or reason.status in (502, 503, 504):
             remedy = remedy_for(reason)
-            assert remedy is not None, reason
+            assert remedy is not None, f"{reason} needs a cause and a remedy in twistedproxy/remedies.py"
             assert remedy.cause and remedy.remedy and not remedy.remedy.endswith("."), reason
