@@ -64,12 +64,21 @@ def test_a_table_finds_what_a_list_would(
     except ConfigError:
         return
     table = RouteTable([Route(route, None, None) for route in routes])
-    patterns = {match.pattern: place for place, route in reversed(list(enumerate(routes))) for match in route.matches}
+    # Where each stands first among the routes of the same scheme and host.
+    patterns = {
+        (match.scheme, match.host, match.pattern): place
+        for place, route in reversed(list(enumerate(routes)))
+        for match in route.matches
+    }
     for scheme, host, port, path, listener in asked:
         found = table.match(scheme, host, port, path, listener)
         wanted = sorted(
             (
-                (*rank(match, route, place)[:4], patterns[match.pattern] if match.pattern else 0, *rank(match, route, place)[4:]),
+                (
+                    *rank(match, route, place)[:4],
+                    patterns[match.scheme, match.host, match.pattern] if match.pattern else 0,
+                    *rank(match, route, place)[4:],
+                ),
                 place,
             )
             for place, route in enumerate(routes)
