@@ -222,7 +222,9 @@ class LiveSample:
     def _told(self, said: Said, line: list[str]) -> Any:
         """As the rehearsal tells of it."""
         route, pool, cache_status, error = ("" if word == "-" else word for word in line)
-        peers = {server.name for server in self.settings.pools[pool].servers} if pool else set()
+        known = self.settings.pools.get(pool)
+        # A pool that is not in the file is an app in the proxy's own process.
+        peers = {server.name for server in known.servers} if known is not None else set()
         exchange = SimpleNamespace(
             route=SimpleNamespace(name=route) if route else None,
             pool_name=pool,
