@@ -10,7 +10,10 @@ from twistedproxy.admin.live import Live
 from twistedproxy.admin.recall import Recall
 from twistedproxy.admin.tables import Column, duration, printable, size
 from twistedproxy.admin.verb import Listing, Said, Verb, known
+from twistedproxy.errors import RequestError
 from twistedproxy.forward.remembered import Remembered
+from twistedproxy.rehearsal.live_stage import LiveStage
+from twistedproxy.rehearsal.request import NotAsked, made_up
 from twistedproxy.remedies import remedy_for
 from twistedproxy.story.lines import lasting, written
 from twistedproxy.story.story import story
@@ -34,14 +37,37 @@ class StoryVerbs:
         """All of them."""
         return (Verb(self.why, (self._numbers,)), Verb(self.recent))
 
-    def why(self, request: int | str | None = None) -> Said:
+    def why(
+        self, request: int | str | None = None, url: str | None = None, *fields: str, client: str = "", listen: str = ""
+    ) -> Said:
         """
         what became of a request, phase by phase, and why
 
         why(1234): by its number, as the error log and recent() have it; why('4bf92f…'): by its request id; why(): the last one
         that was answered with 500 or above, or else the last one.
+        why('GET', 'https://example.com/a', 'Name: value'): what would become of one, with the peers, limits and caches as they
+        are; nothing is sent, and nothing changes.  client: its address; listen: the listener by which it comes.
         """
-        return Said(told(self._found(request)))
+        if url is None:
+            return Said(told(self._found(request)))
+        return Said(self._would(f"{request} {url}", fields, client, listen))
+
+    def _would(self, line: str, fields: Sequence[str], client: str, listen: str) -> str:
+        """What would become of the request *line*."""
+        live = self._live
+        if live.site is None:
+            raise VerbError("this proxy has no routes")
+        try:
+            request = made_up(live.settings, line, [str(field) for field in fields], client=str(client), listener=str(listen))
+        except (NotAsked, UnicodeError) as problem:
+            raise VerbError(str(problem)) from None
+        except RequestError as error:
+            return f"{'parse':9}{error.reason.status}, nothing is forwarded: {printable(str(error))}"
+        try:
+            with LiveStage(live.settings, live.site, live.pools, live.caches, live.limits) as stage:
+                return told(stage.tale_of(stage.ask(request)))
+        except (OSError, ValueError) as problem:
+            raise VerbError(f"a file of the site cannot be used: {problem}") from None
 
     def recent(self, status: int | str | None = None, route: str | None = None, most: int = 20) -> Listing[Remembered]:
         """

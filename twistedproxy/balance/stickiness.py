@@ -100,6 +100,13 @@ class Sessions:
         self._table.move_to_end(key)
         return peer
 
+    def peek(self, session: str, now: float) -> Peer | None:
+        """As :meth:`find`, for somebody who only wants to know."""
+        found = self._table.get(_hashed(session))
+        if found is None or now - found[1] >= self._timeout or found[0].state is PeerState.REMOVED:
+            return None
+        return found[0]
+
     def bind(self, session: str, peer: Peer, now: float) -> Peer | None:
         """From *now* on *session* belongs to *peer*; returns whom it belonged to before, if anybody."""
         self._expire(now)

@@ -9,7 +9,7 @@ from functools import partial
 from random import Random
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Self, TypeVar, cast
 
 from twisted.internet import task
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -42,19 +42,19 @@ T = TypeVar("T")
 
 #: Seconds of the stage's time in which an exchange has to end: nothing real is waited for.
 _LONGEST: Final = 300.0
-_SECRET: Final = b"a stage has no secrets"
+SECRET: Final = b"a stage has no secrets"
 #: What peers say when nothing else is wanted.
 USUAL: Final = Answer(ResponseHead(200, b"OK", Headers([(b"Content-Type", b"text/plain"), (b"Content-Length", b"0")])))
 
 
 @implementer(IReactorTime)
-class _Clock(task.Clock):
+class StageClock(task.Clock):
     """Time that passes when the stage says so; it begins now, so that dates in answers are right."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: float, wall: float) -> None:
         super().__init__()
-        self.rightNow = time.monotonic()
-        self._wall = time.time() - self.rightNow
+        self.rightNow = monotonic
+        self._wall = wall - monotonic
 
     def monotonic(self) -> float:
         return float(self.seconds())
@@ -107,7 +107,7 @@ class Stage:
         :raises ValueError: or has become something else
         """
         self._directory = TemporaryDirectory(prefix="revproxy-")
-        self.clock = clock = _Clock()
+        self.clock = clock = StageClock(time.monotonic(), time.time())
         self.settings = settings
         self._answer = USUAL
         self._peers: dict[str, Peers] = {}
@@ -118,17 +118,17 @@ class Stage:
             peers = self._peers[pool.name] = Peers(clock, lambda: self._answer)
             # The same peers are chosen every time.
             live = Pool(_known(pool), clock, Random(0))
-            backends[name] = Backend(live, cast(Connector, peers), affinity_of(live, lambda: _SECRET))
+            backends[name] = Backend(live, cast(Connector, peers), affinity_of(live, lambda: SECRET))
         self._caches = {
             name: Cache(replace(cache, directory=f"{self._directory.name}/{name}"), clock, clock)
             for name, cache in settings.caches.items()
         }
         tables = {name: MapTable(table) for name, table in settings.maps.items()}
-        guards = Guards(settings.limits, Premises(clock, clock, _at_once, self._fetch, _SECRET))
+        guards = Guards(settings.limits, Premises(clock, clock, at_once, self._fetch, SECRET))
         routes = build_routes(settings, backends, self._caches, guards.of)
         self.site = Site(routes, clock, clock, Deadlines(clock, clock), maps=tables)
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> Self:
         for cache in self._caches.values():
             cache.start()
         return self
@@ -174,12 +174,18 @@ class Stage:
             clock.advance(0)
             due = [call.getTime() for call in clock.getDelayedCalls()]
             now = [moment for moment in due if moment <= clock.seconds()]
+            if self._waits(exchange):
+                break
             if exchange.finished and not now:
                 waits = False
             elif not now:
                 if not due:
                     break
                 clock.advance(min(due) - clock.seconds())
+
+    def _waits(self, exchange: Exchange) -> bool:
+        """Whether *exchange* waits for something that will not happen here."""
+        return False
 
     def _passed_over(self, exchange: Exchange) -> list[tuple[Route, str]]:
         """Asks the table once more, as the exchange has, to be told."""
@@ -191,7 +197,7 @@ class Stage:
         return seen
 
 
-def _at_once(work: Callable[[], T]) -> Deferred[T]:
+def at_once(work: Callable[[], T]) -> Deferred[T]:
     """In the place of a thread."""
     return maybeDeferred(work)
 
