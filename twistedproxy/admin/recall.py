@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
-from functools import partial
 from itertools import zip_longest
 
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.tables import duration
 from twistedproxy.balance.lookback import Seen
+from twistedproxy.balance.peer import Peer
 from twistedproxy.downstream.http2 import Http2Connection
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.forward.remembered import Remembered, facts
 from twistedproxy.forward.routes import Route
-from twistedproxy.story.tale import Tale
+from twistedproxy.settings import NEVER
+from twistedproxy.story.tale import RanAt, Tale
 
 
 class Recall:
@@ -74,7 +76,7 @@ class Recall:
             when=f"begun at {time.strftime('%H:%M:%S', began)} UTC, {ago}",
             finished=runs is None,
             is_websocket=runs is not None and runs.upgrade is not None,
-            ran_at=partial(self._ran_at, past),
+            ran_at=self._ran_at(past),
         )
 
     def _passed_over(self, past: Remembered) -> list[tuple[Route, str]] | None:
@@ -89,17 +91,25 @@ class Recall:
         live.routes.match(past.scheme, past.head.fields.host, port, past.head.route_path, past.listener, asked, seen)  # type: ignore[arg-type]
         return seen
 
-    def _ran_at(self, past: Remembered, seen: Seen, moment: float) -> int | None:
-        """
-        Exchanges other than *past* that had an attempt on a peer at *moment* (monotonic).
+    def _ran_at(self, past: Remembered) -> RanAt:
+        """Counts the exchanges other than *past* that had an attempt on a peer."""
+        known: dict[float, Counter[Peer] | None] = {}
 
-        None: requests that would have to be counted are remembered no more.
-        """
+        def ran_at(seen: Seen, moment: float) -> int | None:
+            if moment not in known:
+                known[moment] = self._busy(past, moment)
+            busy = known[moment]
+            return None if busy is None else busy[seen.peer]
+
+        return ran_at
+
+    def _busy(self, past: Remembered, moment: float) -> Counter[Peer] | None:
+        """By peer, at *moment* (monotonic); None: requests that would have to be counted are remembered no more."""
         latest = list(self.latest())
         if len(latest) >= self.most and latest and latest[-1].ended > moment:
             return None
         others = [*latest, *(Remembered(*facts(exchange)) for exchange in self.running())]
-        return sum(_is_on(other, seen, moment) for other in others if other.number != past.number)
+        return Counter(peer for other in others if other.number != past.number for peer in _on(other, moment))
 
 
 class _Door:
@@ -130,16 +140,15 @@ class _Asked:
         self.noted = past.noted
 
 
-def _is_on(other: Remembered, seen: Seen, moment: float) -> bool:
+def _on(other: Remembered, moment: float) -> Iterator[Peer]:
+    """The peers on which *other* had an attempt at *moment*."""
     attempts = other.attempts
     for attempt, after in zip_longest(attempts, attempts[1:]):
-        if attempt.peer is seen.peer and attempt.started <= moment:
-            if attempt.response_time is not None:
-                ended = attempt.started + attempt.response_time
-            elif attempt.upstream is not None:
-                return True
-            else:
-                ended = after.started if after is not None else other.ended
-            if moment < ended:
-                return True
-    return False
+        if attempt.response_time is not None:
+            ended = attempt.started + attempt.response_time
+        elif attempt.upstream is not None:
+            ended = NEVER
+        else:
+            ended = after.started if after is not None else other.ended
+        if attempt.started <= moment < ended:
+            yield attempt.peer

@@ -26,6 +26,7 @@ from twistedproxy.admin.metrics import Metrics
 from twistedproxy.admin.page import page
 from twistedproxy.admin.ports import Ports
 from twistedproxy.admin.status import snapshot
+from twistedproxy.admin.why_json import why_json
 from twistedproxy.forward.guards.basic import Passwords, credentials_of
 from twistedproxy.forward.guards.premises import Premises
 from twistedproxy.settings import StatusSettings
@@ -139,6 +140,7 @@ class Status(Resource):
             b"/live.json": self._now,
             b"/history.json": self._history,
             b"/metrics": self._scraped,
+            b"/why.json": self._why,
         }
         self._done: dict[bytes, Callable[[Any, Any], Any]] = {
             b"/login": self._log_in,
@@ -159,7 +161,9 @@ class Status(Resource):
         if request.method not in (b"GET", b"HEAD"):
             request.setHeader(b"Allow", b"GET, HEAD")
             return _send(request, 405, (_TEXT, b"the state can only be read\n"))
-        if path in self._told and self._protected and self._who(request) is None:
+        # Stories of single requests are for operators, where there are any.
+        protected = self._protected or (path == b"/why.json" and self._operators is not None)
+        if path in self._told and protected and self._who(request) is None:
             return self._ask_for_password(request, tell)
         return _send(request, 200, tell(request))
 
@@ -182,6 +186,12 @@ class Status(Resource):
 
     def _scraped(self, request: Any) -> _Answer:
         return self._metrics.page((request.getHeader(b"Accept") or b"").decode("latin-1"))
+
+    def _why(self, request: Any) -> _Answer:
+        status, story = why_json(self._live, request.args, queries=self._operators is not None)
+        if status != 200:
+            request.setResponseCode(status)
+        return _json(story)
 
     def _ready(self, request: Any) -> _Answer:
         """Whether balancers before us may send requests: 200, or 503 from the moment on at which the proxy drains."""

@@ -48,7 +48,7 @@ def as_json(tale: Tale) -> dict[str, Any]:
         "client": facts.client,
         "listener": facts.listener,
         "method": facts.head.method.decode("latin-1"),
-        "url": facts.url,
+        "url": tale.url,
         "route": facts.route.name if facts.route is not None else None,
         "pool": pool.name if pool is not None else None,
         "status": facts.status,
@@ -90,7 +90,7 @@ def _request(tale: Tale) -> Iterator[Line]:
         name = f", {facts.request_id}" if facts.request_id else ""
         yield "request", f"{facts.number}{name}, {tale.when}"
         version = "HTTP/{}.{}".format(*divmod(head.version, 10))
-        yield "request", f"{head.method.decode('latin-1')} {facts.url} {version} {came}"
+        yield "request", f"{head.method.decode('latin-1')} {tale.url} {version} {came}"
     if head.route_path != head.path:
         yield "request", f"its path is compared as {head.route_path.decode('utf-8', 'replace')}"
 

@@ -49,6 +49,7 @@ class Tale:
     :ivar heard: what peers were asked, where that was kept; *copies*: likewise those of mirrors
     :ivar head: of the answer, where that was kept
     :ivar ran_at: how busy peers were
+    :ivar hides_query: what follows a ``?`` in the URL is nobody's business
     """
 
     facts: Remembered
@@ -61,6 +62,13 @@ class Tale:
     copies: Sequence[Sent] = ()
     head: ResponseHead | None = None
     ran_at: RanAt | None = None
+    hides_query: bool = False
+
+    @property
+    def url(self) -> str:
+        """What was asked for, as far as it may be shown."""
+        url = self.facts.url
+        return f"{url.partition('?')[0]}?…" if self.hides_query and "?" in url else url
 
     @property
     def is_made_up(self) -> bool:
