@@ -8,7 +8,6 @@ from typing import Final
 from twistedproxy.balance.lookback import Seen, View
 from twistedproxy.balance.pool import Pool
 from twistedproxy.forward.attempt import Attempt
-from twistedproxy.remedies import remedy_for
 from twistedproxy.story.lines import Line, lasting
 from twistedproxy.story.tale import Sent, Tale
 from twistedproxy.verdicts import ChooseVerdict, RetryVerdict, Verdict
@@ -116,9 +115,7 @@ def _times(attempt: Attempt) -> Iterator[str]:
     if attempt.response_time is not None:
         yield f"ended after {lasting(attempt.response_time)}"
     if attempt.reason is not None:
-        remedy = remedy_for(attempt.reason)
-        cause = f"{remedy.cause}: " if remedy is not None else ""
         detail = f" ({attempt.detail})" if attempt.detail else ""
-        yield f"failed by {attempt.reason.name}: {cause}{attempt.reason.text}{detail}"
+        yield f"failed by {attempt.reason.name}: {attempt.reason.text}{detail}"
     elif attempt.response_time is None and attempt.upstream is not None:
         yield "it runs"
