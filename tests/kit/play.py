@@ -346,7 +346,9 @@ class Play:
         assert not any(watched.values()), f"deadlines are left: {watched}"
         for each in self.hosted.values():
             assert not each.backend.pool.peers[0].in_flight, "a call of an app is left"
-            each.service.stopService()
+            stopped = each.service.stopService()
+            if stopped is not None:
+                self.until(lambda stopped=stopped: stopped.called)  # type: ignore[misc]
         self.crossing.close()
         for cache in self.caches.values():
             assert cache.stats().fills == 0, "a fill is left"

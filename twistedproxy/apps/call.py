@@ -7,7 +7,9 @@ back-pressure.  Everything here happens on the reactor; kinds of apps that live 
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Sequence
+from hashlib import sha1
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -32,6 +34,9 @@ _CONTINUE: Final = ResponseHead(100, b"Continue", Headers(), length=0)
 _OF_THE_HOP: Final = frozenset(
     (b"connection", b"transfer-encoding", b"keep-alive", b"proxy-connection", b"upgrade", b"te", b"trailer")
 )
+
+#: RFC 6455 §1.3.
+_WEBSOCKET: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 _log = Logger()
 
@@ -69,6 +74,7 @@ class Call(Timed):
     :ivar on_body: called when more of the body is here, or its end; *on_room*: when more may be written; *on_gone*: when the
         client has left, or time is up
     :ivar upgrades: it is a WebSocket's handshake
+    :ivar most_of_message: bytes that a message of a WebSocket may have; *close_timeout*: seconds in which its end is answered
     """
 
     #: The head that it gets is lines.
@@ -83,11 +89,14 @@ class Call(Timed):
         "_held",
         "_inbox",
         "_left",
+        "_upgraded",
         "_waiting",
         "answered",
         "body_ended",
+        "close_timeout",
         "connected_at",
         "full",
+        "most_of_message",
         "on_body",
         "on_gone",
         "on_room",
@@ -117,6 +126,7 @@ class Call(Timed):
         self._continued = False
         self._bodiless = False
         self._left = -1
+        self._upgraded: Any = None
         self.body_ended = self.full = self.over = self.answered = self.upgrades = False
         self.on_body: Callable[[], None] = _nothing
         self.on_room: Callable[[], None] = _nothing
@@ -126,8 +136,8 @@ class Call(Timed):
 
     @property
     def transport(self) -> Any:
-        """Itself."""
-        return self
+        """Itself; of a WebSocket that has begun, one end of its pipe."""
+        return self._upgraded or self
 
     def is_quiet(self, *, and_open: bool) -> bool:
         """Nothing was ever said here."""
@@ -141,6 +151,9 @@ class Call(Timed):
         asker: Any = receiver
         self.request = AppRequest(asker.exchange, head, length)
         self.upgrades = upgrade
+        settings = asker.exchange.route.settings
+        self.most_of_message: int = settings.websocket_max_message
+        self.close_timeout: float = settings.websocket_close_timeout
         self._bodiless = method == b"HEAD"
         self._keep(pieces, ended)
         self.peer.bytes_sent += len(head) + self._waiting
@@ -326,6 +339,20 @@ class Call(Timed):
         assert receiver is not None
         receiver.ended(Headers())
 
+    def upgrade(self, fields: Sequence[Field], transport: Any) -> None:
+        """
+        Accept a WebSocket: *transport* is what the client is joined to, *fields* are told to it beside those of the handshake.
+
+        :raises BadAnswer: they cannot be
+        """
+        key = next(value for name, value in self.request.fields if name.lower() == b"sec-websocket-key")
+        said = _head(200, b"", fields, b"GET").headers
+        receiver, self.receiver = self.receiver, None
+        self._upgraded = transport
+        self._leave(gone=False)
+        assert receiver is not None
+        receiver.upgraded(ResponseHead(101, b"Switching Protocols", said.plus(*accepting(key))), b"")
+
     def failed(self, failure: Failure) -> None:
         """The app has raised: the log gets a traceback, the client an error."""
         _log.failure("{app} has failed at {method} {path}", failure, **self._about)
@@ -347,6 +374,12 @@ class Call(Timed):
         self._leave(gone=reason is not errors.APP_FAILED)
         if receiver is not None:
             receiver.failed(errors.RESPONSE_CUT if self.answered and reason is errors.APP_FAILED else reason, detail)
+
+
+def accepting(key: bytes) -> tuple[Field, ...]:
+    """The fields by which a WebSocket's handshake with *key* is accepted (RFC 6455 §4.2.2)."""
+    accept = b64encode(sha1(key + _WEBSOCKET, usedforsecurity=False).digest())
+    return (b"Upgrade", b"websocket"), (b"Connection", b"Upgrade"), (b"Sec-WebSocket-Accept", accept)
 
 
 def _head(status: int, reason: bytes, fields: Sequence[Field], method: bytes) -> ResponseHead:

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred
 
+from twistedproxy.apps.asgi import AsgiApp
 from twistedproxy.apps.call import App
 from twistedproxy.apps.coroutine import CoroutineApp
 from twistedproxy.apps.process import Process
@@ -27,6 +28,7 @@ class AppService(App, Protocol):
 _KINDS: Final[dict[str, Callable[[HostedApp, Process], AppService]]] = {
     "python": lambda settings, process: CoroutineApp(settings),
     "wsgi": WsgiApp,
+    "asgi": AsgiApp,
 }
 
 
