@@ -1,11 +1,12 @@
 # make run: the demo; make test: everything that is tested; make lint; make docs; make bench: beside nginx, HAProxy and Caddy;
-# make fuzz: ten minutes of bytes that nobody thought of; make slow: slowhttptest in each of its modes.
+# make fuzz: ten minutes of bytes that nobody thought of; make slow: slowhttptest in each of its modes;
+# make screenshot: the picture of the dashboard in README.md, taken by Chromium while the demo is visited.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test lint docs bench fuzz slow
+.PHONY: run test lint docs bench fuzz slow screenshot
 
 run: $(VENV)/.installed
 	$(BIN)/twistd -n --pidfile= revproxy -c etc/demo.ini
@@ -35,6 +36,9 @@ SLOW_SECONDS ?= 60
 SLOW_CONNECTIONS ?= 1000
 slow: $(VENV)/.installed-test
 	SLOW_SECONDS=$(SLOW_SECONDS) SLOW_CONNECTIONS=$(SLOW_CONNECTIONS) $(BIN)/python -m pytest -s tests/real/test_slow_clients.py
+
+screenshot: $(VENV)/.installed-test
+	$(BIN)/python -m tests.real.bustle docs/images/dashboard.png
 
 # Stamped on what says which packages are needed: a second make is quick.
 $(VENV)/.installed: setup.cfg pyproject.toml | $(BIN)/python

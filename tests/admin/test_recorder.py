@@ -116,6 +116,19 @@ def test_a_peer_has_its_story(watched: Watched) -> None:
     assert change.why == "3 checks failed, the last: refused"
 
 
+def test_a_change_that_is_undone_at_once_is_told_as_well(watched: Watched) -> None:
+    watched.live.pools["app"].drain("app1:3000")
+    watched.live.pools["app"].restore("app1:3000")
+    assert [change.after for change in watched.recorder.changes] == ["draining", "up"]
+
+
+def test_a_pool_that_has_gone_is_not_listened_to(watched: Watched) -> None:
+    pool = watched.live.pools.pop("app")
+    observers = len(pool.on_change)
+    watched.pass_by(1)
+    assert len(pool.on_change) == observers - 1
+
+
 def test_no_more_changes_are_kept_than_people_read(watched: Watched) -> None:
     pool = watched.live.pools["app"]
     for _ in range(CHANGES_KEPT):

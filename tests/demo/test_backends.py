@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -194,7 +195,7 @@ def test_the_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
 
 def test_the_site_file_and_the_backends_agree(tmp_path: Path) -> None:
     shell_key(tmp_path / "var")
-    (tmp_path / "etc").mkdir()
+    shutil.copytree(DEMO_INI.parent, tmp_path / "etc")
     loaded = load_text(DEMO_INI.read_text(), str(tmp_path / "etc" / "demo.ini"), {})
     settings = loaded.settings
     assert loaded.warnings == ()

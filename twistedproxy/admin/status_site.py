@@ -129,6 +129,7 @@ class Status(Resource):
         self._protected = protect == "everything"
         self._metrics = Metrics(live)
         self._document = Document(live, recorder)
+        self._took = 0.0
         self._assets = assets()
         self._open: dict[bytes, Callable[[Any], _Answer]] = {
             b"/ready": self._ready,
@@ -177,9 +178,13 @@ class Status(Resource):
 
     def _now(self, request: Any) -> _Answer:
         after = request.args.get(b"after", [b""])[0]
+        began = self._live.clock.monotonic()
         document = self._document.at(int(after) if after.isdigit() and len(after) < 16 else 0)
         you = {"name": self._who(request), "can_log_in": self._operators is not None}
-        return _json({**document, "you": you})
+        # How long the last one took: who looks asks less often where that is long.
+        answer = _json({**document, "you": you, "took": round(self._took, 4)})
+        self._took = self._live.clock.monotonic() - began
+        return answer
 
     def _history(self, request: Any) -> _Answer:
         return _json(self._document.history())

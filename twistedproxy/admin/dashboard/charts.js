@@ -20,13 +20,13 @@ export class Chart {
     this.number = ++numbered;
     this.at = null;
     this.legend = series.map((each) => {
-      const key = draw("svg", { viewBox: "0 0 22 10", width: 22, height: 10, "aria-hidden": "true", class: `ink${each.color}` });
+      const key = draw("svg", { viewBox: "0 0 22 10", width: 20, height: 9, "aria-hidden": "true", class: `ink${each.color}` });
       if (options.stacked) key.append(draw("rect", { width: 22, height: 10, rx: 2, class: "area", fill: each.hatched ? this.hatching() : null }));
       else key.append(draw("line", { x1: 1, x2: 21, y1: 5, y2: 5, class: "line", "stroke-dasharray": each.dash }));
       const value = make("dd", {}, "–");
       return { value, element: make("div", {}, make("dt", {}, key, each.name), value) };
     });
-    this.when = make("span", { class: "when" }, "now");
+    this.when = make("span", { class: "when" });
     this.svg = draw("svg", { class: "plot", height: HEIGHT, role: "img", tabindex: 0, "aria-label": title });
     const hatch = draw("pattern", { id: this.hatchId(), width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" });
     hatch.append(draw("rect", { width: 6, height: 6, class: "hatch" }), draw("line", { y2: 6, class: "stripe" }));
@@ -43,7 +43,7 @@ export class Chart {
     this.nothing = make("p", { class: "nothing" }, "The first values come in a moment.");
     this.element = make(
       "figure",
-      { class: "chart" },
+      { class: options.large ? "chart large" : "chart" },
       make("figcaption", {}, make("h3", {}, title, " ", make("small", {}, unit)), this.when),
       make("div", { class: "canvas" }, this.svg, this.nothing),
       make("dl", { class: "legend" }, ...this.legend.map((each) => each.element)),
@@ -131,7 +131,7 @@ export class Chart {
     if (!rows) return;
     const row = this.at === null ? rows - 1 : Math.min(this.at, rows - 1);
     const age = data.ages[row];
-    put(this.when, this.at === null ? "now" : `${clock(Date.now() / 1000 - age)}, ${span(age)} ago`);
+    put(this.when, this.at === null ? "" : `${clock(Date.now() / 1000 - age)}, ${span(age)} ago`);
     const told = this.series.map((each, place) => {
       const value = each.of(data.columns, row);
       const text = value === null || value === undefined ? "–" : options.tell(value);
@@ -143,7 +143,7 @@ export class Chart {
       mark(this.cross, "x1", this.x(age).toFixed(1));
       mark(this.cross, "x2", this.x(age).toFixed(1));
     }
-    mark(this.svg, "aria-label", clean(`${this.title}, ${this.when.textContent}: ${told.join(", ")}`));
+    mark(this.svg, "aria-label", clean(`${this.title}, ${this.when.textContent || "now"}: ${told.join(", ")}`));
   }
 }
 

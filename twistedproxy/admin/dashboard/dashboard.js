@@ -10,7 +10,7 @@ import { Record } from "./record.js";
 import { Sections } from "./sections.js";
 
 const EVERY = 1000;
-// The proxy shall have at least so many times as long for others as it takes to answer us.
+// The proxy shall have at least so many times as long for others as it takes to answer us, and so shall the browser.
 const SPARED = 20;
 const PATIENCE = 10_000;
 const RANGE = "range";
@@ -24,12 +24,12 @@ const charts = {
     { name: "3xx", color: 2, of: column("status_3xx") },
     { name: "4xx", color: 3, of: column("status_4xx") },
     { name: "5xx", color: 4, of: column("status_5xx"), hatched: true },
-  ], { stacked: true, tell: rate }),
+  ], { stacked: true, tell: rate, large: true }),
   times: new Chart("Time to answer", "to the last byte", [
-    { name: "half within", color: 1, of: column("p50") },
+    { name: "half", color: 1, of: column("p50") },
     { name: "90 %", color: 3, of: column("p90"), dash: "6 3" },
     { name: "99 %", color: 4, of: column("p99"), dash: "2 3" },
-  ], { logarithmic: true, tell: seconds }),
+  ], { logarithmic: true, tell: seconds, large: true }),
   open: new Chart("Open", "at the time", [
     { name: "connections", color: 1, of: column("connections") },
     { name: "running", color: 3, of: column("running"), dash: "6 3" },
@@ -41,13 +41,13 @@ const charts = {
     { name: "stale", color: 3, of: column("stale") },
     { name: "misses", color: 5, of: column("misses"), hatched: true },
   ], { stacked: true, tell: rate }),
-  bytes: new Chart("To and from peers", "bytes a second", [
-    { name: "from peers", color: 1, of: column("from_peers") },
-    { name: "to peers", color: 3, of: column("to_peers"), dash: "6 3" },
+  bytes: new Chart("Peer traffic", "bytes a second", [
+    { name: "received", color: 1, of: column("from_peers") },
+    { name: "sent", color: 3, of: column("to_peers"), dash: "6 3" },
   ], { tell: size, least: 1000 }),
-  failures: new Chart("Failed and tried again", "a second", [
+  failures: new Chart("Failures", "a second", [
     { name: "failed", color: 4, of: column("failed") },
-    { name: "retries", color: 5, of: column("retries"), dash: "6 3" },
+    { name: "tried again", color: 5, of: column("retries"), dash: "6 3" },
   ], { tell: rate }),
   processor: new Chart("Processor", "share of one core", [{ name: "this process", color: 1, of: column("cpu") }], { tell: (value) => `${Math.round(value * 100)} %` }),
 };
@@ -77,7 +77,7 @@ async function ask() {
   clearTimeout(timer);
   const mine = (asking = new AbortController());
   const patience = setTimeout(() => mine.abort(), PATIENCE);
-  const began = performance.now();
+  let pause = EVERY;
   try {
     const answer = await fetch(`live.json?after=${record.number}`, { headers: operator.headers(), signal: mine.signal, cache: "no-store" });
     if (answer.status === 401) {
@@ -90,26 +90,24 @@ async function ask() {
     if (!answer.ok) throw new Error(`the answer was ${answer.status}`);
     const found = await answer.json();
     if (mine !== asking) return;
+    const began = performance.now();
     heard(found);
+    pause = Math.max(EVERY, SPARED * 1000 * found.took, SPARED * (performance.now() - began));
   } catch (problem) {
     if (mine !== asking) return;
     lost(problem);
   } finally {
     clearTimeout(patience);
-    if (mine === asking) schedule(Math.max(EVERY, SPARED * (performance.now() - began)));
+    if (mine === asking) schedule(pause);
   }
 }
 
 function heard(found) {
   if (started !== null && started !== found.state.started) {
     // Another process: what was known of the one before is no part of its story.
-    const { number } = found.history;
     record.forget();
     started = found.state.started;
-    if (found.history.after !== 0 && number > 0) {
-      schedule(0);
-      return;
-    }
+    if (found.history.after !== 0) return;
   }
   started = found.state.started;
   told = found;
@@ -137,13 +135,16 @@ function range() {
 
 function show() {
   const { state: now } = told;
-  put(find("about"), `version ${now.version} · process ${now.process.pid} · up ${span(now.uptime)}`);
+  put(find("about"), `version ${now.version} · up ${span(now.uptime)} · process ${now.process.pid}`);
   const wrong = Object.values(now.pools).flatMap((pool) => pool.peers).filter((peer) => ["down", "ejected"].includes(peer.state)).length;
   document.title = `${wrong ? `(${wrong}) ` : ""}twistedproxy`;
   glance(told, record);
   const data = record.over(range());
   for (const chart of Object.values(charts)) chart.update(data);
-  mark(charts.cache.element, "hidden", !Object.keys(now.caches).length);
+  // A site without caches has room for another chart.
+  const caches = Object.keys(now.caches).length > 0;
+  mark(charts.cache.element, "hidden", !caches);
+  mark(charts.processor.element, "hidden", caches);
   pools.pools = now.pools;
   pools.update(now.pools, now.now, range());
   sections.update(told);

@@ -63,22 +63,36 @@ export function each(parent, items, key, create, update) {
   }
 }
 
-// A table: columns are {title, number, show(cell, item), head}; where screens are narrow each row is a card of its own.
+// Rows that are shown before somebody wants to see all.
+const FIRST = 8;
+
+// A table: columns are {title, number, class, show(item, cell)}; where screens are narrow each row is a card of its own.
 export class Table {
   constructor(caption, columns, key, empty) {
+    this.items = [];
+    this.all = false;
+    this.more = make("button", { class: "all", hidden: true, onclick: () => this.toggle() });
     this.columns = columns;
     this.key = key;
     this.body = make("tbody");
     const titles = columns.map((column) => make("th", { scope: "col", class: column.number ? "number" : null }, column.title));
     this.empty = make("p", { class: "empty" }, empty ?? "Nothing.");
     this.table = make("table", {}, make("caption", { class: "unseen" }, caption), make("thead", {}, make("tr", {}, ...titles)), this.body);
-    this.element = make("div", { class: "scroll" }, this.table, this.empty);
+    this.element = make("div", {}, make("div", { class: "scroll" }, this.table, this.empty), this.more);
+  }
+
+  toggle() {
+    this.all = !this.all;
+    this.update(this.items);
   }
 
   update(items) {
+    this.items = items;
+    mark(this.more, "hidden", items.length <= FIRST);
+    put(this.more, this.all ? "Show fewer" : `Show all ${items.length}`);
     mark(this.table, "hidden", items.length === 0);
     mark(this.empty, "hidden", items.length > 0);
-    each(this.body, items, this.key, () => this.row(), (row, item) => this.show(row, item));
+    each(this.body, this.all ? items : items.slice(0, FIRST), this.key, () => this.row(), (row, item) => this.show(row, item));
   }
 
   row() {

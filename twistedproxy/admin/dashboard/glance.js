@@ -32,6 +32,7 @@ function figures(told, record) {
   const { state, lately } = told;
   const peers = Object.values(state.pools).flatMap((pool) => pool.peers.filter((peer) => peer.state !== "removed"));
   const up = peers.filter((peer) => peer.state === "up").length;
+  const out = peers.filter((peer) => peer.state === "down" || peer.state === "ejected").length;
   const per = ["status_1xx", "status_2xx", "status_3xx", "status_4xx", "status_5xx"].map((name) => record.lately(name, 5));
   const all = per.reduce((sum, value) => sum + value, 0);
   const caches = Object.values(state.caches).map((cache) => cache.counts);
@@ -39,14 +40,14 @@ function figures(told, record) {
   const asked = caches.reduce((sum, each) => sum + each.hits + each.stale + each.misses, 0);
   const failing = lately.failed > 0;
   return [
-    ["Requests", `${rate(all)}/s`, `${count(state.totals.requests)} since the start`],
-    ["Failed", `${rate(lately.failed)}/s`, failing ? `${share(lately.failed, lately.requests)} of the last minute` : "none in the last minute", failing ? "bad" : null],
-    ["Usual answer", seconds(lately.p50), `99 % within ${seconds(lately.p99)}`],
-    ["Peers up", `${up} of ${peers.length}`, up === peers.length ? "all of them" : plural(peers.length - up, "peer is", "peers are") + " not up", up === peers.length ? null : "bad"],
+    ["Requests", `${rate(all)}/s`, `${count(state.totals.requests)} so far`],
+    ["Failed", `${rate(lately.failed)}/s`, failing ? `${share(lately.failed, lately.requests)} this minute` : "none this minute", failing ? "bad" : null],
+    ["Usual answer", seconds(lately.p50), `99 % in ${seconds(lately.p99)}`],
+    ["Peers up", `${up} of ${peers.length}`, up === peers.length ? "all of them" : out ? `${count(out)} down` : "as somebody wants it", out ? "bad" : null],
     ["Running", count(told.running.count), plural(state.totals.connections, "connection")],
     ["WebSockets", count(told.websockets.count), told.streams.count ? plural(told.streams.count, "stream") : "open"],
-    ...(caches.length ? [["Cache hits", share(hits, asked), `of ${plural(asked, "request")}`]] : []),
-    ["Memory", size(state.process.memory), `${state.process.files ?? "?"} open files`],
+    ...(caches.length ? [["Cache hits", share(hits, asked), `of ${count(asked)}`]] : []),
+    ["Processor", `${Math.round(100 * record.lately("cpu", 5))} %`, `${size(state.process.memory)} memory`],
   ];
 }
 

@@ -35,7 +35,6 @@ export class Pools {
     section.facts = make("p");
     section.table = make("table", { class: "peers" }, make("caption", { class: "unseen" }, `Peers of pool ${name}`), make("thead", {}, make("tr", {}, ...titles)));
     section.over = titles.at(-1);
-    section.bodies = section.table;
     section.empty = make("p", { class: "empty" }, "Nobody belongs to this pool yet: the names in its servers have not been found.");
     section.append(
       make("div", { class: "title" }, make("h2", { id }, "Pool ", name), section.chip, section.facts),
@@ -59,7 +58,6 @@ export class Pools {
     put(section.over, this.range === "fine" ? "Last 2 minutes" : "Last hour");
     mark(section.table, "hidden", pool.peers.length === 0);
     mark(section.empty, "hidden", pool.peers.length > 0);
-    this.last = available === 1;
     const keyed = (peer) => `${peer.name} ${peer.state === "removed"}`;
     each((section.holder ??= holder(section.table)), pool.peers, keyed, (peer) => this.body(name, peer), (body, peer) => this.peer(body, name, pool, peer));
   }
@@ -119,12 +117,14 @@ export class Pools {
   open(body) {
     const opens = body.moreRow.hidden;
     mark(body.moreRow, "hidden", !opens);
+    this.more(body, body.shown);
     mark(body.toggle, "aria-expanded", String(opens));
   }
 
   peer(body, pool, settings, peer) {
     const [, perSecond, running, failed, weight] = body.cells;
     const gone = peer.state === "removed";
+    body.shown = peer;
     mark(body, "class", KINDS[peer.state] ?? null);
     chip(body.chip, peer.state);
     put(body.note, [peer.backup ? "backup" : "", peer.origin !== "site.ini" ? `from ${peer.origin}` : ""].filter(Boolean).join(", "));

@@ -8,7 +8,9 @@ leaves a note.  All of it is bounded: about 250 KB for the site, 20 KB for each 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from twisted.application.service import Service
@@ -22,7 +24,8 @@ from twistedproxy.admin.dashboard.failures import Failures
 from twistedproxy.admin.dashboard.readings import Reading
 from twistedproxy.admin.dashboard.series import COARSE_ROWS, FINE_PER_COARSE, FINE_ROWS, Series, rates
 from twistedproxy.admin.live import Live
-from twistedproxy.balance.peer import Peer, PeerState
+from twistedproxy.balance.peer import Change, Peer
+from twistedproxy.balance.pool import Pool
 from twistedproxy.forward.durations import Durations
 from twistedproxy.forward.routes import Route
 
@@ -41,7 +44,7 @@ PeerKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A peer was seen to be in another state; *at* in seconds since 1970 (wall clock)."""
+    """A peer went from one state to another; *at* in seconds since 1970 (wall clock)."""
 
     at: float
     pool: str
@@ -54,14 +57,13 @@ class Changed:
 class _Track:
     """One peer over time, and what it had counted at the last rows."""
 
-    __slots__ = ("coarse", "fine", "looked", "series", "state")
+    __slots__ = ("coarse", "fine", "looked", "series")
 
     def __init__(self, peer: Peer, wall: float) -> None:
         self.series = Series(readings.PEER)
         self.fine = self.coarse = (peer.attempts, peer.failures)
         #: When checks were counted last, at both paces.
         self.looked = [wall, wall]
-        self.state: PeerState = peer.state
 
 
 class _Lately:
@@ -103,6 +105,7 @@ class Recorder(Service):
         self._live = live
         self._site = Series(readings.SITE)
         self._peers: dict[PeerKey, _Track] = {}
+        self._heard: dict[str, tuple[Pool, Callable[[Change], None]]] = {}
         self._lately: dict[str, _Lately] = {}
         self._fine: Reading | None = None
         self._coarse: Reading | None = None
@@ -127,6 +130,7 @@ class Recorder(Service):
         if live.settings.status is None:
             self._fine = self._coarse = None
             return
+        self._listen()
         for pool in live.pools.values():
             pool.refresh(live.clock.monotonic())
         now = readings.read(live)
@@ -145,6 +149,23 @@ class Recorder(Service):
             self._mark(now)
         self._fine = now
 
+    def _listen(self) -> None:
+        """Hear of changes in the pools that there are now."""
+        pools = self._live.pools
+        for name, (pool, observer) in list(self._heard.items()):
+            if pools.get(name) is not pool:
+                pool.on_change.remove(observer)
+                del self._heard[name]
+        for name, pool in pools.items():
+            if name not in self._heard:
+                observer = partial(self._changed, name)
+                pool.on_change.append(observer)
+                self._heard[name] = (pool, observer)
+
+    def _changed(self, pool: str, change: Change) -> None:
+        at = round(self._live.clock.wall(), 3)
+        self.changes.append(Changed(at, pool, change.peer.name, str(change.before), str(change.after), change.why))
+
     def _look_at_peers(self, now: Reading, *, coarse: bool) -> None:
         wall = self._live.clock.wall()
         known, self._peers = self._peers, {}
@@ -152,12 +173,8 @@ class Recorder(Service):
             for peer in (*pool.peers, *pool.leaving):
                 key = (pool.name, peer.name)
                 track = self._peers[key] = known.get(key) or _Track(peer, wall)
-                state = peer.state
-                if state is not track.state:
-                    self.changes.append(Changed(round(wall, 3), *key, str(track.state), str(state), peer.why))
-                    track.state = state
                 counted = (peer.attempts, peer.failures)
-                number = float(readings.STATES.index(state))
+                number = float(readings.STATES.index(peer.state))
                 if self._fine is not None:
                     row = [*rates(track.fine, counted, now.at - self._fine.at), number]
                     track.series.fine.append([*row, *readings.checked(peer, track.looked[0])])

@@ -34,7 +34,7 @@ function failures() {
         put(cell.text, each.text);
         put(cell.detail, each.detail);
       } },
-      { title: "Where", show: (each) => [each.pool, each.peer].filter(Boolean).join(" → ") || each.route || "–" },
+      { title: "Where", class: "where", show: (each) => [each.pool, each.peer].filter(Boolean).join(" → ") || each.route || "–" },
       { title: "Client", show: (each) => each.client },
     ],
     (each) => each.number,
@@ -86,7 +86,7 @@ function running() {
       { title: "Client", show: (each) => each.client },
     ],
     (each) => each.number,
-    "No request is being answered at this moment.",
+    "No request takes that long at this moment.",
   );
 }
 
@@ -214,11 +214,12 @@ export class Sections {
     this.now = state.now;
     const causes = Object.entries(told.causes);
     put(find("causes"), causes.length ? `since the start: ${causes.slice(0, 6).map(([cause, times]) => `${cause.replaceAll("_", " ")} ×${count(times)}`).join(" · ")}` : "by a peer's or the proxy's fault");
-    tables.failures.update(told.failures.slice(0, 20));
-    tables.changes.update(told.changes.slice(0, 20));
+    tables.failures.update(told.failures);
+    tables.changes.update(told.changes);
     tables.routes.update(state.routes.map((route, place) => ({ ...route, key: `${place} ${route.name}` })));
-    put(find("running-count"), running.count > running.oldest.length ? `${count(running.count)}, of which the oldest are shown` : count(running.count));
-    tables.running.update(running.oldest);
+    // Shorter ones come and go faster than anybody reads.
+    put(find("running-count"), `${plural(running.count, "request")}; below, those that have run for half a second or more`);
+    tables.running.update(running.oldest.filter((each) => each.for >= 0.5));
     const ways = Object.entries(websockets.routes).map(([route, open]) => `${route} ${count(open)}`);
     put(find("websockets-count"), websockets.count ? `${count(websockets.count)} open: ${ways.slice(0, 6).join(" · ")}` : "0 open");
     tables.websockets.update(websockets.oldest);
