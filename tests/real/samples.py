@@ -26,7 +26,7 @@ from twistedproxy.config.load import load_text
 from twistedproxy.errors import RequestError
 from twistedproxy.message import Headers, ResponseHead
 from twistedproxy.rehearsal.expectations import answer_of, unmet
-from twistedproxy.rehearsal.peers import Answer, Heard
+from twistedproxy.rehearsal.peers import Answer
 from twistedproxy.rehearsal.request import SOMEBODY, made_up
 from twistedproxy.settings import ListenSettings, Settings, TrialSettings
 
@@ -36,6 +36,20 @@ _LOG: Final = """
 file = trace.log
 format = {route} | {pool} | {cache_status} | {error}
 """
+
+
+@dataclass
+class Heard:
+    """What a backend was asked; as rehearsals tell of it."""
+
+    peer: str
+    start: str = ""
+    fields: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def target(self) -> str:
+        """What is asked for."""
+        return self.start.split(" ")[1] if self.start else ""
 
 
 class Backend:
@@ -261,7 +275,7 @@ def _with_proxy_headers(text: str) -> str:
         title, line_end, rest = section.partition("\n")
         if title.startswith("[listen "):
             more = "proxy_protocol = accept\n"
-            if "trusted_proxies" not in rest:
+            if not re.search(r"(?m)^trusted_proxies", rest):
                 more += "trusted_proxies = 127.0.0.1\n"
             section = f"{title}{line_end}{more}{rest}"
         made.append(section)

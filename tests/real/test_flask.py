@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,14 +12,14 @@ import httpx
 import pytest
 
 from tests.real.browser import Browser, needs_chromium
-from tests.real.conftest import StartProgram, StartProxy
-from tests.real.programs import free_ports
+from tests.real.programs import Program, free_ports, python
 from tests.real.proxy import Proxy
 
 pytestmark = pytest.mark.skipif(
     find_spec("flask") is None or find_spec("gunicorn") is None, reason="needs Flask and gunicorn (pip install .[test])"
 )
 
+NAME = "tests.real.flask_site:site"
 SITE = """
 [listen http]
 on = tcp:127.0.0.1:@http
@@ -75,15 +74,18 @@ class Here(httpx.HTTPTransport):
         )
 
 
-@pytest.fixture
-def proxy(start_proxy: StartProxy, start_program: StartProgram) -> Proxy:
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     """In front of a site on Flask."""
+    directory = tmp_path_factory.mktemp("flask")
     (port,) = free_ports(1)
-    command = [sys.executable, "-m", "gunicorn", "--threads", "4", "-b", f"127.0.0.1:{port}", "tests.real.flask_site:site"]
-    gunicorn = start_program("gunicorn", command)
-    proxy = start_proxy(SITE.format(flask=port))
+    gunicorn = Program("gunicorn", python("gunicorn", "--threads", "4", "-b", f"127.0.0.1:{port}", NAME), directory)
+    proxy = Proxy(directory, SITE.format(flask=port))
     gunicorn.await_port(port)
-    return proxy
+    proxy.await_ready()
+    yield proxy
+    proxy.end()
+    gunicorn.end()
 
 
 def href(page: httpx.Response, name: str) -> str:
@@ -141,7 +143,7 @@ def test_a_browser_logs_in_and_uploads(proxy: Proxy, started: list[object], tmp_
     for scheme in ("http", "https"):
         with browser.tab(f"{scheme}://tools.localhost:{proxy.ports[scheme]}/shop/app/") as tab:
             tab.wait_for("document.title === 'Who are you?'")
-            assert tab.run("getComputedStyle(document.querySelector('h1')).color") == "rgb(1, 2, 3)"
+            tab.wait_for("getComputedStyle(document.querySelector('h1')).color === 'rgb(1, 2, 3)'")
             tab.click("#absolute")
             tab.wait_for("document.title === 'Log in'")
             tab.run("document.querySelector('[name=user]').value = 'anna'; document.querySelector('#login').submit()")
