@@ -12,6 +12,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 
+from twistedproxy.admin.audit import Audit
 from twistedproxy.cache.cache import Cache
 from twistedproxy.logs.access_log import AccessLog
 from twistedproxy.transport.poller import EpollPoller
@@ -119,13 +120,14 @@ class Storing(Service):
 
 class Rotation(Service):
     """
-    SIGUSR1 reopens the access logs, for logrotate and the like.
+    SIGUSR1 reopens the access logs and the audit log, for logrotate and the like.
 
     Whoever had the signal before gets it, too: twistd rotates its own log by it.
     """
 
-    def __init__(self, logs: Sequence[AccessLog], reactor: IReactorFromThreads) -> None:
+    def __init__(self, logs: Sequence[AccessLog], audit: Audit, reactor: IReactorFromThreads) -> None:
         self._logs = logs
+        self._audit = audit
         self._reactor = reactor
         self._before: Any = signal.SIG_DFL
 
@@ -146,6 +148,7 @@ class Rotation(Service):
         self._reactor.callFromThread(self._reopen)
 
     def _reopen(self) -> None:
+        self._audit.reopen()
         for log in self._logs:
             log.reopen()
         files = ", ".join(str(log.settings.file) for log in self._logs)

@@ -128,7 +128,10 @@ def make_service(settings: Settings, reactor: Any, origin: Origin | None = None)
     state_dir = settings.site.state_dir
     site = Site(RouteTable(()), clock, reactor, deadlines)
     stream_site = StreamSite(poller, deadlines, reactor, clock)
-    live = Live(settings, {}, {}, site.routes, (), clock, clock.wall(), {}, site.websockets, site=site)
+    live = Live(settings, {}, {}, site.routes, (), clock, clock.wall(), {}, site.websockets, site=site, reactor=reactor)
+    live.finished = site.finished
+    live.file = origin.file if origin is not None else ""
+    live.journal.audit.path = os.path.join(state_dir, "audit.log")
     failures, recorder = FailureLog(clock), Recorder(live, reactor)
     site.failed += [failures.exchange_failed, recorder.failures.exchange_failed]
     stream_site.finished.append(failures.stream_ended)
@@ -151,7 +154,8 @@ def make_service(settings: Settings, reactor: Any, origin: Origin | None = None)
     running = Running(partial(compose, ground), (site, stream_site), live, doors, sockets, memory, logs)
     running.on_replaced.append(partial(_nameservers_replaced, dns))
     running.begin(settings)
-    parts: list[IService] = [Polling(poller), memory, running.group, Rotation(logs, reactor), recorder]
+    rotation = Rotation(logs, live.journal.audit, reactor)
+    parts: list[IService] = [Polling(poller), memory, live.journal, running.group, rotation, recorder]
     if origin is None:
         return Proxy([*parts, doors, running.behind], doors, partial(_stopping, site))
     reload = Reload(partial(load, origin.file, os.environ), running, in_thread)

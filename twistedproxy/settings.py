@@ -1406,6 +1406,12 @@ class ShellSettings:
     authorized_keys: str = knob(
         "login_keys", "public keys, one a line, as for sshd; must be there, unless it is in state_dir", required=True
     )
+    role: str = knob(
+        "choice",
+        'what keys may do whose lines do not say it (role="observe" before the key): look on, change by verbs, run Python',
+        default="program",
+        choices=("observe", "operate", "program"),
+    )
 
 
 @dataclass(frozen=True)

@@ -169,6 +169,7 @@ def live_site(clock: HandClock | None = None) -> Live:
         clock=clock,
         started=START - 3 * 3600,
         memberships={name: Membership(pool, _found, _known, clock) for name, pool in pools.items()},
+        reactor=clock,
     )
 
 

@@ -162,3 +162,74 @@ def test_a_deferred_that_fails_is_one_line() -> None:
     waiting.errback(ValueError("the disk is full"))
     assert page.text.endswith("error: the disk is full\n")
     assert python.failed
+
+
+STUBBORN = """
+def f():
+    try:
+        while True:
+            try:
+                while True:
+                    pass
+            except BaseException:
+                pass
+    except BaseException:
+        while True:
+            pass
+while True:
+    try:
+        f()
+    except BaseException:
+        continue
+"""
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        STUBBORN,
+        "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
+        "import itertools\nfor n in itertools.count():\n    try:\n        len(str(n))\n    except: pass",
+        "def f(n):\n    try:\n        while True: n += 1\n    finally:\n        f(0)\nf(0)",
+    ],
+)
+def test_not_even_a_command_that_catches_everything_goes_on(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    monkeypatch.setattr(interpreter, "PATIENCE", 0.02)
+    before = signal.getsignal(signal.SIGALRM)
+    page = Page()
+    Interpreter({}, page).run(source)
+    assert page.complaints
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    run("1")
+
+
+def test_a_result_that_comes_later_and_cannot_be_shown_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interpreter, "PATIENCE", 0.02)
+    monkeypatch.setattr(interpreter, "MOST_OUTPUT", 100)
+
+    class Bad:
+        def __repr__(self) -> str:
+            raise SystemExit
+
+    class Slow:
+        def __repr__(self) -> str:
+            while True:
+                pass
+
+    first: Deferred[Any] = Deferred()
+    second: Deferred[Any] = Deferred()
+    third: Deferred[Any] = Deferred()
+    _, page = run("first", "second", "third", first=first, second=second, third=third)
+    first.callback(Bad())
+    second.callback(Slow())
+    third.callback("x" * 1000)
+    assert "the result cannot be shown: SystemExit" in page.text
+    assert "the result cannot be shown: Overrun" in page.text
+    assert len(page.text) < 400
+
+
+def test_recursion_without_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, page = run("f = lambda: f()", "f()")
+    assert "RecursionError" in page.complaints
+    assert len(page.complaints) < 5000

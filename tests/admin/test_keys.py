@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 
 from tests.admin.site import Log
 from twistedproxy.admin.keys import AuthorizedKeys, fingerprint, host_key, read_authorized_keys
+from twistedproxy.admin.roles import Role, Who
 
 ALICE = Key(Ed25519PrivateKey.generate())
 MALLORY = Key(Ed25519PrivateKey.generate())
@@ -45,12 +46,12 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_key_of_the_file_logs_in_under_its_comment(path: Path) -> None:
-    assert login(path, ALICE) == b"alice@laptop"
+    assert login(path, ALICE) == Who("alice@laptop", Role.PROGRAM, fingerprint(ALICE.public().blob()))
 
 
 def test_a_key_without_a_comment_is_called_by_its_fingerprint(path: Path) -> None:
     path.write_text(line(ALICE, ""))
-    assert login(path, ALICE) == fingerprint(ALICE.public().blob()).encode()
+    assert login(path, ALICE).name == fingerprint(ALICE.public().blob())
 
 
 def test_a_good_key_is_asked_for_its_signature_and_another_is_not(path: Path) -> None:
@@ -71,7 +72,7 @@ def test_a_signature_of_somebody_else_is_refused(path: Path) -> None:
 def test_an_edit_of_the_file_applies_at_the_next_login(path: Path) -> None:
     path.write_text(line(MALLORY, "mallory"))
     assert isinstance(login(path, ALICE), UnauthorizedLogin)
-    assert login(path, MALLORY) == b"mallory"
+    assert login(path, MALLORY).name == "mallory"
 
 
 def test_a_missing_file_refuses_everybody_and_says_so(tmp_path: Path) -> None:
@@ -94,7 +95,21 @@ def test_lines_with_options_or_nonsense_give_no_key(path: Path) -> None:
         keys = read_authorized_keys(str(path))
     assert [key.owner for key in keys] == ["mal\\x1blory"]
     assert [told.split(":")[1] for told in log.lines] == ["1", "2", "3"]
-    assert "options are not understood here" in log.lines[0]
+    assert "of options only role=" in log.lines[0]
+
+
+def test_a_line_says_what_its_key_may_do(path: Path) -> None:
+    path.write_text('role="observe" ' + line(ALICE) + "role=operate " + line(MALLORY, "mal lory"))
+    assert login(path, ALICE).role is Role.OBSERVE
+    assert (login(path, MALLORY).role, login(path, MALLORY).name) == (Role.OPERATE, "mal lory")
+
+
+@pytest.mark.parametrize("option", ['role="root"', "role=", 'role="observe",from="x"', 'ROLE="', 'role="observe" from="x"'])
+def test_an_option_that_is_no_role_gives_no_key(path: Path, option: str) -> None:
+    path.write_text(f"{option} {line(ALICE)}")
+    with Log() as log:
+        assert read_authorized_keys(str(path)) == []
+    assert 'role="' in log.lines[0]
 
 
 def test_the_host_key_is_made_once_and_kept_to_its_owner(tmp_path: Path) -> None:

@@ -117,9 +117,9 @@ def test_a_table_fits_the_terminal_and_follows_its_size() -> None:
 
 
 def test_tab_completes_a_whole_command() -> None:
-    client = Client().terminal().type("dr\tap\t")
+    client = Client().terminal().type("dra\tap\t")
     assert client.screen.endswith(">>> drain(ap")
-    client.type("\x15dr\t'ap\t")
+    client.type("\x15dra\t'ap\t")
     assert client.screen.splitlines()[-2:] == ["api  app", ">>> drain('ap"]
     client.type("p\t'app1\t\r")
     assert "drain('app', 'app1:3000')\napp1:3000 is draining, nothing runs there" in client.screen

@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from tests.logs.places import place
+from twistedproxy.admin.audit import Audit
 from twistedproxy.lifecycle import CannotStart, Proxy, Rotation
 from twistedproxy.logs.making import make_log
 from twistedproxy.settings import LogSettings
@@ -96,7 +97,7 @@ def test_sigusr1_reopens_the_logs_in_the_next_turn_and_reaches_whoever_had_it_be
     signal.signal(signal.SIGUSR1, before)
     turns = Turns()
     log = make_log(LogSettings("access", file=str(tmp_path / "access.log")), place(turns))
-    rotation = Rotation([log], turns)
+    rotation = Rotation([log], Audit(), turns)
     log.startService()
     rotation.startService()
     (tmp_path / "access.log").rename(tmp_path / "old.log")
@@ -114,7 +115,7 @@ def test_sigusr1_reopens_the_logs_in_the_next_turn_and_reaches_whoever_had_it_be
 def test_sigusr1_does_not_end_a_proxy_without_access_logs() -> None:
     signal.signal(signal.SIGUSR1, signal.SIG_DFL)
     turns = Turns()
-    rotation = Rotation([], turns)
+    rotation = Rotation([], Audit(), turns)
     rotation.startService()
     signal.raise_signal(signal.SIGUSR1)
     turns.advance(0)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.logger import Logger
 
+from twistedproxy.admin.changes import Changes
 from twistedproxy.admin.interpreter import VerbError
+from twistedproxy.admin.roles import Role
 from twistedproxy.admin.tables import Column, duration
 from twistedproxy.admin.verb import Listing, Said, Verb
 from twistedproxy.transport.credentials import Credential
@@ -70,18 +71,16 @@ def snapshot(live: Live) -> list[dict[str, Any]]:
 
 
 class CertificateVerbs:
-    """The verbs of one operator, *who*."""
+    """The verbs of one operator, whose changes are *changes*."""
 
-    log = Logger()
-
-    def __init__(self, live: Live, who: str, width: Callable[[], int | None]) -> None:
+    def __init__(self, live: Live, changes: Changes, width: Callable[[], int | None]) -> None:
         self._live = live
-        self._who = who
+        self._changes = changes
         self._width = width
 
     def verbs(self) -> Sequence[Verb]:
         """All of them."""
-        return Verb(self.certificates), Verb(self.reload_certificates, (self._sections,))
+        return Verb(self.certificates), Verb(self.reload_certificates, (self._sections,), Role.OPERATE)
 
     def certificates(self) -> Listing[Certificate]:
         """
@@ -119,7 +118,7 @@ class CertificateVerbs:
         named = ((each.tls, each) for each in shown(self._live))
         return Listing(named, columns, row, self._width, empty="no certificates")
 
-    def reload_certificates(self, tls: str = "") -> Deferred[Said]:
+    def reload_certificates(self, tls: str = "") -> Deferred[Said] | Said:
         """
         read the files of certificates again now, of one [tls …] section or of all
 
@@ -129,7 +128,6 @@ class CertificateVerbs:
         if tls and tls not in watches:
             known = ", ".join(map(repr, watches)) or "none"
             raise VerbError(f"there is no [tls {tls}] that is used; known: {known}")
-        self.log.info("shell: {who}: reload_certificates({tls})", who=self._who, tls=repr(tls) if tls else "")
         looked = [watch for name, watch in watches.items() if tls in ("", name)]
 
         def said(_: object) -> Said:
@@ -138,7 +136,14 @@ class CertificateVerbs:
                 return Said("; ".join(wrong) + "; what was shown before is shown on")
             return Said(f"{', '.join(f'[tls {watch.settings.name}]' for watch in looked) or 'nothing'}: read again")
 
-        return DeferredList([watch.look(again=True) for watch in looked]).addCallback(said)
+        def do() -> Deferred[Said]:
+            return DeferredList([watch.look(again=True) for watch in looked]).addCallback(said)
+
+        what = ", ".join(f"[tls {watch.settings.name}]" for watch in looked) or "nothing"
+        made: Deferred[Said] | Said = self._changes.make_for_good(
+            f"reload_certificates({repr(tls) if tls else ''})", do, f"{what}: read again", "the files are what they are"
+        )
+        return made
 
     def _sections(self, before: Sequence[str]) -> Sequence[str]:
         return list(self._live.certificates.watches)

@@ -12,18 +12,18 @@ import ast
 import builtins
 import contextlib
 import io
-import signal
 import sys
-import threading
 import traceback
 from codeop import CommandCompiler
 from collections.abc import Callable, Iterable, Iterator
-from types import CodeType, FrameType
+from functools import partial
 from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from twistedproxy.admin.ongoing import Ongoing
+from twistedproxy.admin.patience import Overrun, Patience, Step, run
 from twistedproxy.spelling import nearest
 
 #: Seconds after which a command is interrupted.
@@ -38,10 +38,6 @@ class VerbError(Exception):
     """A verb cannot do what was asked; the text is one line that says why, and what is possible instead."""
 
 
-class Overrun(BaseException):
-    """A command ran for longer than the proxy can wait."""
-
-
 class Screen(Protocol):
     """Where an operator reads."""
 
@@ -53,6 +49,9 @@ class Screen(Protocol):
 
     def show_later(self, text: str) -> None:
         """What follows after a command has returned: the results of Deferreds."""
+
+    def follow(self, ongoing: Ongoing) -> None:
+        """Show something that goes on, from the end of the command."""
 
 
 class Output(io.TextIOBase):
@@ -95,10 +94,12 @@ class Interpreter:
     :ivar failed: the last command failed
     :ivar ended: the operator asked to leave (``exit()``)
     :ivar pending: Deferreds that commands left as their values and that have no result yet
+    :ivar heard: told of each command, with ``ok`` or what went wrong
     """
 
     def __init__(self, namespace: dict[str, Any], screen: Screen) -> None:
         self.namespace = namespace
+        self.heard: Callable[[str, str], None] = _nobody
         self.buffer: list[str] = []
         self.failed = False
         self.ended = False
@@ -117,37 +118,50 @@ class Interpreter:
         try:
             if len(source) > _MOST_SOURCE:
                 raise SyntaxError("the statement is too long")
-            compiled = self._compile(source, "<shell>", "single")
+            if self._compile(source, "<shell>", "single") is None:
+                return True
+            steps = self.steps(source)
         except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
             self.buffer = []
-            self.failed = True
-            self._screen.complain("".join(traceback.format_exception_only(error)))
+            self._misread(source, error)
             return False
-        if compiled is None:
-            return True
         self.buffer = []
-        self._execute([compiled])
+        self._execute(source, steps)
         return False
 
     def run(self, source: str) -> None:
         """Run every statement of *source*, until one fails; values of expressions are printed as at the prompt."""
         try:
-            statements = ast.parse(source, "<shell>").body
-            compiled = [compile(ast.Interactive([statement]), "<shell>", "single") for statement in statements]
+            if len(source) > _MOST_SOURCE:
+                raise SyntaxError("the command is too long")
+            steps = self.steps(source)
         except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
-            self.failed = True
-            self._screen.complain("".join(traceback.format_exception_only(error)))
+            self._misread(source, error)
             return
-        self._execute(compiled)
+        self._execute(source, steps)
 
-    def _execute(self, statements: Iterable[CodeType]) -> None:
+    def steps(self, source: str) -> list[Step]:
+        """The statements of *source*; raises what compiling it does."""
+        compiled = [compile(ast.Interactive([statement]), "<shell>", "single") for statement in ast.parse(source, "<shell>").body]
+        return [partial(exec, code, self.namespace) for code in compiled]
+
+    def display(self, value: object) -> None:
+        """Show the *value* of an expression, while it is run."""
+        sys.displayhook(value)
+
+    def _misread(self, source: str, error: BaseException) -> None:
+        self.failed = True
+        complaint = "".join(traceback.format_exception_only(error))
+        self._screen.complain(complaint[:MOST_OUTPUT])
+        self.heard(source, complaint)
+
+    def _execute(self, source: str, steps: Iterable[Step]) -> None:
         output = Output(self._screen.show)
         complaint = ""
         try:
-            with patience(PATIENCE), self._streams(output):
+            with Patience(PATIENCE), self._streams(output):
                 try:
-                    for statement in statements:
-                        exec(statement, self.namespace)
+                    run(steps)
                 except SystemExit as leaving:
                     self.ended = True
                     if leaving.code not in (None, 0):
@@ -164,6 +178,8 @@ class Interpreter:
         self.failed = bool(complaint)
         if complaint:
             self._screen.complain(complaint[:MOST_OUTPUT])
+        if source.strip():
+            self.heard(source, complaint or "ok")
 
     @contextlib.contextmanager
     def _streams(self, output: Output) -> Iterator[None]:
@@ -182,6 +198,11 @@ class Interpreter:
         if value is None:
             return
         self.namespace["_"] = value
+        if isinstance(value, Ongoing):
+            self.pending.add(value.done)
+            value.done.addBoth(lambda _: self.pending.discard(value.done))
+            self._screen.follow(value)
+            return
         if isinstance(value, Deferred):
             self._await(value)
             if value in self.pending:
@@ -194,14 +215,25 @@ class Interpreter:
             self.pending.discard(deferred)
             if isinstance(result, Failure):
                 self.failed = True
-                self._screen.show_later(f"error: {result.getErrorMessage()}\n")
+                self._screen.show_later(f"error: {result.getErrorMessage()[:MOST_OUTPUT]}\n")
                 return None
             if result is not None:
-                self._screen.show_later(f"{result!r}\n")
+                self._screen.show_later(self._shown_later(result))
             return result
 
         self.pending.add(deferred)
         deferred.addBoth(done)
+
+    def _shown_later(self, result: object) -> str:
+        """*result* for the screen, whatever becomes of showing it."""
+        lines: list[str] = []
+        try:
+            with Patience(PATIENCE):
+                run([lambda: lines.append(f"{result!r}\n")])
+        except BaseException as error:
+            self.failed = True
+            return f"error: the result cannot be shown: {type(error).__name__}\n"
+        return lines[0] if len(lines[0]) <= MOST_OUTPUT else f"{lines[0][:MOST_OUTPUT]}…\n"
 
     def _story(self, error: BaseException) -> str:
         """What went wrong: one line for a slip at the prompt, a traceback for what failed deeper."""
@@ -209,30 +241,13 @@ class Interpreter:
             close = nearest(error.name, [*self.namespace, *vars(builtins)])
             hint = f"; did you mean {close}?" if close else ""
             return f"error: there is no {error.name!r}{hint}\n"
-        inner = error.__traceback__.tb_next if error.__traceback__ else None
+        inner = error.__traceback__
+        while inner is not None and inner.tb_frame.f_code.co_filename != "<shell>":
+            inner = inner.tb_next
         if inner is None or inner.tb_next is None:
             return "".join(traceback.format_exception_only(error))
         return "".join(traceback.format_exception(type(error), error, inner))
 
 
-@contextlib.contextmanager
-def patience(seconds: float) -> Iterator[None]:
-    """
-    Raise Overrun in the body when it takes longer than *seconds*, and again every second until it gives way.
-
-    Works in the main thread, where the reactor runs; elsewhere there is no limit.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(signum: int, frame: FrameType | None) -> None:
-        raise Overrun
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+def _nobody(source: str, result: str) -> None:
+    """Hears nothing."""

@@ -21,6 +21,7 @@ from twisted.internet.defer import Deferred, execute
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from twistedproxy.admin.roles import Role, Who
 from twistedproxy.admin.tables import printable
 
 log = Logger()
@@ -31,10 +32,15 @@ _LARGEST_FILE: Final = 1024 * 1024
 
 @dataclass(frozen=True)
 class AuthorizedKey:
-    """A line of authorized_keys: the key as it goes over the wire, and the comment that says whose it is."""
+    """
+    A line of authorized_keys: the key as it goes over the wire, and the comment that says whose it is.
+
+    :ivar role: what it may do; None: the line does not say it
+    """
 
     blob: bytes
     comment: str
+    role: Role | None = None
 
     @property
     def owner(self) -> str:
@@ -51,8 +57,10 @@ def read_authorized_keys(path: str) -> list[AuthorizedKey]:
     """
     The keys in *path*, a file as for sshd.
 
-    A line that cannot be understood, or that has options (which would limit what its key may do), gives no key and a line
-    in the log.  Raises OSError when the file cannot be read, and PermissionError when everybody may write it.
+    ``role="observe"`` (``operate``, ``program``) may stand before a key.  A line that cannot be understood, or that has other
+    options (which would limit what its key may do), gives no key and a line in the log.
+
+    Raises OSError when the file cannot be read, and PermissionError when everybody may write it.
     """
     with open(path, "rb") as file:
         if os.fstat(file.fileno()).st_mode & stat.S_IWOTH:
@@ -63,16 +71,30 @@ def read_authorized_keys(path: str) -> list[AuthorizedKey]:
         words = line.split(None, 2)
         if not words or words[0].startswith(b"#"):
             continue
+        role = None
         try:
-            if not words[0].startswith(_KEY_TYPES):
-                raise ValueError("it does not begin with a type of key; options are not understood here")
+            if words[0].lower().startswith(b"role="):
+                role = _role(words[0])
+                words = line.split(None, 3)[1:]
+            if not words or not words[0].startswith(_KEY_TYPES):
+                raise ValueError('it does not begin with a type of key; of options only role="…" is understood here')
             blob = base64.b64decode(words[1], validate=True)
         except (ValueError, IndexError) as error:
             log.warn("{path}:{number}: no key is taken from this line: {error}", path=path, number=number, error=error)
             continue
         comment = words[2].decode("utf-8", "replace").strip() if len(words) > 2 else ""
-        found.append(AuthorizedKey(blob, printable(comment)))
+        found.append(AuthorizedKey(blob, printable(comment), role))
     return found
+
+
+def _role(option: bytes) -> Role:
+    """What ``role="operate"`` says.  Raises ValueError."""
+    text = option.partition(b"=")[2].decode("ascii", "replace")
+    name = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+    try:
+        return Role(name)
+    except ValueError:
+        raise ValueError(f'{printable(text)} is no role; write role="observe", role="operate" or role="program"') from None
 
 
 @implementer(ICredentialsChecker)
@@ -80,24 +102,27 @@ class AuthorizedKeys:
     """
     Lets in who has the private part of a key in *path*.
 
-    The file is read at each login, so that an edit applies at once.  The avatar's id is the owner of the key.
+    The file is read at each login, so that an edit applies at once.  The avatar's id is a :class:`Who`.
+
+    :param role: of keys whose lines do not say it
     """
 
     credentialInterfaces = (ISSHPrivateKey,)
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, role: Role = Role.PROGRAM) -> None:
         self.path = path
+        self.role = role
 
-    def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
+    def requestAvatarId(self, credentials: Any) -> Deferred[Any]:
         """
-        The key's owner.
+        The key's owner, a :class:`Who`.
 
         The Deferred fails with ValidPublicKey when the key is good and its signature is still to come, and with
         UnauthorizedLogin when the login is refused.
         """
         return execute(self._check, credentials)
 
-    def _check(self, credentials: Any) -> bytes | tuple[()]:
+    def _check(self, credentials: Any) -> Who:
         try:
             keys = read_authorized_keys(self.path)
         except OSError as error:
@@ -120,7 +145,7 @@ class AuthorizedKeys:
             raise UnauthorizedLogin("the signature cannot be verified") from error
         if not valid:
             raise UnauthorizedLogin("the signature is wrong")
-        return found.owner.encode("utf-8")
+        return Who(found.owner, found.role or self.role, fingerprint(found.blob))
 
 
 def host_key(state_dir: str) -> Key:

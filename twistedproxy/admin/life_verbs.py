@@ -7,9 +7,11 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
+from twistedproxy.admin.changes import Changes
 from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.admin.life import Life, Reloaded
 from twistedproxy.admin.live import Live
+from twistedproxy.admin.roles import Role
 from twistedproxy.admin.tables import duration
 from twistedproxy.admin.touched import touched
 from twistedproxy.admin.verb import Said, Verb
@@ -19,15 +21,16 @@ T = TypeVar("T")
 
 
 class LifeVerbs:
-    """The verbs of one operator, *who*."""
+    """The verbs of one operator, whose changes are *changes*."""
 
-    def __init__(self, live: Live, who: str) -> None:
+    def __init__(self, live: Live, changes: Changes) -> None:
         self.live = live
-        self.who = who
+        self._changes = changes
+        self._asker = f"shell: {changes.who}"
 
     def verbs(self) -> list[Verb]:
         """In the order in which help() lists them."""
-        return [Verb(self.reload), Verb(self.retire), Verb(self.unretire), Verb(self.upgrade)]
+        return [Verb(each, (), Role.OPERATE) for each in (self.reload, self.retire, self.unretire, self.upgrade)]
 
     def reload(self, plan: bool = False) -> Deferred[Said]:
         """
@@ -38,9 +41,12 @@ class LifeVerbs:
         WebSockets on what has changed finish under the old rules.
         """
         life = self._life()
-        if plan:
+        if plan or self._changes.is_dry:
             return _said(life.plan(), self._planned)
-        return _said(life.reload(f"shell: {self.who}"), reloaded)
+        made: Deferred[Said] = self._changes.make_for_good(
+            "reload()", lambda: _said(life.reload(self._asker), reloaded), "", "the file is what it is: edit it, and reload()"
+        )
+        return made
 
     def _planned(self, plan: Plan) -> str:
         return touched(plan, self.live)
@@ -56,25 +62,48 @@ class LifeVerbs:
         if delay is not None and (isinstance(delay, bool) or not isinstance(delay, int | float) or not 0 <= delay < 1e9):
             raise VerbError(f"a delay is a number of seconds, not {delay!r}")
         lasts = life.drain_delay if delay is None else float(delay)
-        life.drain(f"shell: {self.who}", lasts)
-        return Said(f"not ready any more; the listeners close in {duration(lasts)}, unless unretire() takes it back")
+
+        def do() -> str:
+            life.drain(self._asker, lasts)
+            return f"not ready any more; the listeners close in {duration(lasts)}, unless unretire() takes it back"
+
+        said: Said = self._changes.make_for_good(
+            f"retire({'' if delay is None else f'{delay:g}'})",
+            do,
+            f"not ready any more, and the listeners close in {duration(lasts)}",
+            "unretire(), as long as the listeners are open",
+        )
+        return said
 
     def unretire(self) -> Said:
         """take retire() back, as long as the listeners are open"""
-        if not self._life().undrain(f"shell: {self.who}"):
-            raise VerbError(f"it is {self._life().stage}: there is nothing to take back")
-        return Said("ready again")
+        life = self._life()
 
-    def upgrade(self) -> Deferred[Said]:
+        def do() -> str:
+            if not life.undrain(self._asker):
+                raise VerbError(f"it is {life.stage}: there is nothing to take back")
+            return "ready again"
+
+        said: Said = self._changes.make_for_good("unretire()", do, f"it is {life.stage}, and is ready again", "retire()")
+        return said
+
+    def upgrade(self) -> Deferred[Said] | Said:
         """
         start the program anew, as it is installed now; it takes over the sockets, and this process ends with its last connection
 
         If the new one cannot start, this one serves on as if nothing had happened.
         """
-        return _said(
-            self._life().upgrade(f"shell: {self.who}"),
-            lambda number: f"process {number} serves; this one ends with its last connection",
+        life = self._life()
+
+        def do() -> Deferred[Said]:
+            return _said(
+                life.upgrade(self._asker), lambda number: f"process {number} serves; this one ends with its last connection"
+            )
+
+        made: Deferred[Said] | Said = self._changes.make_for_good(
+            "upgrade()", do, "the program is started anew and takes over", "what has ended has ended"
         )
+        return made
 
     def _life(self) -> Life:
         if self.live.life is None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
+from twistedproxy.admin.journal import Journal
 from twistedproxy.admin.life import Life
 from twistedproxy.balance.membership import Membership
 from twistedproxy.balance.pool import Pool
@@ -39,6 +41,10 @@ class Live:
     :ivar certificates: what is shown to clients, and what keeps it so
     :ivar site: what exchanges share; None where there are none
     :ivar life: what can be asked of the process; None where it was not started from a site file
+    :ivar reactor: the proxy's
+    :ivar finished: called with each exchange that has ended; whoever wants to see them comes and goes between two of them
+    :ivar file: the site file; empty where there is none
+    :ivar journal: what operators have changed
     """
 
     settings: Settings
@@ -55,6 +61,13 @@ class Live:
     certificates: TlsParts = field(default_factory=TlsParts)
     site: Site | None = None
     life: Life | None = None
+    reactor: Any = None
+    finished: list[Callable[[Any], None]] = field(default_factory=list)
+    file: str = ""
+    journal: Journal = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.journal = Journal(self.clock, self.reactor)
 
     def __repr__(self) -> str:
         names = ", ".join(each.name for each in fields(self))

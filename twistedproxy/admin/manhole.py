@@ -26,6 +26,7 @@ from zope.interface import implementer
 from twistedproxy.admin.keys import AuthorizedKeys, host_key
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.ports import Ports
+from twistedproxy.admin.roles import Role, Who
 from twistedproxy.admin.session import Operator, ShellSession
 from twistedproxy.settings import ShellSettings
 from twistedproxy.transport.sockets import Sockets
@@ -45,7 +46,7 @@ def make_shell_service(
     Ports are opened before privileges drop, the host key is read or made (in *state_dir*) after that.  Starting raises
     CannotListenError when a port cannot be opened, and OSError when there is no host key and none can be made.
     """
-    factory = ShellFactory(Portal(Realm(live, reactor), [AuthorizedKeys(settings.authorized_keys)]), reactor)
+    factory = ShellFactory(Portal(Realm(live, reactor), [AuthorizedKeys(settings.authorized_keys, Role(settings.role))]), reactor)
     return ShellService(factory, state_dir, Ports("shell", settings.on, factory, reactor, sockets))
 
 
@@ -93,16 +94,16 @@ class Realm:
     def __init__(self, live: Live, reactor: IReactorTime) -> None:
         self._live = live
         self._reactor = reactor
-        self._histories: dict[bytes, list[bytes]] = {}
+        self._histories: dict[Who, list[bytes]] = {}
 
     def requestAvatar(self, avatarId: Any, mind: object, *interfaces: Any) -> tuple[Any, Operator, Callable[[], None]]:
-        """The operator whose key is called *avatarId*."""
+        """The operator who is *avatarId*, a :class:`Who`."""
         if IConchUser not in interfaces:
             raise NotImplementedError("the shell knows only SSH")
-        who = avatarId.decode("utf-8", "replace")
-        self.log.info("shell: {who} has logged in", who=who)
-        operator = Operator(who, self._live, self._reactor, self._histories.setdefault(avatarId, []))
-        return IConchUser, operator, lambda: self.log.info("shell: {who} has left", who=who)
+        who: Who = avatarId
+        self.log.info("shell: {who} has logged in, and may {role}", who=who.name, role=who.role)
+        operator = Operator(who, self._live, self._reactor, self._histories.setdefault(who, []))
+        return IConchUser, operator, lambda: self.log.info("shell: {who} has left", who=who.name)
 
 
 class Login(SSHUserAuthServer):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.conch.insults import insults
 from twisted.conch.manhole import ColoredManhole
 
 from twistedproxy.admin.completion import complete
-from twistedproxy.admin.interpreter import Interpreter
+from twistedproxy.admin.interpreter import Interpreter, Screen
+from twistedproxy.admin.ongoing import ENDS, Ongoing
 from twistedproxy.admin.tables import Column, table
 
 _BELL: Final = b"\a"
@@ -38,17 +40,19 @@ class Prompt(ColoredManhole):
     ps = (b">>> ", b"... ")
     interpreter: Any
 
-    def __init__(self, namespace: dict[str, Any], banner: str, history: list[bytes]) -> None:
-        """*history* holds the lines of earlier sessions; it is extended in place."""
+    def __init__(self, make: Callable[[Screen], Interpreter], banner: str, history: list[bytes]) -> None:
+        """*make* makes what runs the lines; *history* holds those of earlier sessions, and is extended in place."""
         super().__init__()
-        self._names = namespace
+        self._make = make
+        self._ongoing: Ongoing | None = None
+        self._running = False
         self._banner = banner
         self._history = history
 
     def connectionMade(self) -> None:
         """Greet and ask for the first line."""
         super().connectionMade()
-        self.interpreter = Interpreter(self._names, self)
+        self.interpreter = self._make(self)
         self.historyLines = self._history
         self.historyPosition = len(self._history)
         self.keyHandlers[_CTRL_H] = self.handle_BACKSPACE
@@ -80,10 +84,51 @@ class Prompt(ColoredManhole):
         self.show(text)
         self._draw_line()
 
+    # Things that go on (ongoing.Stage).
+
+    def follow(self, ongoing: Ongoing) -> None:
+        """Show *ongoing*; until its end nothing is typed."""
+        if self._ongoing is not None:
+            self._ongoing.stop()
+        self._ongoing = ongoing
+        ongoing.done.addBoth(lambda _: self._over(ongoing))
+        ongoing.begin(self)
+
+    def _over(self, ongoing: Ongoing) -> None:
+        if self._ongoing is ongoing:
+            self._ongoing = None
+            if not self._running and self.terminal is not None:
+                self.terminal.write(self.ps[self.pn])
+
+    @property
+    def rows(self) -> int:
+        """Lines that can be seen."""
+        return self.height
+
+    def line(self, text: str) -> None:
+        """Add a line."""
+        self.show(f"{text}\n")
+
+    def picture(self, text: str) -> None:
+        """Show *text* on an empty screen; what stands there already is overwritten, so that nothing flickers."""
+        lines = (line.encode("utf-8", "backslashreplace") for line in text.split("\n")[: max(1, self.height - 1)])
+        self.terminal.write(b"\x1b[H" + b"".join(line + b"\x1b[K\r\n" for line in lines) + b"\x1b[J")
+
+    def connectionLost(self, reason: Any) -> None:
+        """The terminal has gone, and with it what was shown there."""
+        ongoing, self._ongoing = self._ongoing, None
+        if ongoing is not None:
+            ongoing.stop()
+        super().connectionLost(reason)
+
     # Keys.
 
     def keystrokeReceived(self, keyID: bytes, modifier: Any) -> None:
         """A key was pressed; one that means nothing here rings the bell."""
+        if self._ongoing is not None:
+            if keyID in ENDS:
+                self._ongoing.stop()
+            return
         if keyID in self.keyHandlers or keyID in self._printableChars:
             super().keystrokeReceived(keyID, modifier)
         else:
@@ -115,7 +160,7 @@ class Prompt(ColoredManhole):
         if not before.strip():
             self._type("    ")
             return
-        found = complete(before, self._names)
+        found = complete(before, self.interpreter.namespace)
         if found.insert:
             self._type(found.insert)
         elif found.choices:
@@ -140,12 +185,15 @@ class Prompt(ColoredManhole):
         """Run a line."""
         del self._history[:-_MOST_HISTORY]
         self.historyPosition = len(self._history)
+        self._running = True
         more = self.interpreter.push(line.decode("utf-8", "replace"))
+        self._running = False
         if self.interpreter.ended:
             self.terminal.loseConnection()
             return
         self.pn = int(more)
-        self.terminal.write(self.ps[self.pn])
+        if self._ongoing is None:
+            self.terminal.write(self.ps[self.pn])
 
     def _type(self, text: str) -> None:
         for index in range(len(text)):

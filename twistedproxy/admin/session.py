@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from twisted.conch.avatar import ConchUser
@@ -16,9 +18,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twistedproxy.admin.interpreter import Interpreter
+from twistedproxy.admin.interpreter import Interpreter, Screen
 from twistedproxy.admin.live import Live
+from twistedproxy.admin.ongoing import Ongoing
 from twistedproxy.admin.prompt import Prompt, Terminal
+from twistedproxy.admin.roles import Who
 from twistedproxy.admin.tables import duration
 from twistedproxy.admin.verbs import Verbs
 from twistedproxy.balance.peer import counted
@@ -31,15 +35,15 @@ class Operator(ConchUser):
     """
     Who has logged in.
 
-    :ivar who: the name in the log: the comment of the key
+    :ivar who: with the name in the log, which is the comment of the key, and what the key may do
     :ivar live: the proxy
     :ivar reactor: its reactor
     :ivar history: lines that were typed at the prompt
     """
 
-    def __init__(self, who: str, live: Live, reactor: IReactorTime, history: list[bytes]) -> None:
+    def __init__(self, who: str | Who, live: Live, reactor: IReactorTime, history: list[bytes]) -> None:
         super().__init__()
-        self.who = who
+        self.who = who if isinstance(who, Who) else Who(who)
         self.live = live
         self.reactor = reactor
         self.history = history
@@ -73,6 +77,7 @@ class ShellSession:
         self._prompt: Prompt | None = None
         self._terminal: Terminal | None = None
         self._piped: Piped | None = None
+        self._running: Piped | None = None
 
     def getPty(self, term: bytes, windowSize: tuple[int, int, int, int], modes: Any) -> None:
         """The client has a terminal: rows, columns, and its size in pixels."""
@@ -87,10 +92,11 @@ class ShellSession:
     def openShell(self, proto: SSHSessionProcessProtocol) -> None:
         """A prompt when there is a terminal, otherwise commands line by line."""
         if self._width is None:
-            self._piped = Piped(proto, self._namespace(), self._operator.reactor, carriage_return=False)
+            self._piped = Piped(proto, self._interpreter, self._operator.reactor, carriage_return=False)
+            self._running = self._piped
             proto.makeConnection(self._piped)
             return
-        prompt = Prompt(self._namespace(), banner(self._operator.live), self._operator.history)
+        prompt = Prompt(self._interpreter, banner(self._operator.live), self._operator.history)
         prompt.terminalSize(self._width, 24)
         terminal = Terminal(lambda: prompt)
         self._prompt, self._terminal = prompt, terminal
@@ -99,8 +105,9 @@ class ShellSession:
 
     def execCommand(self, proto: SSHSessionProcessProtocol, command: bytes) -> None:
         """Run one command, which may be several statements."""
-        piped = Piped(proto, self._namespace(), self._operator.reactor, carriage_return=self._width is not None)
+        piped = Piped(proto, self._interpreter, self._operator.reactor, carriage_return=self._width is not None)
         self._piped = None
+        self._running = piped
         proto.makeConnection(piped)
         # The client first hears that its request was understood.
         self._operator.reactor.callLater(0, piped.run, command.decode("utf-8", "replace"))
@@ -114,12 +121,26 @@ class ShellSession:
 
     def closed(self) -> None:
         """The channel is closed."""
+        if self._running is not None:
+            self._running.loseConnection()
+            self._running = None
         terminal, self._terminal, self._prompt = self._terminal, None, None
         if terminal is not None:
             terminal.connectionLost(connectionDone)
 
-    def _namespace(self) -> dict[str, Any]:
-        return Verbs(self._operator.live, self._operator.who, lambda: self._width).namespace()
+    def _interpreter(self, screen: Screen) -> Interpreter:
+        who = replace(self._operator.who, address=_address(self._operator))
+        return Verbs(self._operator.live, who, lambda: self._width).interpreter(screen)
+
+
+def _address(operator: Operator) -> str:
+    """Where the operator has come from."""
+    connection = getattr(operator, "conn", None)
+    if connection is None:
+        return ""
+    peer = connection.transport.transport.getPeer()
+    host = getattr(peer, "host", None)
+    return f"{host}:{peer.port}" if host is not None else "unix"
 
 
 class TerminalEnd:
@@ -159,12 +180,19 @@ class Piped:
     """
 
     def __init__(
-        self, proto: SSHSessionProcessProtocol, namespace: dict[str, Any], reactor: IReactorTime, *, carriage_return: bool
+        self,
+        proto: SSHSessionProcessProtocol,
+        make: Callable[[Screen], Interpreter],
+        reactor: IReactorTime,
+        *,
+        carriage_return: bool,
     ) -> None:
         self._proto = proto
         self._reactor = reactor
         self._newline = "\r\n" if carriage_return else "\n"
-        self._interpreter = Interpreter(namespace, self)
+        self._interpreter = make(self)
+        self.rows = None
+        self._ongoing: set[Ongoing] = set()
         self._input = b""
         self._failed = False
         self._ended = False
@@ -194,8 +222,24 @@ class Piped:
             self._push(line)
 
     def loseConnection(self) -> None:
-        """The client has gone."""
+        """The client has gone, and with it what was shown to it."""
         self._ended = True
+        for ongoing in list(self._ongoing):
+            ongoing.stop()
+
+    # Things that go on (ongoing.Stage).
+
+    def follow(self, ongoing: Ongoing) -> None:
+        """Show *ongoing* until it ends."""
+        self._ongoing.add(ongoing)
+        ongoing.done.addBoth(lambda _: self._ongoing.discard(ongoing))
+        ongoing.begin(self)
+
+    def line(self, text: str) -> None:
+        """Print a line."""
+        self.show(f"{text}\n")
+
+    picture = line
 
     def run(self, source: str) -> None:
         """Run all of *source* and end."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, Generic, TypeVar, overload
 
 from twistedproxy.admin.interpreter import VerbError
+from twistedproxy.admin.roles import Role
 from twistedproxy.admin.tables import Column, table
 from twistedproxy.spelling import nearest
 
@@ -28,9 +29,15 @@ class Verb:
     :ivar detail: everything there is to say, without the summary
     :ivar completes: for every argument, what it can be
     :ivar required: arguments that must be given
+    :ivar needs: the least role that may say it
     """
 
-    def __init__(self, function: Callable[..., Any], completes: tuple[Completer, ...] = _NO_COMPLETERS) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        completes: tuple[Completer, ...] = _NO_COMPLETERS,
+        needs: Role = Role.OBSERVE,
+    ) -> None:
         self._function = function
         self._signature = inspect.signature(function)
         parameters = self._signature.parameters.values()
@@ -40,6 +47,7 @@ class Verb:
         self.summary, _, detail = text.partition("\n")
         self.detail = detail.strip()
         self.completes = completes
+        self.needs = needs
         self.required = sum(parameter.default is parameter.empty for parameter in parameters)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

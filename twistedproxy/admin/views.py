@@ -213,9 +213,10 @@ class Views:
         listeners = ((listener.settings.name, listener) for listener in self.live.listeners)
         return Listing(listeners, columns, row, self.width, empty="no listeners")
 
-    def connections(self) -> Listing[AnyConnection | StreamConnection]:
+    def connections(self, listeners: Iterable[Door] | None = None) -> Listing[AnyConnection | StreamConnection]:
         """A row for each connection of a client, in the order in which they came to their listeners."""
-        connections = [connection for listener in self.live.listeners for connection in listener.connections]
+        listeners = self.live.listeners if listeners is None else listeners
+        connections = [connection for listener in listeners for connection in listener.connections]
         columns = (
             Column("NUMBER", right=True),
             Column("CLIENT"),

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
+from twistedproxy.admin.changes import Changes
 from twistedproxy.admin.interpreter import VerbError
+from twistedproxy.admin.roles import Role
 from twistedproxy.admin.tables import Column, count, duration, printable, size
 from twistedproxy.admin.verb import Listing, Said, Verb
 from twistedproxy.balance.peer import counted
@@ -35,13 +36,11 @@ _BEARER: Final = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]+", re.IGNORECASE)
 
 
 class WebSocketVerbs:
-    """The verbs of one operator, *who*."""
+    """The verbs of one operator, whose changes are *changes*."""
 
-    log = Logger()
-
-    def __init__(self, live: Live, who: str, width: Callable[[], int | None]) -> None:
+    def __init__(self, live: Live, changes: Changes, width: Callable[[], int | None]) -> None:
         self._live = live
-        self._who = who
+        self._changes = changes
         self._width = width
 
     def verbs(self) -> Sequence[Verb]:
@@ -49,10 +48,9 @@ class WebSocketVerbs:
         number = (self._numbers,)
         return (
             Verb(self.websockets),
-            Verb(self.tail, number),
-            Verb(self.close, number),
-            Verb(self.send, number),
-            Verb(self.record, (self._what,)),
+            Verb(self.close, number, Role.OPERATE),
+            Verb(self.send, number, Role.OPERATE),
+            Verb(self.record, (self._what,), Role.PROGRAM),
         )
 
     def websockets(self) -> Listing[WebSocket]:
@@ -129,7 +127,6 @@ class WebSocketVerbs:
         timer = relay.reactor.callLater(seconds, finish)
         relay.watchers = (*relay.watchers, passed)
         relay.on_outcome = (*relay.on_outcome, finish)
-        self._told(f"tail({number})")
         return done
 
     def close(self, number: int, code: int = 1000, reason: str = "") -> Said:
@@ -144,22 +141,30 @@ class WebSocketVerbs:
         if len(reason.encode("utf-8")) > 123:
             raise VerbError("a reason has 123 bytes at most")
         joined = websocket.joined
-        if isinstance(joined, Relay):
-            joined.end(code, reason)
-        else:
-            joined.close()
-        self._told(f"close({number}, {code}, {reason!r})")
-        return Said(f"WebSocket {number} of {websocket.client} is closed")
+
+        def do() -> str:
+            if isinstance(joined, Relay):
+                joined.end(code, reason)
+            else:
+                joined.close()
+            return f"WebSocket {number} of {websocket.client} is closed"
+
+        return self._for_good(f"close({number}, {code}, {reason!r})", do, f"WebSocket {number} of {websocket.client} is closed")
 
     def send(self, number: int, text: str | bytes) -> Said:
         """send a message of one's own to the client of a WebSocket: str is text, bytes are binary"""
         relay = self._relay(number)
-        if isinstance(text, str):
-            relay.client.send_message(TEXT, text.encode("utf-8"))
-        else:
-            relay.client.send_message(BINARY, bytes(text))
-        self._told(f"send({number}, …) of {len(text)}")
-        return Said("sent")
+        if not isinstance(text, str | bytes):
+            raise VerbError(f"a message is text, or bytes, not {text!r}")
+
+        def do() -> str:
+            if isinstance(text, str):
+                relay.client.send_message(TEXT, text.encode("utf-8"))
+            else:
+                relay.client.send_message(BINARY, text)
+            return "sent"
+
+        return self._for_good(f"send({number}, …) of {len(text)}", do, f"{len(text)} characters are sent")
 
     def record(self, what: int | str, file: str | None = None) -> Said:
         """
@@ -174,6 +179,8 @@ class WebSocketVerbs:
         recordings = self._live.websockets.recordings
         if file in recordings:
             raise VerbError(f"{file} is being recorded to; record({file!r}) stops that")
+        if self._changes.is_dry:
+            return Said(f"would: record to {file}")
         try:
             recording = Recording(file)
         except OSError as error:
@@ -189,19 +196,21 @@ class WebSocketVerbs:
             watch(websocket)
         if isinstance(what, str):
             self._live.websockets.on_open.append(watch)
-        self._told(f"record({what!r}, {file!r})")
-        return Said(f"recording to {file}; record({file!r}) stops it")
+        said = f"recording to {file}; record({file!r}) stops it"
+        return self._for_good(f"record({what!r}, {file!r})", lambda: said, "", f"record({file!r}) stops it")
 
     def _stop_recording(self, file: str) -> Said:
         websockets = self._live.websockets
         if file not in websockets.recordings:
             raise VerbError(f"nothing is recorded to {file!r}; recordings: {', '.join(websockets.recordings) or 'none'}")
+        if self._changes.is_dry:
+            return Said(f"would: stop recording to {file}")
         recording, watch = websockets.recordings.pop(file)
         recording.close()
         if watch in websockets.on_open:
             websockets.on_open.remove(watch)
-        self._told(f"record({file!r})")
-        return Said(f"{counted(recording.messages, 'message')} recorded to {file}")
+        said = f"{counted(recording.messages, 'message')} recorded to {file}"
+        return self._for_good(f"record({file!r})", lambda: said, "")
 
     def _chosen(self, what: int | str) -> list[WebSocket]:
         if not isinstance(what, str):
@@ -232,8 +241,9 @@ class WebSocketVerbs:
     def _what(self, given: Sequence[str]) -> Iterable[str]:
         return [*self._numbers(given), *(repr(route.name) for route in self._live.routes.routes)]
 
-    def _told(self, what: str) -> None:
-        self.log.info("shell: {who}: {what}", who=self._who, what=printable(what))
+    def _for_good(self, command: str, do: Callable[[], str], would: str, why_not: str = "it has been said") -> Said:
+        said: Said = self._changes.make_for_good(command, do, would, why_not)
+        return said
 
 
 def shown(opcode: int, data: bytes, whole: bool) -> str:

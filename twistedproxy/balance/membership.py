@@ -140,6 +140,40 @@ class Membership(Service):
         self._changed()
         return gone
 
+    def put_back(self, thing: Peer | Name, peers: Sequence[tuple[Peer, Sequence[str]]], behind: Sequence[str] = ()) -> list[Peer]:
+        """
+        A peer that was removed, or a name with its peers, belongs to the pool again; returns the peers that have come back.
+
+        :param peers: with those that stood behind each
+        :param behind: the names that stood behind a name
+        :raises PeerExists: somebody else does in its place
+        """
+        line = thing.line if isinstance(thing, Name) else thing.settings
+        if thing.origin == SITE and line.name not in {server.name for server in self.pool.settings.servers}:
+            thing.origin = SHELL  # the site has no such line any more
+        if isinstance(thing, Name):
+            if line.name in self.names:
+                raise PeerExists(f"pool {self.pool.name} follows {line.name} already")
+            order = list(self.names.items())
+            at = next((index for index, (called, _) in enumerate(order) if called in behind), len(order))
+            self.names.clear()
+            self.names.update([*order[:at], (line.name, thing), *order[at:]])
+        returned = []
+        for peer, followers in reversed(peers):
+            try:
+                self.pool.put_back(peer, followers)
+            except PeerExists:
+                if peer is thing:
+                    raise
+                continue  # it has a line of its own by now
+            if peer is not thing:
+                self._peers[peer.name] = peer
+            returned.append(peer)
+        if isinstance(thing, Name) and self.running:
+            self._follow(thing)
+        self._changed()
+        return returned
+
     # What the site wants.
 
     def revise(self, before: Sequence[ServerSettings], after: Sequence[ServerSettings]) -> None:

@@ -386,6 +386,12 @@ class Peer:
         self.ejected_until = ejected_until
         self._settle(why)
 
+    def put_back(self, will: PeerState, ejected_until: float, why: str) -> None:
+        """What the operator wants is what it was once, and so is an ejection (monotonic) that this had ended."""
+        self._will = will
+        self.ejected_until = ejected_until
+        self._settle(why)
+
     def _settle(self, why: str) -> None:
         """Every change of state comes through here."""
         before = self.state

@@ -352,6 +352,32 @@ class Pool:
             self.set_weight(peer.name, server.weight)
         self._changed()
 
+    def put_back(self, peer: Peer, behind: Sequence[str]) -> None:
+        """
+        A peer that was removed is one again, in front of the first of those *behind* it.
+
+        What state it has, :meth:`put_back_will` says next.
+        Raises :class:`PeerExists` when the pool has one at that address.
+        """
+        names = [other.name for other in self.peers]
+        if peer.name in names:
+            raise PeerExists(f"pool {self.name} has a peer {peer.name} already")
+        at = next((names.index(name) for name in behind if name in names), len(names))
+        self._adopt(peer)
+        peer.standing.revise(self.settings)
+        self.peers = [*self.peers[:at], peer, *self.peers[at:]]
+        self._removed = [other for other in self._removed if other is not peer]
+        self._count()
+        self.log.info("pool {pool}: peer {peer} has come back", pool=self.name, peer=peer.name)
+        self._tell(self.on_join, peer)
+
+    def put_back_will(self, peer: Peer, will: PeerState, ends: float, ejected_until: float, why: str) -> None:
+        """What the operator wants of *peer* is what it was once, until *ends* (wall clock); nothing else changes by that."""
+        peer.will_ends = ends
+        peer.put_back(will, ejected_until, why)
+        self._changed()
+        self._tell(self.on_will, peer)
+
     @property
     def leaving(self) -> list[Peer]:
         """Peers that were removed and that exchanges still run on."""

@@ -126,7 +126,8 @@ class Running:
         return self._take_over(parts)
 
     def remember(self) -> None:
-        """Write down what is known of the pools, for another process."""
+        """Write down what is known of the pools, for another process, which knows nothing of what was to end by itself."""
+        self._live.journal.take_back("another process takes over")
         self._memory.write_now()
 
     def hand_over(self) -> None:
