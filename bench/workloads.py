@@ -12,7 +12,7 @@ from bench.loads.tools import LoadFailed, ab, h2load, wrk
 from bench.loads.websockets import idle, ping_pong
 from bench.measure import Load
 from bench.origin import BODY, LARGE, PAGE, SMALL, Origin
-from bench.subjects.subject import Feature
+from bench.subjects.subject import LARGE_FILE, SMALL_FILE, Feature
 
 #: Connections that wrk and ab keep busy, and that carry large bodies.
 CONNECTIONS = 50
@@ -147,6 +147,26 @@ WORKLOADS: tuple[Workload, ...] = (
         Feature.DISK_CACHE,
         path="/cached/body",
         size=BODY,
+    ),
+    Workload(
+        "static_small",
+        "File of 4 KiB",
+        "request",
+        "requests",
+        _get("/files/small.bin"),
+        Feature.FILES,
+        path="/files/small.bin",
+        size=SMALL_FILE,
+    ),
+    Workload(
+        "static_large",
+        "File of 1 MiB",
+        "body",
+        "bodies",
+        _get("/files/large.bin", connections=TRANSFERS),
+        Feature.FILES,
+        path="/files/large.bin",
+        size=LARGE_FILE,
     ),
     Workload("download", "Download of 10 MiB", "body", "bodies", _download),
     Workload("upload", "Upload of 10 MiB", "body", "bodies", _upload),

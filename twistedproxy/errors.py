@@ -141,6 +141,10 @@ ADDRESS_DENIED = _reason("address_denied", 403, _D, "the route, or the stream, d
 TOO_MANY_REQUESTS = _reason("too_many_requests", 429, _D, "more requests than a limit of the route lets in (RFC 6585 §4)")
 TOO_MANY_AT_ONCE = _reason("too_many_at_once", 429, _D, "more requests at a time than a limit of the route lets in (RFC 6585 §4)")
 ORIGIN_REFUSED = _reason("origin_refused", 403, _D, "pages of this origin may open no WebSocket here (RFC 6455 §4.2.2)")
+FILE_MISSING = _reason("file_missing", 404, _D, "there is no such file")
+FILE_REFUSED = _reason("file_refused", 403, _D, "this is not served")
+FILE_METHOD = _reason("file_method", 405, _D, "files can only be read (RFC 9110 §15.5.6)")
+PRECONDITION_FAILED = _reason("precondition_failed", 412, _D, "the file is not as the request has it (RFC 9110 §13.1)")
 TOO_MANY_OF_CLIENT = _reason("too_many_of_client", 429, _D, "the client has websocket_max_per_client WebSockets already")
 MAINTENANCE = _reason("maintenance", 503, _O, "the route is in maintenance (maintenance)")
 TOO_MANY_WEBSOCKETS = _reason("too_many_websockets", 503, _O, "the route has websocket_max WebSockets already")
@@ -191,6 +195,10 @@ NO_CLIENT_HELLO = _reason("no_client_hello", 0, _D, "the connection does not beg
 NAME_UNKNOWN = _reason("name_unknown", 0, _D, "the stream has no line of sni for the name that the client asks for")
 
 # What is ours.
+FILE_UNREADABLE = _reason("file_unreadable", 403, _O, "the system does not let the proxy read the file (static)")
+FILE_BROKEN = _reason("file_broken", 500, _O, "the file cannot be read (static)")
+FILE_CHANGED = _reason("file_changed", 500, _O, "the file was changed while it was sent (static)")
+FILES_EXHAUSTED = _reason("files_exhausted", 503, _O, "the proxy has no descriptor left for a file (static)")
 FILTER_FAILED = _reason("filter_failed", 500, _O, "a filter of the site has failed; the log has a traceback (filters_on_error)")
 APP_BUSY = _reason("app_busy", 503, _O, "all threads of the app are busy, and so is its queue (app_threads, app_queue)")
 AUTH_BUSY = _reason("auth_busy", 503, _O, "too many passwords are being checked at a time (basic_auth)")

@@ -126,7 +126,7 @@ def make_service(settings: Settings, reactor: Any, origin: Origin | None = None)
     deadlines = Deadlines(reactor, clock)
     look_up = system_look_up(reactor.callInThread, reactor.callFromThread)
     state_dir = settings.site.state_dir
-    site = Site(RouteTable(()), clock, reactor, deadlines)
+    site = Site(RouteTable(()), clock, reactor, deadlines, in_thread=threads(reactor))
     stream_site = StreamSite(poller, deadlines, reactor, clock)
     live = Live(settings, {}, {}, site.routes, (), clock, clock.wall(), {}, site.websockets, site=site, reactor=reactor)
     live.finished = site.finished

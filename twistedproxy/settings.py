@@ -821,6 +821,27 @@ class HostedApp:
 
 
 @dataclass(frozen=True)
+class Expiry:
+    """
+    One line of ``expires``.
+
+    :ivar types: media types that it is for; ``text/*`` is all of a kind; none: every file
+    :ivar seconds: how long what was sent is fresh; -1 for ``off``, which says nothing; 0 for ``epoch``: it has to be validated
+    """
+
+    types: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class MimeType:
+    """One line of ``mime_types``: the *kind* of files by their *endings*, in lower case and without the dot; ``*`` for others."""
+
+    kind: str
+    endings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class RouteKnobs:
     """What a route may say, and what [defaults] may say for all of them."""
 
@@ -1166,6 +1187,38 @@ class RouteKnobs:
     )
     maintenance_allow: tuple[str, ...] = knob("clients", "addresses (CIDR, unix:) that are served all the same", default=())
     maintenance_retry_after: float = knob("duration", "the others are told to come back after", default=300.0, minimum=1)
+    index: tuple[str, ...] = knob(
+        "file_names", "files of a directory that answer for it, the first that is there", default=("index.html",)
+    )
+    listing: bool = knob("boolean", "a directory without an index is answered with a list of what is in it", default=False)
+    dotfiles: bool = knob("boolean", "names that begin with a dot are served, too; .well-known is in any case", default=False)
+    symlinks: bool = knob("boolean", "symbolic links that lead out of the directory are followed, too", default=False)
+    expires: tuple[Expiry, ...] = knob(
+        "expiries",
+        "how long files are fresh in browsers and caches: [TYPE…] and a duration, max, epoch (ask each time), or off; "
+        "one a line, the first that fits",
+        default=(),
+    )
+    cache_control: str | None = knob("cache_control", "more of Cache-Control for files, for instance public, immutable")
+    charset: str = knob("charset", "of text files; off: they say themselves", default="utf-8")
+    mime_types: tuple[MimeType, ...] = knob(
+        "mime_types", "TYPE ENDING… a line, before those that are known; * for files of any other ending", default=()
+    )
+    precompressed: tuple[str, ...] = knob(
+        "codings",
+        "files with .br, .gz and .zst behind their names are sent in place of these, the best first",
+        default=(),
+        choices=("br", "gzip", "zstd"),
+    )
+    open_file_cache: int = knob(
+        "size",
+        "so much of small files (up to 64k each) is kept in memory, for this route; 0: none",
+        default=8 * 1024**2,
+        minimum=0,
+    )
+    open_file_cache_valid: float = knob(
+        "duration", "what is kept is compared with the file when it is older than; 0: for every request", default=0.0, minimum=0
+    )
     cors: tuple[str, ...] = knob(
         "cors_origins", "pages that scripts may use this from: SCHEME://HOST[:PORT], *.HOST in it, null, or * for all", default=()
     )
@@ -1249,7 +1302,7 @@ class SplitLine:
 @dataclass(frozen=True)
 class RouteSettings(RouteKnobs):
     """
-    A route: which requests, and what becomes of them (exactly one of pool, split, redirect, respond, and an app's kind).
+    A route: which requests, and what becomes of them (exactly one of pool, split, redirect, respond, static, and an app's kind).
 
     :ivar name: what the route is called: its title, with its conditions
     :ivar title: what stands behind ``route`` between the brackets
@@ -1280,6 +1333,16 @@ class RouteSettings(RouteKnobs):
     wsgi: str | None = knob("app_target", "package.module:app, a WSGI app (PEP 3333), in threads of the proxy's process")
     asgi: str | None = knob("app_target", "package.module:app, an ASGI app, in a thread of the proxy's process")
     resource: str | None = knob("app_target", "package.module:thing, an IResource of twisted.web, or what returns one")
+    static: str | None = knob(
+        "directory",
+        "a directory: the route answers with its files, by their paths below it; with a pool or an app besides, these are asked "
+        "for what is no file",
+    )
+    try_files: tuple[str, ...] = knob(
+        "try_files",
+        "what of static is looked for, in order: {path}, {path}/ (a directory), {path}.html, /index.html, or at the end =404",
+        default=(),
+    )
     strip_prefix: str | None = knob("path_prefix", "taken off the front of the path before it goes to the peer")
     rewrite: tuple[RewriteRule, ...] = knob(
         "rewrites",

@@ -52,3 +52,21 @@ class RetryVerdict(Verdict):
     GIVE_UP_ALONE = "no other peer can be asked: the answer stands"
     ANSWERED_BADLY = "the answer has a status that the route's retry names: try another peer"
     HEDGED = "no answer has begun within hedge: a second peer is asked as well"
+
+
+class FileVerdict(Verdict):
+    """What a path means where a directory is served."""
+
+    FILE = "the path names a file"
+    INDEX = "the path names a directory, whose index answers for it"
+    FALLBACK = "the path names nothing that is there: another file of try_files answers for it"
+    LISTED = "the path names a directory without an index: what is in it is listed (listing)"
+    DIRECTORY = "the path names a directory and lacks its slash at the end: the client is sent there"
+    PASSED_OVER = "it is not for files: another method than GET and HEAD, or a WebSocket"
+    NO_NAME = "no file can have such a name"
+    MISSING = "nothing that is looked for is there"
+    HIDDEN = "names that begin with a dot are not served (dotfiles)"
+    UNLISTED = "the path names a directory, which has no index and is not listed (index, listing)"
+    OUTSIDE = "a symbolic link leads out of the directory (symlinks)"
+    SPECIAL = "what is there is neither a file nor a directory"
+    UNREADABLE = "the system does not let the proxy read it"

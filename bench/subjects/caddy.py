@@ -20,7 +20,7 @@ class Caddy:
     """Debian's Caddy."""
 
     name = "caddy"
-    features = frozenset({Feature.HTTP, Feature.TLS, Feature.HTTP2, Feature.WEBSOCKET})
+    features = frozenset({Feature.HTTP, Feature.TLS, Feature.HTTP2, Feature.WEBSOCKET, Feature.FILES})
 
     def version(self) -> str:
         return f"Caddy {first_line('caddy', 'version')}"
@@ -28,6 +28,7 @@ class Caddy:
     def command(self, site: Site) -> Command:
         routes = [
             {"match": [{"path": ["/ws"]}], "handle": [_reverse_proxy(site.echo)]},
+            {"match": [{"path": ["/files/*"]}], "handle": [{"handler": "file_server", "root": site.documents()}]},
             {"handle": [_reverse_proxy(site.origin)]},
         ]
         server = {"automatic_https": {"disable": True}, "protocols": ["h1"], "routes": routes}

@@ -48,7 +48,7 @@ class HAProxy:
     """Debian's HAProxy."""
 
     name = "haproxy"
-    features = frozenset(Feature) - {Feature.DISK_CACHE}
+    features = frozenset(Feature) - {Feature.DISK_CACHE, Feature.FILES}
 
     def version(self) -> str:
         return first_line("haproxy", "-v").partition(" 20")[0].replace("version ", "")

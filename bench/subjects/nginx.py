@@ -60,6 +60,7 @@ http {{
         proxy_set_header X-Forwarded-Host $http_host;
         location / {{ proxy_pass http://origin; }}
         location /cached/ {{ proxy_pass http://origin; proxy_cache bench; }}
+        location /files/ {{ root {documents}; }}
         location /ws {{
             proxy_pass http://echo;
             proxy_set_header Host $http_host;
@@ -90,6 +91,7 @@ class Nginx:
             _CONFIGURATION.format(
                 user="user root;\n" if os.geteuid() == 0 else "",
                 directory=site.directory,
+                documents=site.documents(),
                 connections=3 * site.connections,
                 files=site.files,
                 http=site.http,

@@ -50,6 +50,9 @@ pool = origin
 pool = origin
 cache = bench
 
+[route /files/]
+static = {documents}
+
 [route /ws]
 pool = echo
 """
@@ -71,6 +74,7 @@ class Ours:
             "site.ini",
             self._configuration.format(
                 directory=site.directory,
+                documents=site.documents(),
                 connections=site.connections,
                 http=site.http,
                 https=site.https,

@@ -11,6 +11,10 @@ from typing import Protocol
 
 from bench.certificates import Certificate
 
+#: Bytes of the files that are served.
+SMALL_FILE = 4 * 1024
+LARGE_FILE = 1024 * 1024
+
 
 class Feature(enum.Enum):
     """What a load asks of a subject."""
@@ -21,6 +25,7 @@ class Feature(enum.Enum):
     CACHE = "cache"
     DISK_CACHE = "cache of large bodies"
     WEBSOCKET = "WebSockets"
+    FILES = "static files"
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ class Site:
     """
     The site that every subject serves, from ports of 127.0.0.1.
 
-    Everything goes to the origin at port *origin*; ``/ws`` goes to *echo*; ``/cached/`` is cached.  *http* and *https* are
+    Everything goes to the origin at port *origin*; ``/ws`` goes to *echo*; ``/cached/`` is cached;
+    ``/files/`` are files.  *http* and *https* are
     the ports to listen on.  *directory* is the subject's own.  A subject must take *connections* clients and may open
     *files* files.
     """
@@ -41,6 +47,14 @@ class Site:
     directory: Path
     connections: int
     files: int
+
+    def documents(self) -> str:
+        """Write the files that ``/files/`` stands for; returns the directory above ``files``."""
+        place = self.directory / "documents" / "files"
+        place.mkdir(parents=True)
+        (place / "small.bin").write_bytes(b"s" * SMALL_FILE)
+        (place / "large.bin").write_bytes(b"l" * LARGE_FILE)
+        return str(place.parent)
 
     def write(self, name: str, text: str) -> str:
         """Write a configuration file into the subject's directory; returns its path."""

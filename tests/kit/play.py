@@ -140,7 +140,12 @@ class Play:
         )
         tables = {name: MapTable(table) for name, table in settings.maps.items()}
         self.site = Site(
-            build_routes(settings, backends, self.caches, self.guards.of), clock, clock, self._deadlines, maps=tables
+            build_routes(settings, backends, self.caches, self.guards.of),
+            clock,
+            clock,
+            self._deadlines,
+            maps=tables,
+            in_thread=self.beside.in_thread,
         )
         self.routes = {route.name: route for route in self.site.routes.routes}
         self.site.finished.append(self.finished.append)

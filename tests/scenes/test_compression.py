@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Callable
+from pathlib import Path
 
 import brotli
 import pytest
@@ -13,6 +15,7 @@ from tests.config.sites import SMALL, errors, warnings
 from tests.kit.play import Play
 from tests.scenes.sites import ONE
 from tests.scenes.test_substitution import changed, dechunked
+from twistedproxy.forward.serving import Serving
 
 SITE = ONE + "compress = br gzip zstd\n"
 PAGE = b"<p>the same again and again</p>" * 100
@@ -118,22 +121,77 @@ def test_head_and_304_tell_the_same_as_get() -> None:
         assert (head.fields["etag"], head.fields["vary"]) == ('W/"A,b"', "Accept-Encoding")
 
 
+def reader_of(coding: str) -> Callable[[bytes], bytes]:
+    """Gives what can be read of a body so far, piece by piece."""
+    if coding == "gzip":
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress
+    if coding == "br":
+        stream = brotli.Decompressor()
+        return lambda data: bytes(stream.process(data))
+    return zstandard.ZstdDecompressor().decompressobj().decompress
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
 @pytest.mark.parametrize("kind", ["text/event-stream", "application/json"])
-def test_each_event_arrives_at_once(kind: str) -> None:
+def test_each_event_arrives_at_once(kind: str, coding: str) -> None:
     with Play(SITE) as play:
         client = play.client()
-        client.says(get("gzip"))
+        client.says(get(coding))
         origin = play.origin()
         origin.hears_message()
         origin.says(f"HTTP/1.1 200 OK\nContent-Type: {kind}\nTransfer-Encoding: chunked")
-        client.hears_message(head_only=True)
-        reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        for event in (b"data: 1\n\n", b"data: 2\n\n"):
+        assert client.hears_message(head_only=True).fields["content-encoding"] == coding
+        read = reader_of(coding)
+        for event in (b"data: 1\n\n", b"data: 2\n\n", b"data: " + b"3" * 9000 + b"\n\n"):
             origin.says(b"%x\r\n%b\r\n" % (len(event), event))
-            assert reader.decompress(dechunked(client.overlooks())) == event
+            assert read(dechunked(client.overlooks())) == event
         origin.says(b"0\r\n\r\n")
-        reader.decompress(dechunked(client.overlooks()))
-        assert reader.eof
+        assert read(dechunked(client.overlooks())) == b""
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
+def test_what_the_proxy_says_itself_is_compressed_likewise(coding: str) -> None:
+    words = "all work and no play " * 100
+    with Play(f"[route /]\nrespond = 200 {words}\ncompress = br gzip zstd\n") as play:
+        client = play.client()
+        client.says(get(coding))
+        head, _, body = client.overlooks().partition(b"\r\n\r\n")
+        assert b"Content-Encoding: " + coding.encode() in head
+        assert decoded(coding, dechunked(body)) == words.strip().encode() + b"\n"
+        client.says(get(coding, "HEAD"))
+        assert client.hears_message(head_only=True).fields["content-encoding"] == coding
+
+
+def test_errors_are_too_small_to_be_compressed_unless_they_are_pages() -> None:
+    with Play(SITE + "compress_min_size = 0\n") as play:
+        play.refuses("10.0.0.1:80")
+        client = play.client()
+        client.says(get("gzip"))
+        head, _, body = client.overlooks().partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 502")
+        assert b"<h1>502 Bad Gateway</h1>" in gzip.decompress(dechunked(body))
+    with Play(SITE) as play:
+        play.refuses("10.0.0.1:80")
+        client = play.client()
+        client.says(get("gzip"))
+        assert b"<h1>502 Bad Gateway</h1>" in client.hears_message().body
+
+
+def test_others_have_their_turn_while_a_large_stored_body_is_compressed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b"<p>the same again and again</p>" * 60_000
+    turns: list[Serving] = []
+    soon = Serving._pump_soon
+    monkeypatch.setattr(Serving, "_pump_soon", lambda serving: (turns.append(serving), soon(serving)))
+    with Play(SITE + "cache = c\n[cache c]\ndirectory = c\n", tmp_path) as play:
+        client = play.client()
+        client.says(get("identity"))
+        origin = play.origin()
+        origin.hears_message()
+        origin.says(f"HTTP/1.1 200 OK\nContent-Type: text/html\nCache-Control: max-age=60\nContent-Length: {len(body)}", body)
+        assert client.hears_message().body == body
+        client.says(get("gzip"))
+        assert len(turns) >= len(body) // (256 * 1024)
+        assert gzip.decompress(dechunked(client.overlooks().partition(b"\r\n\r\n")[2])) == body
 
 
 def test_mistakes_and_lines_without_effect_are_told() -> None:

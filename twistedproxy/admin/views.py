@@ -343,7 +343,11 @@ def destination(route: Route) -> str:
         return f"{settings.redirect.status} {settings.redirect.location}"
     if settings.respond is not None:
         return f"{settings.respond.status} {settings.respond.text}".rstrip()
-    return settings.hosted.name if settings.hosted is not None else f"pool {settings.pool}"
+    behind = settings.hosted.name if settings.hosted is not None else f"pool {settings.pool}"
+    if settings.static is not None:
+        files = f"files of {settings.static}"
+        return files if route.backend is None else f"{files}, then {behind}"
+    return behind
 
 
 def client_of(connection: AnyConnection | StreamConnection) -> str:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Final
 
 from twistedproxy.answers.media_types import HTML, PLAIN, PROBLEM
-from twistedproxy.errors import Reason
+from twistedproxy.errors import FILE_METHOD, Reason, Whose
 from twistedproxy.message import Field, Headers, ResponseHead
 
 _INVISIBLE: Final = re.compile(rb"[^\x21-\x7e]")
@@ -27,6 +27,8 @@ _RETRY_AFTER: Final = b"5"
 
 #: What may be asked of a server behind the proxy; what it really allows, only the server knows.
 _METHODS: Final = b"GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"
+#: What may be asked of a file.
+_READING: Final = b"GET, HEAD"
 
 
 def phrase(status: int) -> str:
@@ -61,13 +63,13 @@ def error(reason: Reason, form: bytes = HTML) -> tuple[ResponseHead, bytes]:
     if reason.status in (503, 504):
         more.append((b"Retry-After", _RETRY_AFTER))
     elif reason.status == 405:
-        more.append((b"Allow", _METHODS))
+        more.append((b"Allow", _READING if reason is FILE_METHOD else _METHODS))
     return _whole(reason.status, form, text_of(reason.status, form, detail_of(reason)), more)
 
 
 def detail_of(reason: Reason) -> str:
     """What a client hears of *reason*: what it did wrong."""
-    return reason.text if 400 <= reason.status < 500 else ""
+    return reason.text if reason.whose is Whose.DOWNSTREAM and 400 <= reason.status < 500 else ""
 
 
 def text_of(status: int, form: bytes, detail: str = "") -> bytes:

@@ -94,17 +94,26 @@ def partial_fields(entry: Entry, spans: tuple[Span, ...]) -> tuple[list[Field], 
     """
     first, _, total = extent(entry)
     headers = entry.headers.without({b"content-range"}) if entry.status == 206 else entry.headers
-    here = tuple((start - first, stop - first) for start, stop in spans)
+    fields, plan = parts(headers, spans, total, b"%b %a %d" % (entry.key, entry.facts.response_time, entry.length))
+    return fields, [part if isinstance(part, bytes) else (part[0] - first, part[1] - first) for part in plan]
+
+
+def parts(headers: Headers, spans: tuple[Span, ...], total: int, seed: bytes) -> tuple[list[Field], Plan]:
+    """
+    The fields and the body of a 206 with *spans* of *total* bytes (RFC 9110 §15.3.7); returns what :func:`partial_fields` does.
+
+    :param headers: of the whole, without Content-Length
+    :param seed: the same for the same representation
+    """
     if len(spans) == 1:
-        return [*headers.items, (b"Content-Range", content_range(spans[0], total))], here
-    seed = b"%b %a %d" % (entry.key, entry.facts.response_time, entry.length)
+        return [*headers.items, (b"Content-Range", content_range(spans[0], total))], spans
     boundary = hashlib.blake2b(seed, digest_size=16, key=_CHANCE).hexdigest().encode("ascii")
-    kind = entry.headers.get(b"content-type")
+    kind = headers.get(b"content-type")
     about = b"" if kind is None else b"Content-Type: %b\r\n" % kind
     plan: list[bytes | Span] = []
-    for span, place in zip(spans, here, strict=True):
+    for span in spans:
         start = b"\r\n--%b\r\n%bContent-Range: %b\r\n\r\n" % (boundary, about, content_range(span, total))
-        plan += (start, place)
+        plan += (start, span)
     plan.append(b"\r\n--%b--\r\n" % boundary)
     fields = list(headers.without({b"content-type"}).items)
     return [*fields, (b"Content-Type", b"multipart/byteranges; boundary=" + boundary)], plan

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from twistedproxy.addresses import Address, Tcp, Unix
-from twistedproxy.config import apps, doors, guards, logs, rewriting, routing, tls
+from twistedproxy.config import apps, doors, guards, logs, rewriting, routing, static, tls
 from twistedproxy.config.http2 import errors_of_pool
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
@@ -42,6 +42,7 @@ def check(draft: Draft, problems: list[Problem]) -> None:
         if each.value is not None:
             problems += routing.errors(each.section, each.value, draft.names("pool"))
             problems += apps.errors(each.section, each.value)
+            problems += static.errors(each.section, each.value)
     for each in itertools.chain.from_iterable(draft.built.values()):
         is_route = each.section.kind == "route" and each.value is not None
         problems += routing.references(each.section, routing.captures(each.value) if is_route else None, draft.names("map"))
@@ -73,7 +74,9 @@ def _dangling(draft: Draft) -> Iterator[Problem]:
 
 
 #: The ways in which a route can be answered.
-_ANSWERS: Final = ("pool", "split", "redirect", "respond", *APP_KINDS)
+_ANSWERS: Final = ("pool", "split", "redirect", "respond", "static", *APP_KINDS)
+#: What may stand behind static.
+_BEHIND_FILES: Final = {"pool", *APP_KINDS}
 #: Those that have something to store.
 _STORED: Final = ("pool", "split", *APP_KINDS)
 
@@ -82,8 +85,10 @@ def _answer(route: Built) -> Iterator[Problem]:
     """A route is answered in exactly one way."""
     section = route.section
     ways = [key for key in _ANSWERS if section.gives(key)]
-    for key in ways[1:]:
-        yield section.problem(key, f"the route has a {ways[0]}, too", f"a route has exactly one of {ways[0]} and {key}")
+    # What is no file goes to the pool, or to the app.
+    single = [key for key in ways if key != "static"] if set(ways) & _BEHIND_FILES else ways
+    for key in single[1:]:
+        yield section.problem(key, f"the route has a {single[0]}, too", f"a route has exactly one of {single[0]} and {key}")
     if not ways:
         yield section.problem("", "the route has no answer", "add pool = NAME, or redirect = 301 https://{host}{uri}")
     if section.gives("cache") and not set(ways) & set(_STORED):

@@ -27,6 +27,7 @@ from twistedproxy.config import (
     rewriting,
     routing,
     shared_caches,
+    static,
     tls,
     websockets,
 )
@@ -65,6 +66,8 @@ _ONLY_WITH_POOL: Final = (
     "add_prefix",
     "rewrite",
 )
+#: Of those, what has a meaning for files, too.
+_OF_PATHS: Final = frozenset(("strip_prefix", "add_prefix", "rewrite"))
 _ONLY_WITH_CACHE: Final = (
     "cache_valid",
     "cache_use_stale",
@@ -112,6 +115,7 @@ def of(draft: Draft) -> list[Problem]:
             found += patience.warnings(each.section, each.value)
             found += rewriting.warnings(each.section, each.value)
             found += pages.warnings(each.section, each.value, elsewhere=has_pages)
+            found += static.warnings(each.section, each.value)
         found += cache_leaks.of(each.section, each.value)
         found += failures.of_route(each.section, each.value)
         found += guards.of_route(each.section, each.value)
@@ -206,17 +210,18 @@ def _cache(section: Section, cache: CacheSettings) -> Iterator[Problem]:
 
 
 def _route(section: Section, route: RouteSettings, draft: Draft) -> Iterator[Problem]:
-    if route.redirect is not None or route.respond is not None:
+    alone = route.pool is None and route.hosted is None and not route.split
+    if route.redirect is not None or route.respond is not None or (route.static is not None and alone):
         how = "redirects" if route.redirect is not None else "answers by itself"
         for key in (*_ONLY_WITH_POOL, *_ONLY_WITH_CACHE):
-            if section.gives(key):
+            if section.gives(key) and not (route.static is not None and key in _OF_PATHS):
                 yield section.problem(key, f"has no effect: the route {how}", "remove the line")
     if route.redirect is not None:
         for found in _DOLLAR_NAME.finditer(route.redirect.location):
             yield section.problem(
                 "redirect", f"{found[0]} is sent as it stands", f"write {{{found[1]}}} for what the request says"
             )
-    if route.redirect is None and route.respond is None and route.cache is None:
+    if route.redirect is None and route.respond is None and not (route.static and alone) and route.cache is None:
         for key in _ONLY_WITH_CACHE:
             if section.gives(key):
                 yield section.problem(key, "has no effect without cache", "add cache = NAME, or remove the line")

@@ -14,9 +14,9 @@ import brotli
 import zstandard
 
 from twistedproxy.filters.chain import BodyFilter
-from twistedproxy.filters.compression_negotiation import preferred
 from twistedproxy.message import CHUNKED, Field, Headers, RequestHead, ResponseHead
 from twistedproxy.settings import RouteKnobs
+from twistedproxy.wire.content_codings import preferred
 from twistedproxy.wire.framing import Piece
 
 #: What is not true any more of a body that was compressed.

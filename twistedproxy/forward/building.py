@@ -59,7 +59,8 @@ def _route(
     route = Route(settings, backend, caches[settings.cache] if settings.cache else None, guarding(settings))
     if settings.mirror is not None:
         # The copy goes once, as the peers of the route's own pool get it, and nothing else happens to it.
-        plain = replace(settings, pool=settings.mirror, name=f"{settings.name} (mirror)", cache=None, tries=1, hedge=None)
+        name = f"{settings.name} (mirror)"
+        plain = replace(settings, pool=settings.mirror, name=name, static=None, cache=None, tries=1, hedge=None)
         copies = Route(plain, backends[settings.mirror], None)
         copies.retouch, copies.filters = None, ()
         route.mirror = Mirror(copies, settings.mirror_max_body)

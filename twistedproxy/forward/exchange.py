@@ -44,6 +44,7 @@ from twistedproxy.forward.total_time import Allotted
 from twistedproxy.forward.upgrade import Upgrade
 from twistedproxy.forward.waiting import Place, wait
 from twistedproxy.message import Field, Headers, RequestHead, ResponseHead
+from twistedproxy.transport.file_part import FilePart
 from twistedproxy.verdicts import ChooseVerdict, RouteVerdict, Verdict
 from twistedproxy.websocket.handshake import VERSION_REFUSED_FIELDS
 from twistedproxy.wire.framing import Piece
@@ -261,8 +262,8 @@ class Exchange:
 
     # proceed, lookup
 
-    def proceed(self) -> None:
-        """The request is let in: answer it, here or by a peer."""
+    def proceed(self, *, by_itself: bool = True) -> None:
+        """The request is let in: answer it, here or by a peer; *by_itself*: the route's own answer is asked first."""
         route = self.route
         assert route is not None
         head = self.head
@@ -273,8 +274,12 @@ class Exchange:
             else:
                 self.refuse(errors.MAX_FORWARDS)
             return
-        if route.answer is not None:
-            route.answer.answer(self)
+        if route.answer is not None and by_itself:
+            if fields.upgrade and head.version == 20 and route.backend is None:
+                # An extended CONNECT takes any 2xx for a tunnel (RFC 8441).
+                self.refuse(errors.PROTOCOL_UNKNOWN, "no WebSockets on this route")
+            else:
+                route.answer.answer(self)
             return
         if fields.upgrade and b"websocket" in fields.upgrade and route.settings.websocket != "no":
             try:
@@ -293,6 +298,10 @@ class Exchange:
             if self.caching.answers():
                 return
         self.choose()
+
+    def pass_on(self) -> None:
+        """The route's own answer has nothing to say: its peers are asked."""
+        self.proceed(by_itself=False)
 
     # The request's body, from downstream.
 
@@ -581,6 +590,18 @@ class Exchange:
         else:
             self.downstream.body(pieces)
 
+    @property
+    def sends_files(self) -> bool:
+        """Whether the kernel may send parts of files: the client's connection can, and nobody looks at the body on its way."""
+        return self.chain is None and self.admission is None and getattr(self.downstream.transport, "sends_files", False)
+
+    def send_file(self, part: FilePart) -> None:
+        """Send more of the answer's body from a file."""
+        self.bytes_sent += len(part)
+        self.downstream.transport.send_file(part)
+        # There is nothing to add, but perhaps a client to watch.
+        self.downstream.body(())
+
     def deliver_end(self, trailers: Headers) -> None:
         """The answer is complete."""
         if self.admission is not None:
@@ -690,6 +711,17 @@ class Exchange:
     def reply_with_page(self, head: ResponseHead) -> None:
         """Answer with the site's own page for the status of *head*, if there is one, and with no body otherwise."""
         self.reply(*(error_pages.paged(self, head) or (head, b"")))
+
+    def outgoing(self, head: ResponseHead) -> ResponseHead:
+        """*head*, which has a Date, as the route lets it out; remembered with *head* for the next exchange."""
+        route = self.route
+        assert route is not None
+        rewritten = head.rewritten
+        if rewritten is not None and rewritten[0] is route:
+            return rewritten[1]
+        out = rewrite.response_head(head, route.response_edits, self.site.clock.wall())
+        head.rewritten = (route, out)
+        return out
 
     def take_over(self, other: Exchange) -> None:
         """What still goes on for *other* goes on for this one."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from twistedproxy.answers.answer import Answer
+from twistedproxy.answers.files.static import Static
 from twistedproxy.answers.fixed import Fixed
 from twistedproxy.answers.pages import Pages
 from twistedproxy.answers.redirect import Redirect
@@ -172,6 +173,8 @@ class Route:
         )
         targets = Targets(settings)
         self.targets = targets if targets.is_needed else None
+        if settings.static is not None:
+            self.answer = Static(settings, self.targets, passes_on=backend is not None)
         editing = request_edits(settings)
         self.request_edits = editing.constant
         self.varying_request_edits = editing if editing.varies else None

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twistedproxy.addresses import Address
 from twistedproxy.clock import Clock
 from twistedproxy.forward.clients import TrustedProxies
+from twistedproxy.forward.guards.premises import InThread, at_once
 from twistedproxy.forward.maps import MapTable
 from twistedproxy.forward.remembered import Facts
 from twistedproxy.forward.route_table import RouteTable
@@ -36,6 +37,7 @@ class Site:
     :ivar maps: tables by name
     :ivar websockets: those that are open
     :ivar challenges: what authorities may ask for at the moment (HTTP-01), by token
+    :ivar in_thread: runs what waits for a disk
     :ivar exchanges: exchanges begun, ever; the last one's number
     :ivar stopping: nothing new is begun
     """
@@ -50,6 +52,7 @@ class Site:
     maps: Mapping[str, MapTable] = field(default_factory=dict)
     websockets: Register = field(default_factory=Register)
     challenges: dict[bytes, bytes] = field(default_factory=dict)
+    in_thread: InThread = at_once
     exchanges: int = 0
     stopping: bool = False
 

@@ -25,14 +25,14 @@ from twistedproxy.forward.building import build_routes
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.forward.guards.limit import Limit
 from twistedproxy.forward.guards.order import Guards
-from twistedproxy.forward.guards.premises import Premises
+from twistedproxy.forward.guards.premises import Premises, at_once
 from twistedproxy.forward.route_table import RouteTable
 from twistedproxy.forward.route_table import Seen as PassedOver
 from twistedproxy.forward.routes import Affinity, Backend, Route
 from twistedproxy.forward.site import Site
 from twistedproxy.message import RequestHead
 from twistedproxy.rehearsal.peers import Peers
-from twistedproxy.rehearsal.stage import SECRET, Stage, StageClock, Told, at_once
+from twistedproxy.rehearsal.stage import SECRET, Stage, StageClock, Told
 from twistedproxy.settings import CacheSettings, HostedApp, Settings
 from twistedproxy.story.tale import Tale
 from twistedproxy.transport.deadlines import Deadlines

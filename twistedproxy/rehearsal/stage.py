@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar, cast
+from typing import Any, Final, Self, cast
 
 from twisted.internet import task
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
@@ -23,7 +22,7 @@ from twistedproxy.forward.affinity import affinity_of
 from twistedproxy.forward.building import build_routes
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.forward.guards.order import Guards
-from twistedproxy.forward.guards.premises import Fetched, Premises
+from twistedproxy.forward.guards.premises import Fetched, Premises, at_once
 from twistedproxy.forward.maps import MapTable
 from twistedproxy.forward.remembered import Remembered, facts
 from twistedproxy.forward.routes import Backend, Route
@@ -37,8 +36,6 @@ from twistedproxy.settings import HostedApp, PoolSettings, ServerSettings, Setti
 from twistedproxy.story.tale import Sent, Tale
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.upstream.connector import Connector
-
-T = TypeVar("T")
 
 #: Seconds of the stage's time in which an exchange has to end: nothing real is waited for.
 _LONGEST: Final = 300.0
@@ -195,11 +192,6 @@ class Stage:
         find = partial(self.site.routes.match, exchange.scheme, head.fields.host, port, head.route_path)
         find(downstream.listener_name, exchange, seen)
         return seen
-
-
-def at_once(work: Callable[[], T]) -> Deferred[T]:
-    """In the place of a thread."""
-    return maybeDeferred(work)
 
 
 def _known(pool: PoolSettings) -> PoolSettings:

@@ -9,6 +9,7 @@ from twistedproxy.cache.outcomes import LookupVerdict, StoreVerdict
 from twistedproxy.errors import Reason, Whose
 from twistedproxy.remedies import remedy_for
 from twistedproxy.story.causes import nobody_because
+from twistedproxy.story.files import files
 from twistedproxy.story.lines import Line, lasting
 from twistedproxy.story.peers import peers
 from twistedproxy.story.routing import routing
@@ -22,6 +23,7 @@ def story(tale: Tale) -> Iterator[Line]:
     yield from routing(tale)
     if tale.facts.route is not None:
         yield from _guards(tale)
+        yield from files(tale)
         yield from _verdicts(tale, LookupVerdict, "lookup")
         yield from peers(tale)
         for copy in tale.copies:

@@ -1,0 +1,1 @@
+"""Files that a route answers with: what static = DIRECTORY does."""
