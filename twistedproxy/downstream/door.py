@@ -171,7 +171,7 @@ class Door:
     # Who comes in.
 
     def _accept(self, sock: socket.socket, where: Any, port: int) -> None:
-        if sock.family == socket.AF_UNIX:
+        if not isinstance(where, tuple):  # of a unix socket
             address, client_port = UNIX_CLIENTS, 0
         else:
             address, client_port = where[0], where[1]

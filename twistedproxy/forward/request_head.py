@@ -58,7 +58,7 @@ def request_head(exchange: Exchange, peer: Peer, multiplexed: bool) -> bytes:
         fields = rewrite.request_fields(
             head,
             settings,
-            peer_host=peer.settings.authority.encode(),
+            peer_host=b"" if settings.host == "preserve" and head.fields.host else peer.settings.authority.encode(),
             origin=Origin(
                 exchange.client,
                 exchange.scheme,

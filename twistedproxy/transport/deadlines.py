@@ -72,7 +72,8 @@ class Deadlines:
         timed._due = inf
 
     def _put(self, timed: Timed) -> None:
-        self._take(timed)
+        if timed._due != inf:
+            self._take(timed)
         if self._call is None:
             self._next = int(self.now() / self._tick)
             self._call = self._reactor.callLater(self._tick, self._advance)

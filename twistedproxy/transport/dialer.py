@@ -174,7 +174,7 @@ class _Call:
 
     def _open(self, family: int) -> OutgoingConnection | OutgoingTls:
         sock = socket.socket(family, socket.SOCK_STREAM)
-        tune(sock)
+        tune(sock, family)
         if self._tls is None:
             return OutgoingConnection(sock, self._dialer.poller, self._protocol, self)
         return OutgoingTls(sock, self._dialer.poller, self._protocol, self._tls, self._address, self)

@@ -150,6 +150,7 @@ class Port:
         self._reactor = reactor
         self._listening = False
         self._stopped = False
+        self._family = sock.family
         self._unlink = sock.getsockname() if sock.family == socket.AF_UNIX else ""
 
     def startListening(self) -> None:
@@ -214,7 +215,7 @@ class Port:
                     return
                 continue  # ECONNABORTED, EPERM…: that client's connection is gone, the next one's is not
             try:
-                tune(sock)
+                tune(sock, self._family)
             except OSError:
                 sock.close()  # reset between accept and now
                 continue

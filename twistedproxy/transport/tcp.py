@@ -303,9 +303,13 @@ _RESET: Final = struct.pack("ii", 1, 0)
 _NOBODY: Final = Protocol()
 
 
-def tune(sock: socket.socket) -> None:
-    """Options of every stream socket that relays: not blocking, and small messages leave at once."""
+def tune(sock: socket.socket, family: int) -> None:
+    """
+    Options of every stream socket that relays: not blocking, and small messages leave at once.
+
+    :param family: the socket's, which knows it, too, but is slow to tell
+    """
     sock.setblocking(False)
-    if sock.family != socket.AF_UNIX:
+    if family != socket.AF_UNIX:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -36,6 +36,8 @@ class Limits:
 RESPONSE_LIMITS: Final = Limits(head=128 * 1024, fields=500)
 
 _KEEP_ALIVE: Final = (b"keep-alive",)
+#: What :attr:`twistedproxy.message.Headers.index` is.
+Index = dict[bytes, bytes]
 #: Letters of a method, as in the grammar of a request line.
 _LONGEST_METHOD: Final = 32
 
@@ -114,8 +116,8 @@ def understand_request(headers: Headers, version: int) -> RequestFields:
     :raises RequestError: any of them is malformed or ambiguous
     """
     index = headers.index
-    host, port = _host(headers, version)
-    connection = _connection(headers)
+    host, port = _host(headers, index, version)
+    connection = _connection(headers, index)
     upgrade: tuple[bytes, ...] = ()
     if b"upgrade" in connection and version != 10:
         upgrade = headers.elements(b"upgrade")
@@ -128,7 +130,7 @@ def understand_request(headers: Headers, version: int) -> RequestFields:
         expects_continue = version != 10
     return RequestFields(
         headers,
-        length=_request_length(headers, version),
+        length=_request_length(headers, index, version),
         host=host,
         port=port,
         keep_alive=b"close" not in connection and (version != 10 or b"keep-alive" in connection),
@@ -138,9 +140,12 @@ def understand_request(headers: Headers, version: int) -> RequestFields:
     )
 
 
-def _connection(headers: Headers) -> tuple[bytes, ...]:
+# The index of the fields is handed on with them: it is looked at often.
+
+
+def _connection(headers: Headers, index: Index) -> tuple[bytes, ...]:
     """The options that Connection lists, in lower case (RFC 9110 §7.6.1)."""
-    value = headers.index.get(b"connection")
+    value = index.get(b"connection")
     if value is None:
         return ()
     if value == b"keep-alive" and b"connection" not in headers.repeated:
@@ -148,8 +153,8 @@ def _connection(headers: Headers) -> tuple[bytes, ...]:
     return headers.elements(b"connection")
 
 
-def _host(headers: Headers, version: int) -> tuple[bytes, int | None]:
-    host = headers.index.get(b"host")
+def _host(headers: Headers, index: Index, version: int) -> tuple[bytes, int | None]:
+    host = index.get(b"host")
     if host is None:
         if version != 10:
             raise RequestError(errors.BAD_HOST, "missing")
@@ -159,9 +164,9 @@ def _host(headers: Headers, version: int) -> tuple[bytes, int | None]:
     return parse_host(host)
 
 
-def _request_length(headers: Headers, version: int) -> int:
-    coding = headers.index.get(b"transfer-encoding")
-    length = headers.index.get(b"content-length")
+def _request_length(headers: Headers, index: Index, version: int) -> int:
+    coding = index.get(b"transfer-encoding")
+    length = index.get(b"content-length")
     if coding is not None:
         if length is not None:
             raise RequestError(errors.LENGTH_AND_CODING)
@@ -322,6 +327,6 @@ def understand_response(status: int, reason: bytes, headers: Headers, version: i
         length = int(declared)
     if method == b"HEAD" or status == 304 or status == 204 or status < 200:
         length = 0
-    options = _connection(headers)
+    options = _connection(headers, index)
     keep_alive = b"close" not in options and (version != 10 or b"keep-alive" in options)
     return ResponseHead(status, reason, headers, version=version, length=length, keep_alive=keep_alive and length != UNTIL_CLOSE)
