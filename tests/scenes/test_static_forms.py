@@ -10,11 +10,12 @@ from pathlib import Path
 import brotli
 import pytest
 
-from tests.config.sites import SMALL, errors, warnings
+from tests.config.sites import SMALL, errors, loaded, warnings
 from tests.kit.http2 import Http2Client
 from tests.kit.play import Play
 from tests.scenes.files import PAGE, SCRIPT, asked, request, site_of, tree
 from tests.scenes.test_substitution import dechunked
+from twistedproxy.config.effective import effective
 
 FORMS = "precompressed = br zstd gzip\n"
 
@@ -214,3 +215,33 @@ def test_what_has_no_effect_or_is_likely_wrong_is_told(root: Path) -> None:
     }.items():
         assert any(said in each for each in warnings(route + line + "\n")), line
     assert not any("strip_prefix" in each for each in warnings(route + f"static = {root}\nstrip_prefix = /x\n"))
+
+
+def test_every_knob_is_written_back(root: Path) -> None:
+    text = (
+        SMALL
+        + f"""[route /x/]
+static = {root}
+try_files = {{path}} {{path}}/ {{path}}.html /index.html =410
+index = a.html b.html
+listing = yes
+dotfiles = yes
+symlinks = yes
+expires =
+    text/html image/* epoch
+    text/css off
+    application/* max
+    90m
+cache_control = public, stale-if-error=60
+charset = iso-8859-1
+mime_types =
+    text/x-log log out
+    text/plain *
+precompressed = zstd br
+open_file_cache = 1m
+open_file_cache_valid = 1500ms
+strip_prefix = /x
+"""
+    )
+    settings = loaded(text).settings
+    assert loaded(effective(settings)).settings.routes == settings.routes
