@@ -49,6 +49,8 @@ class Tree:
         :raises NotServed: it is neither, or elsewhere
         :raises OSError: it is not there, or the system refuses
         """
+        # Most of what is not there is found out so by one call; what is there has to be opened with care.
+        os.stat(self.root + path)
         found = self._opened(path) if self._follows else self._walked(path)
         if isinstance(found, OpenFile):
             return found
