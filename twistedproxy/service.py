@@ -72,7 +72,8 @@ from twistedproxy.running.pools import Surroundings, pooled
 from twistedproxy.running.reload import Reload
 from twistedproxy.running.running import Running
 from twistedproxy.running.upgrade import Command
-from twistedproxy.settings import CacheSettings, HostedApp, RouteSettings, Settings
+from twistedproxy.settings import CacheSettings, HostedApp, RouteSettings, Settings, TracingSettings
+from twistedproxy.spans.export import Spans
 from twistedproxy.tls.parts import tls_parts
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.transport.dialer import Dialer
@@ -227,6 +228,9 @@ def compose(ground: Ground, settings: Settings, before: Parts, undo: ExitStack) 
     for log in settings.logs:
         kept = before.logs.get(log.name)
         parts.logs[log.name] = kept if kept is not None and kept.settings == log else make_log(log, logs_at)
+    if settings.tracing is not None:
+        same = old is not None and old.tracing == settings.tracing
+        parts.spans = before.spans if same else _spans(settings.tracing, ground)
     if settings.status is not None:
         same = old is not None and old.status == settings.status
         make_status = partial(make_status_service, settings.status, live, ground.recorder, ground.premises)
@@ -235,6 +239,13 @@ def compose(ground: Ground, settings: Settings, before: Parts, undo: ExitStack) 
         same = old is not None and old.shell == settings.shell
         parts.shell = before.shell if same else make_shell_service(settings.shell, state_dir, live, reactor, ground.sockets)
     return parts
+
+
+def _spans(settings: TracingSettings, ground: Ground) -> Spans:
+    # Part of an extra: only who wants spans needs it.
+    from twistedproxy.spans.otlp import OtlpSender
+
+    return Spans(settings, OtlpSender(settings), ground.in_thread, ground.reactor)
 
 
 def _same_store(cache: CacheSettings, before: Parts) -> Storing | None:

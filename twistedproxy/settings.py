@@ -1592,6 +1592,42 @@ class LogSettings:
 
 
 @dataclass(frozen=True)
+class TracingSettings:
+    """
+    Spans of requests and of their attempts, for OpenTelemetry; needs the extra ``otel``.
+
+    Routes then pass traces on to peers, as by ``traceparent = trusted``, unless they say something else.
+    """
+
+    endpoint: str = knob(
+        "otlp_url",
+        "where spans go by OTLP over HTTP, for instance http://127.0.0.1:4318; /v1/traces without a path",
+        required=True,
+    )
+    service_name: str = knob("text", "how the service is called there", default="twistedproxy")
+    sample: float = knob("ratio", "the share of traces that is seen, picked by their ids", default=1.0)
+    sampler: str = knob(
+        "choice",
+        "parent: of traces that trusted proxies have begun, they decide what is seen; ratio: sample decides of all",
+        default="parent",
+        choices=("parent", "ratio"),
+    )
+    resource: tuple[tuple[str, str], ...] = knob(
+        "attributes",
+        "NAME VALUE, one a line: what else is said of the service, for instance deployment.environment.name prod",
+        default=(),
+    )
+    headers: tuple[tuple[str, str], ...] = knob("otlp_headers", "NAME VALUE, one a line: fields for the collector", default=())
+    ca: str | None = knob("authorities", "authorities (PEM) that the collector's certificate must come from; the usual without")
+    compression: str = knob("choice", "of what is sent", default="gzip", choices=("none", "gzip"))
+    timeout: float = knob("duration", "the collector must have taken what is sent within", default=5.0, minimum=0.1, maximum=60)
+    interval: float = knob("duration", "spans are sent at least so often", default=2.0, minimum=0.1, maximum=60)
+    queue: int = knob(
+        "integer", "spans that wait at most; more are lost, and counted", default=4096, minimum=512, maximum=1_000_000
+    )
+
+
+@dataclass(frozen=True)
 class Settings:
     """A whole site, checked: every name that one section says of another leads somewhere."""
 
@@ -1608,4 +1644,5 @@ class Settings:
     shell: ShellSettings | None = None
     status: StatusSettings | None = None
     logs: tuple[LogSettings, ...] = ()
+    tracing: TracingSettings | None = None
     streams: tuple[StreamSettings, ...] = ()

@@ -165,6 +165,17 @@ facility = daemon
 severity = notice
 tag = edge
 hostname = gate-1
+[tracing]
+endpoint = https://collector.example:4318
+service_name = the edge
+sample = 12.5%
+sampler = ratio
+resource =
+    deployment.environment.name prod
+    region eu west
+headers = Authorization Bearer abc \\; def
+compression = none
+timeout = 3s
 [log local]
 file = syslog:unix:/dev/log
 of = streams

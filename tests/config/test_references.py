@@ -124,7 +124,7 @@ def test_titles_are_checked() -> None:
         "12 [pool a b]: 'a b' is not a name; write [pool NAME], in letters, digits, _ . and -",
         "14 [site x]: takes no name; write [site]",
         "15: nothing is not a kind of section; "
-        "known: app, cache, defaults, limit, listen, log, map, pool, route, shell, site, status, stream, test, tls",
+        "known: app, cache, defaults, limit, listen, log, map, pool, route, shell, site, status, stream, test, tls, tracing",
         "16 [pool app]: stands twice; first at site.ini:3; put both into one section",
     ]
 

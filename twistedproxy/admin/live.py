@@ -18,6 +18,7 @@ from twistedproxy.forward.route_table import RouteTable
 from twistedproxy.forward.site import Site
 from twistedproxy.logs.access_log import AccessLog
 from twistedproxy.settings import Settings
+from twistedproxy.spans.export import Spans
 from twistedproxy.tls.parts import TlsParts
 from twistedproxy.websocket.register import Register
 
@@ -38,6 +39,7 @@ class Live:
     :ivar websockets: those that are open
     :ivar limits: by name
     :ivar logs: by name, in the file's order
+    :ivar spans: of requests, for OpenTelemetry; None: there are none
     :ivar certificates: what is shown to clients, and what keeps it so
     :ivar site: what exchanges share; None where there are none
     :ivar life: what can be asked of the process; None where it was not started from a site file
@@ -58,6 +60,7 @@ class Live:
     websockets: Register = field(default_factory=Register)
     limits: dict[str, Limit] = field(default_factory=dict)
     logs: dict[str, AccessLog] = field(default_factory=dict)
+    spans: Spans | None = None
     certificates: TlsParts = field(default_factory=TlsParts)
     site: Site | None = None
     life: Life | None = None

@@ -49,7 +49,7 @@ class Metrics:
         state = snapshot(self._live)
         yield _gauge("info", "What runs here; always 1.", ("version",), [((state["version"],), 1.0)])
         yield _gauge("start_time_seconds", "When the proxy started, seconds since 1970.", (), [((), state["started"])])
-        for families in (_listeners, _routes, _pools, _peers, _caches, _limits, _certificates, _logs):
+        for families in (_listeners, _routes, _pools, _peers, _caches, _limits, _certificates, _logs, _spans):
             yield from families(state)
 
     def page(self, accepts: str) -> tuple[bytes, bytes]:
@@ -221,3 +221,10 @@ def _logs(state: State) -> Iterator[Metric]:
         yield _counter(name, text, ("log",), [((log,), counts[key]) for log, counts in logs])
     held = [((log,), counts["held"]) for log, counts in logs]
     yield _gauge("log_held_bytes", "Bytes of lines that are not written yet.", ("log",), held)
+
+
+def _spans(state: State) -> Iterator[Metric]:
+    spans = state["spans"]
+    for key, text in (("exported", "Spans that the collector has taken."), ("lost", "Spans that could not be sent.")):
+        yield _counter(f"spans_{key}", text, (), [((), spans[key])] if spans is not None else [])
+    yield _gauge("spans_waiting", "Spans that wait to be sent.", (), [((), spans["waiting"])] if spans is not None else [])

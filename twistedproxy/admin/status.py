@@ -53,6 +53,9 @@ def snapshot(live: Live) -> dict[str, Any]:
         "certificates": certificates.snapshot(live),
         "caches": {name: _cache(cache) for name, cache in live.caches.items()},
         "logs": {name: {"lines": log.lines, "lost": log.lost, "held": log.held} for name, log in live.logs.items()},
+        "spans": None
+        if live.spans is None
+        else {"exported": live.spans.exported, "lost": live.spans.lost, "waiting": live.spans.waiting},
     }
 
 

@@ -28,6 +28,7 @@ def sections_of(settings: Settings) -> dict[str, tuple[Any, ...]]:
         "shell": (settings.shell,) if settings.shell else (),
         "status": (settings.status,) if settings.status else (),
         "log": settings.logs,
+        "tracing": (settings.tracing,) if settings.tracing else (),
     }
 
 

@@ -115,7 +115,7 @@ def _in_order(problems: list[Problem], names: list[str]) -> tuple[Problem, ...]:
 
 def _settings(draft: Draft) -> Settings:
     (site,) = draft.values("site")
-    shell, status = (next(iter(draft.values(kind)), None) for kind in ("shell", "status"))
+    shell, status, tracing = (next(iter(draft.values(kind)), None) for kind in ("shell", "status", "tracing"))
     return Settings(
         site=site,
         listen=draft.values("listen"),
@@ -130,5 +130,6 @@ def _settings(draft: Draft) -> Settings:
         shell=shell,
         status=status,
         logs=draft.values("log"),
+        tracing=tracing,
         streams=draft.values("stream"),
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from twistedproxy.addresses import Address, Tcp, Unix
-from twistedproxy.config import apps, doors, guards, logs, rewriting, routing, static, tls
+from twistedproxy.config import apps, doors, guards, logs, rewriting, routing, static, tls, tracing
 from twistedproxy.config.http2 import errors_of_pool
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
@@ -53,6 +53,7 @@ def check(draft: Draft, problems: list[Problem]) -> None:
     problems += _login_keys(draft)
     problems += doors.check(draft)
     problems += logs.check(draft)
+    problems += tracing.check(draft)
     problems += guards.check(draft)
     for each in draft.built["pool"]:
         problems += errors_of_pool(each.section, each.value)

@@ -30,6 +30,7 @@ from twistedproxy.settings import (
     StatusSettings,
     StreamSettings,
     TlsSettings,
+    TracingSettings,
     TrialSettings,
 )
 from twistedproxy.spelling import choose_from, nearest
@@ -64,6 +65,7 @@ SECTIONS: Final[dict[str, SectionKind]] = {
     "shell": SectionKind(ShellSettings),
     "status": SectionKind(StatusSettings),
     "log": SectionKind(LogSettings, "NAME"),
+    "tracing": SectionKind(TracingSettings),
 }
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -110,7 +112,8 @@ def build(sections: list[Section], file: str, problems: list[Problem]) -> Draft:
     """The settings of all *sections* of the site whose main file is *file*; what is wrong is added to *problems*."""
     draft = Draft(file)
     seen: dict[tuple[str, str], Section] = {}
-    inherited: dict[str, Any] = {}
+    # Spans of peers are parts of a trace only where it is passed on to them.
+    inherited: dict[str, Any] = {"traceparent": "trusted"} if any(each.kind == "tracing" for each in sections) else {}
     # [defaults] first, wherever it stands.
     for section in sorted(sections, key=lambda each: each.kind != "defaults"):
         kind = SECTIONS.get(section.kind)
@@ -124,7 +127,7 @@ def build(sections: list[Section], file: str, problems: list[Problem]) -> Draft:
         title = _title(section, kind, problems)
         given = _given(section, kind, file, problems)
         if section.kind == "defaults":
-            inherited = given
+            inherited |= given
         value = _made(kind, title, given, inherited, file)
         draft.built[section.kind].append(Built(section, value))
     return draft

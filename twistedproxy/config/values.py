@@ -25,6 +25,7 @@ from twistedproxy.config import (
     static,
     streams,
     tls,
+    tracing_values,
     websockets,
 )
 from twistedproxy.config.problems import BadValue, Problem
@@ -119,9 +120,12 @@ KINDS: Final[dict[str, Kind]] = {
     "key_source": Kind("file or URL", guard_values.key_source),
     "jwt_algorithms": Kind("choices", scalars.choice, shape=Shape.WORDS),
     "claim_headers": Kind("claim and field", guard_values.claim_header, guard_values.write_claim_header, Shape.LINES),
+    "attributes": Kind("names and values", tracing_values.attribute, tracing_values.write_pair, Shape.LINES),
     "auth_field": Kind("field", guard_values.field_name),
     "auth_fields": Kind("fields", guard_values.field_name, shape=Shape.WORDS),
     "origins": Kind("origins", websockets.origin, shape=Shape.WORDS),
+    "otlp_headers": Kind("fields", tracing_values.header, tracing_values.write_pair, Shape.LINES),
+    "otlp_url": Kind("URL", tracing_values.endpoint),
     "password_file": Kind("file", guard_values.password_file),
     "path": Kind("path", files.path),
     "path_prefix": Kind("path", network.path_prefix),

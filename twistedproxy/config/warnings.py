@@ -29,6 +29,7 @@ from twistedproxy.config import (
     shared_caches,
     static,
     tls,
+    tracing,
     websockets,
 )
 from twistedproxy.config.problems import Problem
@@ -128,6 +129,7 @@ def of(draft: Draft) -> list[Problem]:
     found += _shell_keys(draft)
     found += shared_caches.of(draft)
     found += logs.warnings(draft)
+    found += tracing.warnings(draft)
     found += _unused(draft)
     return found
 

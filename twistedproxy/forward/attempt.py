@@ -47,14 +47,18 @@ class Attempt:
     :ivar header_time: seconds from the start to the head of the answer; None before
     :ivar response_time: seconds from the start to the end of the answer; None before
     :ivar upgrade_time: seconds from the start to the 101; None without one
+    :ivar status: of the peer's final answer; 0 before
+    :ivar failed_after: seconds from the start to its failure, or until nobody wanted an answer any more
     :ivar reason: why it failed; None as long as it has not
     :ivar detail: more words on it
+    :ivar span: the id by which the peer knows it in traces; empty where it was told none
     """
 
     __slots__ = (
         "connect_time",
         "detail",
         "exchange",
+        "failed_after",
         "header_time",
         "peer",
         "previous",
@@ -62,7 +66,9 @@ class Attempt:
         "response_time",
         "reused",
         "sent",
+        "span",
         "started",
+        "status",
         "upgrade_time",
         "upstream",
     )
@@ -79,8 +85,11 @@ class Attempt:
         self.header_time: float | None = None
         self.response_time: float | None = None
         self.upgrade_time: float | None = None
+        self.status = 0
+        self.failed_after: float | None = None
         self.reason: Reason | None = None
         self.detail = ""
+        self.span = ""
 
     # start
 
@@ -135,7 +144,7 @@ class Attempt:
         settings = route.settings
         upstream.read_timeout = settings.read_timeout
         upstream.send_timeout = settings.send_timeout
-        start = request_head(exchange, self.peer, upstream.multiplexed)
+        start = request_head(exchange, self, upstream.multiplexed)
         self.sent = True
         head = exchange.head
         body = exchange.content
@@ -173,6 +182,7 @@ class Attempt:
         exchange = self.exchange
         now = exchange.site.clock.monotonic()
         self.header_time = now - self.started
+        self.status = head.status
         if head.status >= 400 and self._answered_badly(head.status, now):
             return
         if exchange.hedge is not None:
@@ -207,6 +217,7 @@ class Attempt:
         upgrade = exchange.upgrade
         now = exchange.site.clock.monotonic()
         self.header_time = self.upgrade_time = now - self.started
+        self.status = head.status
         if self.peer.attentive:
             self.peer.answered(self.header_time, now)
         assert upstream is not None and upgrade is not None
@@ -251,7 +262,9 @@ class Attempt:
         exchange = self.exchange
         self.reason = reason
         self.detail = detail
-        self.peer.fail(reason, exchange.site.clock.monotonic())
+        now = exchange.site.clock.monotonic()
+        self.failed_after = now - self.started
+        self.peer.fail(reason, now)
         del self.exchange
         exchange.attempt_failed(self, reason, detail)
 
@@ -262,6 +275,7 @@ class Attempt:
             return
         self.reason = reason
         now = self.exchange.site.clock.monotonic()
+        self.failed_after = now - self.started
         self.peer.fail(reason, now, now - self.started if self.header_time is None else 0.0)
         self._leave(upstream)
         upstream.cancel()

@@ -41,6 +41,7 @@ from twistedproxy.forward.remembered import facts
 from twistedproxy.forward.request_body import RequestBody
 from twistedproxy.forward.request_head import COUNTED, is_last_recipient
 from twistedproxy.forward.total_time import Allotted
+from twistedproxy.forward.tracing import noted
 from twistedproxy.forward.upgrade import Upgrade
 from twistedproxy.forward.waiting import Place, wait
 from twistedproxy.message import Field, Headers, RequestHead, ResponseHead
@@ -462,7 +463,8 @@ class Exchange:
         """An exchange for *nobody* with the same request, to be begun; it is no entry of access logs."""
         copy = Exchange(replace(self.site, finished=[], remembered=None), nobody, self.head)
         copy.client, copy.client_port, copy.scheme = self.client, self.client_port, self.scheme
-        copy.noted, copy.identity = self.noted, self.identity
+        # By what it is known to others, its copy is, too.
+        copy.noted, copy.identity = noted(self), self.identity
         copy.request_complete = True
         return copy
 

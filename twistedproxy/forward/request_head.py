@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from twistedproxy.forward import rewrite
+from twistedproxy.forward import rewrite, tracing
 from twistedproxy.forward.forwarding import Origin
 from twistedproxy.forward.header_edits import edited
 from twistedproxy.forward.secured import with_cert_fields
@@ -12,7 +12,7 @@ from twistedproxy.wire.hpack import encode
 from twistedproxy.wire.http2_answers import request_fields
 
 if TYPE_CHECKING:
-    from twistedproxy.balance.peer import Peer
+    from twistedproxy.forward.attempt import Attempt
     from twistedproxy.forward.exchange import Exchange
 
 #: Methods whose heads change on the way, because Max-Forwards counts down (RFC 9110 §7.6.2).
@@ -24,9 +24,9 @@ def is_last_recipient(exchange: Exchange) -> bool:
     return rewrite.is_zero(exchange.head.headers.get(b"max-forwards") or b"")
 
 
-def request_head(exchange: Exchange, peer: Peer, multiplexed: bool) -> bytes:
+def request_head(exchange: Exchange, attempt: Attempt, multiplexed: bool) -> bytes:
     """
-    The bytes of the head for *peer*: lines, the empty one included; for HTTP/2 (*multiplexed*) a header block.
+    The bytes of the head for the peer of *attempt*: lines, the empty one included; for HTTP/2 (*multiplexed*) a header block.
 
     A client that repeats its fields on a connection has them rewritten once.
     """
@@ -37,6 +37,7 @@ def request_head(exchange: Exchange, peer: Peer, multiplexed: bool) -> bytes:
     identity = exchange.identity
     if head.forwarded is not None and head.forwarded[0] is route and caching is None and identity is None:
         return head.forwarded[1]
+    peer = attempt.peer
     downstream = exchange.downstream
     settings = route.settings
     targets = route.targets
@@ -54,7 +55,7 @@ def request_head(exchange: Exchange, peer: Peer, multiplexed: bool) -> bytes:
     if known is not None and known[0] is head.fields and known[1] is route and repeatable:
         block = known[2]
     else:
-        edits = route.request_edits if varying is None else varying.rendered(exchange.value)
+        edits = route.request_edits if varying is None else varying.rendered(tracing.values_of(exchange, attempt))
         fields = rewrite.request_fields(
             head,
             settings,

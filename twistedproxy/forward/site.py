@@ -24,6 +24,7 @@ from twistedproxy.wire.framing import Piece
 
 if TYPE_CHECKING:
     from twistedproxy.forward.exchange import Exchange
+    from twistedproxy.forward.tracing import Sampling
 
 
 @dataclass
@@ -38,6 +39,7 @@ class Site:
     :ivar websockets: those that are open
     :ivar challenges: what authorities may ask for at the moment (HTTP-01), by token
     :ivar in_thread: runs what waits for a disk
+    :ivar tracing: which traces are seen, where spans are made of exchanges
     :ivar exchanges: exchanges begun, ever; the last one's number
     :ivar stopping: nothing new is begun
     """
@@ -53,6 +55,7 @@ class Site:
     websockets: Register = field(default_factory=Register)
     challenges: dict[bytes, bytes] = field(default_factory=dict)
     in_thread: InThread = at_once
+    tracing: Sampling | None = None
     exchanges: int = 0
     stopping: bool = False
 

@@ -42,6 +42,8 @@ _TEXTS: Final = (
     ("cache_status", "cache_status"),
     ("error", "error"),
 )
+#: Ids, by what is noted of an exchange where they were made.
+_IDS: Final = (("request_id", "request_id"), ("traceparent", "trace_id"))
 _VERSIONS: Final = {10: b"1.0", 11: b"1.1", 20: b"2.0"}
 _quoted: Final = json.JSONEncoder(ensure_ascii=True).encode
 
@@ -152,6 +154,11 @@ class Json:
             if value != "-" and value:
                 text = value if value.isascii() else _bytes(value).decode("utf-8", "backslashreplace")
                 parts.append(f'"{key}": {_quoted(text)}')
+        if exchange.noted is not None:
+            # By what others know it; nothing is made for the log alone.
+            for known, name in _IDS:
+                if known in exchange.noted:
+                    parts.append(f'"{name}": {_quoted(value_of(exchange, name))}')
         for name in _NUMBERS:
             parts.append(f'"{name}": {getattr(exchange, name)}')
         parts.append(f'"request_time": {exchange.request_time:.6f}')

@@ -23,6 +23,7 @@ from twistedproxy.logs.access_log import AccessLog
 from twistedproxy.running.hosted import Hosted
 from twistedproxy.running.pools import Pooled
 from twistedproxy.settings import HostedApp, ListenSettings, RouteSettings, Settings, StreamSettings
+from twistedproxy.spans.export import Spans
 from twistedproxy.tls.parts import NO_PARTS, TlsParts
 
 
@@ -48,6 +49,7 @@ class Parts:
     listeners: dict[str, Listener] = field(default_factory=dict)
     streams: dict[str, StreamDoor] = field(default_factory=dict)
     logs: dict[str, AccessLog] = field(default_factory=dict)
+    spans: Spans | None = None
     status: Ports | None = None
     shell: ShellService | None = None
 
@@ -62,6 +64,7 @@ class Parts:
             *([self.map_files] if self.map_files is not None else []),
             *self.certificates.before,
             *self.logs.values(),
+            *([self.spans] if self.spans is not None else []),
             *([self.status] if self.status is not None else []),
             *([self.shell] if self.shell is not None else []),
         ]

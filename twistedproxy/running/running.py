@@ -198,7 +198,12 @@ class Running:
         """Let everybody see the parts who looks on."""
         for observers, observer in self._observers:
             observers.remove(observer)
-        self._observers = [(self._finished(log), parts.observer_of(log)) for log in parts.logs.values()]
+        self._observers = []
+        if parts.spans is not None:
+            # Before the logs, which tell by what id a trace is known.
+            self._observers.append((self._site.finished, parts.spans.exchange_finished))
+        self._observers += [(self._finished(log), parts.observer_of(log)) for log in parts.logs.values()]
+        self._site.tracing = parts.spans.sampling if parts.spans is not None else None
         for observers, observer in self._observers:
             observers.append(observer)
         self._logs[:] = parts.logs.values()
@@ -210,6 +215,7 @@ class Running:
         live.caches = {name: store.cache for name, store in parts.caches.items()}
         live.limits = parts.limits
         live.logs = parts.logs
+        live.spans = parts.spans
         live.certificates = parts.certificates
         live.routes = parts.routes
         live.listeners = EveryDoor(self._doors)
