@@ -40,6 +40,7 @@ from twistedproxy.forward.nobody import Nobody, update_head
 from twistedproxy.forward.remembered import facts
 from twistedproxy.forward.request_body import RequestBody
 from twistedproxy.forward.request_head import COUNTED, is_last_recipient
+from twistedproxy.forward.slices import Slices, is_large
 from twistedproxy.forward.total_time import Allotted
 from twistedproxy.forward.tracing import noted
 from twistedproxy.forward.upgrade import Upgrade
@@ -90,6 +91,7 @@ class Exchange:
     :ivar client_full: the client takes the answer too slowly
     :ivar source: where the answer's body comes from when no peer sends it
     :ivar chain: what changes the answer's body on its way
+    :ivar slices: of the body, those that the chain has yet to see, when too much came at once
     :ivar status: of the final answer; 499 when the client left before one began, 0 before that
     :ivar bytes_sent: of bodies, to the client; *bytes_received*: from it; in a tunnel: bytes of either direction
     :ivar request_time: seconds from the request's head to the end, once finished
@@ -132,6 +134,7 @@ class Exchange:
         "route",
         "scheme",
         "site",
+        "slices",
         "source",
         "started",
         "started_wall",
@@ -164,6 +167,7 @@ class Exchange:
         self.identity: Identity | None = None
         self.source: Source | None = None
         self.chain: Chain | None = None
+        self.slices: Slices | None = None
         self.place: Place | None = None
         self.hedge: Hedge | None = None
         self.allotted: Allotted | None = None
@@ -357,6 +361,7 @@ class Exchange:
         if self.admission is not None:
             self.admission.closed()
         self.reason = reason
+        self.slices = None
         if not self.answered:
             self.status = 499
         self.finish()
@@ -551,12 +556,15 @@ class Exchange:
             head = chain.begin(route.filters, self, head)
             if not chain.is_empty:
                 self.chain = chain
+                if is_large(pieces):
+                    self.slices = Slices(self, pieces, Headers() if ended else None)
+                    pieces, ended = (), False
                 try:
                     pieces = chain.feed(pieces)
                     if ended:
                         pieces = (*pieces, *chain.finish())
                 except ResponseError as error:
-                    self._undeliverable(error, ended)
+                    self.undeliverable(error, complete=ended)
                     return
         for piece in pieces:
             self.bytes_sent += len(piece)
@@ -580,11 +588,21 @@ class Exchange:
                 screen.body(pieces)
                 return
         if self.chain is not None:
+            if self.slices is not None:
+                self.slices.more(pieces)
+                return
+            if is_large(pieces):
+                self.slices = Slices(self, pieces, None)
+                return
             try:
                 pieces = self.chain.feed(pieces)
             except ResponseError as error:
-                self._undeliverable(error, False)
+                self.undeliverable(error, complete=False)
                 return
+        self.send_pieces(pieces)
+
+    def send_pieces(self, pieces: Sequence[Piece]) -> None:
+        """Send more of the answer's body, which the filters have seen."""
         for piece in pieces:
             self.bytes_sent += len(piece)
         if self.admission is not None and self.admission.pace is not None:
@@ -611,15 +629,22 @@ class Exchange:
             if screen is not None and not screen.passes:
                 screen.end(trailers)
                 return
+        if self.slices is not None:
+            self.slices.end(trailers)
+            return
+        self.end_body(trailers)
+
+    def end_body(self, trailers: Headers) -> None:
+        """The filters have seen all of the answer's body."""
         if self.chain is not None:
             chain = self.chain
             try:
                 rest = chain.finish()
             except ResponseError as error:
-                self._undeliverable(error, True)
+                self.undeliverable(error, complete=True)
                 return
             self.chain = None
-            self.deliver_body(rest)
+            self.send_pieces(rest)
             chain.close()
         if self.admission is None or not self.admission.postpones(trailers):
             self.end_answer(trailers)
@@ -630,7 +655,7 @@ class Exchange:
         self.downstream.end(trailers)
         self.finish()
 
-    def _undeliverable(self, error: ResponseError, complete: bool) -> None:
+    def undeliverable(self, error: ResponseError, *, complete: bool) -> None:
         """A filter cannot make sense of the body; *complete*: the peer has sent all of it."""
         if not complete:
             self._give_up_attempt(error.reason)
@@ -653,7 +678,9 @@ class Exchange:
     def resumeProducing(self) -> None:
         """The client has taken all that was sent."""
         self.client_full = False
-        if self.admission is None or self.admission.screen is None or not self.admission.screen.busy:
+        if self.slices is not None:
+            self.slices.soon()
+        elif self.admission is None or self.admission.screen is None or not self.admission.screen.busy:
             self.let_source_go()
 
     def let_source_go(self) -> None:
@@ -678,6 +705,7 @@ class Exchange:
         """The exchange cannot succeed: say so as well as can still be done."""
         self.reason = reason
         self.detail = detail
+        self.slices = None
         if self.caching is not None and self.caching.failed(reason, answered=self.answered):
             return
         if self.answered:
@@ -739,7 +767,7 @@ class Exchange:
 
     def finish(self) -> None:
         """The exchange is over, on whatever path."""
-        if self.finished:
+        if self.finished or (self.slices is not None and self.slices.holds_end):
             return
         if self.admission is not None:
             if self.admission.holds_end:
