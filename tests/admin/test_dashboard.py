@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,9 @@ class Stage:
         self.site: Any = StatusSite(self.live, self.recorder, self.clock, self.gate.operators, protect)
 
     def ask(self, request: str, *fields: str, body: str = "") -> Answer:
+        return Answer(self.raw(request, *fields, body=body).decode())
+
+    def raw(self, request: str, *fields: str, body: str = "") -> bytes:
         protocol = self.site.buildProtocol(None)
         transport = StringTransport()
         protocol.makeConnection(transport)
@@ -52,10 +56,9 @@ class Stage:
         lines = (f"{request} HTTP/1.1", "Host: localhost", "Connection: close", *fields, *length, "", body)
         protocol.dataReceived("\r\n".join(lines).encode())
         self.gate.threads.work()
-        answer = Answer(transport.value().decode())
         for call in self.clock.getDelayedCalls():
             call.cancel()
-        return answer
+        return transport.value()
 
     def post(self, path: str, wish: object, *fields: str) -> Answer:
         return self.ask(f"POST {path}", "Content-Type: application/json", *fields, body=json.dumps(wish))
@@ -109,6 +112,15 @@ def test_what_the_page_asks_for_has_all_that_it_shows(stage: Stage) -> None:
     everything = stage.ask("GET /history.json").said
     assert everything["fine"]["site"]["at"] == told["history"]["fine"]["site"]["at"]
     assert everything["failures"] == []
+
+
+def test_what_is_long_is_compressed_for_those_who_can_read_that(stage: Stage) -> None:
+    plain = stage.raw("GET /dashboard.js")
+    packed = stage.raw("GET /dashboard.js", "Accept-Encoding: deflate, gzip, br")
+    head, _, body = packed.partition(b"\r\n\r\n")
+    assert b"Content-Encoding: gzip" in head and b"Content-Encoding" not in plain
+    assert gzip.decompress(body) == plain.partition(b"\r\n\r\n")[2]
+    assert b"Content-Encoding" not in stage.raw("GET /ready", "Accept-Encoding: gzip")
 
 
 def test_whoever_is_not_logged_in_changes_nothing(stage: Stage) -> None:

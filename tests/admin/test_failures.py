@@ -38,7 +38,7 @@ def test_a_failure_is_told_with_its_cause_and_without_what_may_be_secret() -> No
         (failed,) = found.latest()
         assert (failed.status, failed.request, failed.client) == (502, "GET example.com/pay%20now?…", "192.0.2.9")
         assert (failed.route, failed.pool, failed.peer, failed.whose) == ("/", "app", "app:80", "peer")
-        assert failed.text
+        assert failed.text and "nobody listens at that address" in failed.remedy
         assert found.causes == {failed.cause: 1}
 
 

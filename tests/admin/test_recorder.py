@@ -109,7 +109,7 @@ def test_a_peer_has_its_story(watched: Watched) -> None:
     watched.pass_by(9)
     history = watched.recorder.history()
     track = history["coarse"]["peers"]["app"]["app1:3000"]
-    assert [history["states"][place] for place in track["state"]] == ["down"]
+    assert [history["states"][int(place)] for place in track["state"]] == ["down"]
     assert (track["attempts"], track["failures"], track["passed"], track["missed"]) == ([0.4], [0.1], [1], [3])
     (change,) = watched.recorder.changes
     assert (change.pool, change.peer, change.before, change.after) == ("app", "app1:3000", "up", "down")

@@ -127,10 +127,20 @@ on = tcp:127.0.0.1:@status
 """
 
 
-def test_a_failure_is_in_the_log_and_on_the_status_port(start_proxy: StartProxy) -> None:
+@needs_chromium
+def test_a_failure_is_in_the_log_and_on_the_page_with_its_story(start_proxy: StartProxy, browser: Browser) -> None:
     proxy = start_proxy(SITE)
     assert fetch(proxy.port, "/pay?token=secret").status == 502
     history = json.loads(fetch(proxy.ports["status"], "/history.json").body)
     (failed,) = history["failures"]
     assert (failed["status"], failed["request"], failed["pool"]) == (502, "GET test.example/pay?…", "app")
     eventually(lambda: "502 for GET test.example/pay" in proxy.story(), proxy.story)
+    with browser.tab(f"http://127.0.0.1:{proxy.ports['status']}/") as tab:
+        tab.call("Page.bringToFront")
+        tab.wait_for("document.getElementById('failures')?.textContent.includes('GET test.example/pay?…')")
+        assert "nobody listens at that address" in tab.run("document.getElementById('failures').textContent")
+        tab.run("document.querySelector('.why').click()")
+        story = tab.wait_for("document.getElementById('story-lines').textContent")
+        assert "route" in story and "connection refused" in story
+        assert "secret" not in tab.run("document.body.textContent")
+        assert tab.complaints == []

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from functools import partial
@@ -52,6 +53,8 @@ _FIELDS: Final = (
 )
 #: Bytes of a request's content that are read; nothing that can be asked for needs more.
 _MOST: Final = 16 * 1024
+#: Bytes from which on an answer is compressed for those who can read that: an hour of many peers is much of the same.
+_WORTH_PACKING: Final = 4096
 _JSON: Final = b"application/json"
 _TEXT: Final = b"text/plain; charset=utf-8"
 #: The page says a token in it, even an empty one: then browsers are not told to ask for a password by themselves.
@@ -313,9 +316,17 @@ def _send(request: Any, status: int, answer: _Answer) -> bytes:
     if status != 200:
         request.setResponseCode(status)
     kind, content = answer
+    if len(content) > _WORTH_PACKING and _accepts_gzip(request):
+        content = gzip.compress(content, 1)
+        request.setHeader(b"Content-Encoding", b"gzip")
     request.setHeader(b"Content-Type", kind)
     request.setHeader(b"Content-Length", b"%d" % len(content))
     return b"" if request.method == b"HEAD" else content
+
+
+def _accepts_gzip(request: Any) -> bool:
+    accepted = (request.getHeader(b"accept-encoding") or b"").replace(b" ", b"").split(b",")
+    return b"gzip" in accepted
 
 
 def _later(request: Any, answer: Deferred[bytes]) -> Any:

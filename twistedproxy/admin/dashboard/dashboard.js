@@ -55,7 +55,7 @@ const charts = {
 const record = new Record();
 const operator = new Operator(() => ask());
 const pools = new Pools(operator, record);
-const sections = new Sections();
+const sections = new Sections(operator);
 let timer = null;
 let asking = null;
 let started = null;
@@ -69,7 +69,7 @@ function state(kind, text) {
 
 function schedule(after) {
   clearTimeout(timer);
-  timer = document.hidden ? null : setTimeout(ask, after);
+  timer = document.hidden || after === null ? null : setTimeout(ask, after);
 }
 
 async function ask() {
@@ -85,6 +85,8 @@ async function ask() {
       mark(find("log-in"), "hidden", false);
       mark(find("main"), "hidden", true);
       operator.open();
+      // Whoever logs in asks again.
+      pause = null;
       return;
     }
     if (!answer.ok) throw new Error(`the answer was ${answer.status}`);

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from twistedproxy.admin.tables import printable
-from twistedproxy.errors import Whose
+from twistedproxy.errors import MAINTENANCE, Whose
 from twistedproxy.forward.exchange import Exchange
+from twistedproxy.remedies import remedy_for
 
 #: Failures that are remembered: some hundred bytes each.
 KEPT: Final = 100
@@ -24,6 +25,7 @@ class Failed:
     :ivar at: when it ended, seconds since 1970 (wall clock)
     :ivar request: method, host and path; what follows a ``?`` may be secret and is left out
     :ivar cause: the name of the reason, *text*: the same as a sentence, *detail*: more of it
+    :ivar remedy: what can be done about it; empty when nobody knows
     """
 
     number: int
@@ -38,6 +40,7 @@ class Failed:
     whose: str
     text: str
     detail: str
+    remedy: str
 
 
 class Failures:
@@ -56,8 +59,9 @@ class Failures:
     def exchange_failed(self, exchange: Exchange) -> None:
         """*exchange* has ended with a reason."""
         reason = exchange.reason
-        if reason is None or reason.whose is Whose.DOWNSTREAM:
+        if reason is None or reason.whose is Whose.DOWNSTREAM or reason is MAINTENANCE:
             return
+        remedy = remedy_for(reason)
         self.causes[reason.name] += 1
         self._last.append(
             Failed(
@@ -73,6 +77,7 @@ class Failures:
                 reason.whose.value,
                 reason.text,
                 cut(exchange.detail),
+                remedy.remedy if remedy is not None else "",
             )
         )
 

@@ -74,14 +74,22 @@ export class Operator {
     return ok ? told.said : told.error;
   }
 
-  async ask(path, wish) {
+  ask(path, wish) {
     const headers = { ...this.headers(), "Content-Type": "application/json" };
+    return this.send(path, { method: "POST", headers, body: JSON.stringify(wish) });
+  }
+
+  read(path) {
+    return this.send(path, { headers: this.headers() });
+  }
+
+  async send(path, options) {
     try {
-      const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(wish), credentials: "same-origin" });
+      const answer = await fetch(path, { ...options, credentials: "same-origin", cache: "no-store" });
       const told = await answer.json().catch(() => ({ error: `the answer was ${answer.status}, and no word of the proxy's` }));
-      return { ok: answer.ok, told };
+      return { ok: answer.ok, status: answer.status, told };
     } catch {
-      return { ok: false, told: { error: "the proxy cannot be reached" } };
+      return { ok: false, status: 0, told: { error: "the proxy cannot be reached" } };
     }
   }
 }

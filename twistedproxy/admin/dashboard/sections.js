@@ -22,17 +22,21 @@ function bar(cell, parts, label) {
   mark(cell.bar, "aria-label", parts.map(([name, value]) => `${name.replace(/^s(\d)$/, "$1xx")}: ${count(value)}`).join(", "));
 }
 
-function failures() {
+function failures(tell) {
   return new Table(
     "Exchanges that failed through a peer or the proxy, the latest first",
     [
       { title: "When", class: "when", show: (each) => clock(each.at) },
       { title: "Status", show: (each, cell) => { put(cell, each.status || "cut"); mark(cell, "class", "bad"); } },
-      { title: "Request", class: "long", show: (each) => each.request },
-      { title: "Cause", class: "long", show: (each, cell) => {
+      { title: "Request", class: "long", show: (each, cell) => {
+        if (!cell.text) { cell.text = make("span"); cell.append(cell.text, " ", make("button", { class: "why", onclick: () => tell(cell.failed) }, "Why?")); }
+        cell.failed = each;
+        put(cell.text, each.request);
+      } },
+      { title: "Cause, and what to do", class: "long", show: (each, cell) => {
         if (!cell.text) { cell.text = make("span"); cell.detail = make("small"); cell.append(cell.text, cell.detail); }
-        put(cell.text, each.text);
-        put(cell.detail, each.detail);
+        put(cell.text, each.text + (each.detail ? ` (${each.detail})` : ""));
+        put(cell.detail, each.remedy);
       } },
       { title: "Where", class: "where", show: (each) => [each.pool, each.peer].filter(Boolean).join(" → ") || each.route || "–" },
       { title: "Client", show: (each) => each.client },
@@ -202,10 +206,22 @@ function certificates(now) {
 }
 
 export class Sections {
-  constructor() {
+  constructor(operator) {
+    this.operator = operator;
+    find("story-close").addEventListener("click", () => find("story").close());
     this.now = 0;
-    this.tables = { failures: failures(), changes: changes(), routes: routes(), running: running(), websockets: websockets(), streams: streams(), caches: caches(), listeners: listeners(), limits: limits(), certificates: certificates(() => this.now) };
+    this.tables = { failures: failures((failed) => this.tell(failed)), changes: changes(), routes: routes(), running: running(), websockets: websockets(), streams: streams(), caches: caches(), listeners: listeners(), limits: limits(), certificates: certificates(() => this.now) };
     for (const [name, table] of Object.entries(this.tables)) find(name).append(table.element);
+  }
+
+  // The story of one request, as the shell's why() tells it.
+  async tell(failed) {
+    put(find("story-title"), `Why request ${failed.number} failed`);
+    const { ok, status, told } = await this.operator.read(`why.json?id=${failed.number}`);
+    const problem = status === 401 ? "Log in to read the stories of requests." : told.error;
+    const lines = ok ? told.story : [{ phase: "", text: problem }];
+    find("story-lines").replaceChildren(...lines.map(({ phase, text }) => make("div", {}, make("dt", {}, phase), make("dd", {}, text))));
+    if (!find("story").open) find("story").showModal();
   }
 
   update(told) {

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 #: Rows by the second, and of those how many make one of the coarse rows.
 FINE_ROWS: Final = 120
@@ -31,23 +30,25 @@ class Ring:
 
     def append(self, row: Sequence[float]) -> None:
         """One more row; the oldest one goes when there are too many."""
+        rounded = array("d", map(_rounded, row))
         if len(self._numbers) < self._rows * self._columns:
-            self._numbers.extend(row)
+            self._numbers.extend(rounded)
         else:
             start = self.count % self._rows * self._columns
-            self._numbers[start : start + self._columns] = array("d", row)
+            self._numbers[start : start + self._columns] = rounded
         self.count += 1
 
     def last(self, number: int) -> list[list[float | None]]:
         """The last *number* rows, or as many as there are, column by column, oldest first; None for what is not known (NaN)."""
-        held = min(self.count, self._rows)
-        number = max(0, min(number, held))
-        first = (self.count - number) % self._rows if held == self._rows else held - number
-        found = []
-        for column in range(self._columns):
-            values = self._numbers[column :: self._columns]
-            found.append([_said(value) for value in (values[first:] + values[:first])[:number]])
-        return found
+        columns = self._columns
+        number = max(0, min(number, self.count, self._rows))
+        end = self.count % self._rows * columns if self.count > self._rows else len(self._numbers)
+        start = end - number * columns
+        rows = self._numbers[max(0, start) : end]
+        if start < 0:
+            rows = self._numbers[start:] + rows
+        # What is unknown is not even equal to itself.
+        return [[None if value != value else value for value in rows[column::columns]] for column in range(columns)]
 
 
 class Series:
@@ -69,12 +70,9 @@ class Series:
         return dict(zip(self.names, (self.coarse if coarse else self.fine).last(number), strict=True))
 
 
-def _said(value: float) -> Any:
-    """*value* as JSON can say it, with the digits that a chart can show."""
-    if math.isnan(value):
-        return None
-    rounded = float(f"{value:.4g}") if abs(value) < 1e4 else round(value, 3)
-    return int(rounded) if rounded.is_integer() else rounded
+def _rounded(value: float) -> float:
+    """*value* with the digits that a chart can show."""
+    return float(f"{value:.4g}") if abs(value) < 1e4 else round(value, 3)
 
 
 def rates(before: Iterable[float], after: Iterable[float], seconds: float) -> list[float]:
