@@ -81,8 +81,8 @@ async function ask() {
   try {
     const answer = await fetch(`live.json?after=${record.number}`, { headers: operator.headers(), signal: mine.signal, cache: "no-store" });
     if (answer.status === 401) {
-      state("wait", "log in to see");
-      mark(find("log-in"), "hidden", false);
+      state("wait", "locked");
+      operator.show({ name: null, can_log_in: true });
       mark(find("main"), "hidden", true);
       operator.open();
       // Whoever logs in asks again.

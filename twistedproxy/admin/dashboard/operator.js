@@ -64,7 +64,8 @@ export class Operator {
   async logOut() {
     await this.ask("logout", {});
     this.token = "";
-    this.changed();
+    // Nothing of what was shown stays behind.
+    window.location.reload();
   }
 
   // Ask for a change of a peer; what was said about it.

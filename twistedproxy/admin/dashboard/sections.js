@@ -36,7 +36,7 @@ function failures(tell) {
       { title: "Cause, and what to do", class: "long", show: (each, cell) => {
         if (!cell.text) { cell.text = make("span"); cell.detail = make("small"); cell.append(cell.text, cell.detail); }
         put(cell.text, each.text + (each.detail ? ` (${each.detail})` : ""));
-        put(cell.detail, each.remedy);
+        put(cell.detail, each.again ? "as above" : each.remedy);
       } },
       { title: "Where", class: "where", show: (each) => [each.pool, each.peer].filter(Boolean).join(" → ") || each.route || "–" },
       { title: "Client", show: (each) => each.client },
@@ -220,7 +220,8 @@ export class Sections {
     const { ok, status, told } = await this.operator.read(`why.json?id=${failed.number}`);
     const problem = status === 401 ? "Log in to read the stories of requests." : told.error;
     const lines = ok ? told.story : [{ phase: "", text: problem }];
-    find("story-lines").replaceChildren(...lines.map(({ phase, text }) => make("div", {}, make("dt", {}, phase), make("dd", {}, text))));
+    const line = ({ phase, text }, place) => make("div", {}, make("dt", {}, phase === lines[place - 1]?.phase ? "" : phase), make("dd", {}, text));
+    find("story-lines").replaceChildren(...lines.map(line));
     if (!find("story").open) find("story").showModal();
   }
 
@@ -230,7 +231,9 @@ export class Sections {
     this.now = state.now;
     const causes = Object.entries(told.causes);
     put(find("causes"), causes.length ? `since the start: ${causes.slice(0, 6).map(([cause, times]) => `${cause.replaceAll("_", " ")} ×${count(times)}`).join(" · ")}` : "by a peer's or the proxy's fault");
-    tables.failures.update(told.failures);
+    // What to do is said once where the same goes wrong again and again.
+    const same = (one, other) => other !== undefined && one.cause === other.cause && one.pool === other.pool;
+    tables.failures.update(told.failures.map((each, place) => ({ ...each, again: same(each, told.failures[place - 1]) })));
     tables.changes.update(told.changes);
     tables.routes.update(state.routes.map((route, place) => ({ ...route, key: `${place} ${route.name}` })));
     // Shorter ones come and go faster than anybody reads.
