@@ -215,7 +215,7 @@ class Status(Resource):
         token = request.getHeader(_TOKEN)
         if not token or self._operators is None:
             return None
-        return self._operators.who(token.decode("latin-1") if isinstance(token, bytes) else token)
+        return self._operators.who(token.decode("latin-1"))
 
     def _ask_for_password(self, request: Any, tell: Callable[[Any], _Answer]) -> Any:
         """Tell it to those who say name and password (RFC 7617), as programs do."""
@@ -245,9 +245,9 @@ class Status(Resource):
             return _send(request, 405, _said("error", "changes are made by POST"))
         if self._operators is None:
             return _send(request, 403, _said("error", "nobody may change anything here: [status] has no users"))
-        if request.getHeader(b"sec-fetch-site") not in (None, b"same-origin", "same-origin"):
+        if request.getHeader(b"sec-fetch-site") not in (None, b"same-origin"):
             return _send(request, 403, _said("error", "that is another site's wish"))
-        if request.getHeader(b"content-type") not in (_JSON, _JSON.decode()):
+        if request.getHeader(b"content-type") != _JSON:
             return _send(request, 415, _said("error", "write JSON, as application/json"))
         if request.too_long:
             return _send(request, 413, _said("error", f"that is longer than {_MOST} bytes"))
@@ -273,7 +273,7 @@ class Status(Resource):
     def _log_out(self, request: Any, asked: Any) -> Any:
         token = request.getHeader(_TOKEN)
         if token and self._operators is not None:
-            self._operators.log_out(token.decode("latin-1") if isinstance(token, bytes) else token)
+            self._operators.log_out(token.decode("latin-1"))
         return _send(request, 200, _said("said", "logged out"))
 
     def _change(self, request: Any, asked: Any) -> Any:
