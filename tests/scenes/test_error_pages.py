@@ -182,16 +182,31 @@ def test_answers_of_peers_stay_as_they_are_unless_told_otherwise(directory: Path
     assert got.fields["content-length"] == "8"
 
 
-def test_a_body_in_chunks_that_takes_its_time_is_replaced_at_once(directory: Path) -> None:
+def test_nobody_waits_for_a_body_that_has_no_end(directory: Path) -> None:
+    with Play(ONE + "error_page = 5xx =200 route.html\nintercept_errors = yes\n", directory) as play:
+        client = play.client()
+        for length in ("Transfer-Encoding: chunked", "Content-Length: 1000000"):
+            client.says("POST / HTTP/1.1\nHost: a\nContent-Length: 2", b"ab")
+            origin = play.origin()
+            origin.hears_message()
+            origin.says(f"HTTP/1.1 503 Service Unavailable\n{length}")
+            answer = client.hears_message()
+            assert (answer.start, answer.body) == ("HTTP/1.1 200 OK", b"by route")
+            origin.sees_cut()
+            assert play.exchange().finished
+            assert play.exchange().reason is None
+
+
+def test_a_little_body_that_takes_its_time_is_replaced_at_once_and_its_connection_kept(directory: Path) -> None:
     with Play(ONE + "error_page = 5xx =200 route.html\nintercept_errors = yes\n", directory) as play:
         client = play.client()
         client.says("GET / HTTP/1.1\nHost: a")
         origin = play.origin()
         origin.hears_message()
-        origin.says("HTTP/1.1 503 Service Unavailable\nTransfer-Encoding: chunked")
+        origin.says("HTTP/1.1 503 Service Unavailable\nContent-Length: 3")
         answer = client.hears_message()
         assert (answer.start, answer.body) == ("HTTP/1.1 200 OK", b"by route")
-        origin.says(b"3\r\nabc\r\n0\r\n\r\n")
+        origin.says(b"abc")
         assert play.exchange().status == 200
         # The connections of both are kept.
         client.says("GET / HTTP/1.1\nHost: a")

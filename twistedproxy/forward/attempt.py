@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from twistedproxy.errors import FAILED_STATUS, Reason, ResponseError
 from twistedproxy.forward.ends import ends_of
+from twistedproxy.forward.error_pages import cut_short
 from twistedproxy.forward.further import instead_of_answer
 from twistedproxy.forward.request_head import request_head
 from twistedproxy.message import IDEMPOTENT, Headers, ResponseHead
@@ -183,7 +184,7 @@ class Attempt:
         now = exchange.site.clock.monotonic()
         self.header_time = now - self.started
         self.status = head.status
-        if head.status >= 400 and self._answered_badly(head.status, now):
+        if head.status >= 400 and self._answered_badly(head, ended, now):
             return
         if exchange.hedge is not None:
             exchange.hedge.won(self)
@@ -191,14 +192,17 @@ class Attempt:
             self.peer.answered(self.header_time, now)
         exchange.response(self, head, pieces, ended, now)
 
-    def _answered_badly(self, status: int, now: float) -> bool:
-        """An answer of 400 or above begins: whether another peer is asked instead of passing it on."""
+    def _answered_badly(self, head: ResponseHead, ended: bool, now: float) -> bool:
+        """An answer of 400 or above begins: whether another peer is asked, or a page says all, instead of passing it on."""
+        status = head.status
         if status in self.peer.circuit.fail_statuses:
             self.reason = FAILED_STATUS
             self.detail = str(status)
         exchange = self.exchange
         assert exchange.route is not None
-        return status in exchange.route.retries.statuses and instead_of_answer(exchange, self, now)
+        if status in exchange.route.retries.statuses and instead_of_answer(exchange, self, now):
+            return True
+        return exchange.route.settings.intercept_errors and not ended and cut_short(exchange, self, head, now)
 
     def body(self, pieces: Sequence[Piece]) -> None:
         """More of the answer's body."""

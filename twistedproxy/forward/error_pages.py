@@ -15,15 +15,19 @@ from twistedproxy.answers import replies
 from twistedproxy.answers.media_types import preferred
 from twistedproxy.answers.pages import Page, Pages
 from twistedproxy.filters.chain import BodyFilter, Informed
+from twistedproxy.forward import rewrite
 from twistedproxy.message import ResponseHead
 from twistedproxy.settings import Settings
 from twistedproxy.wire.framing import Piece
 
 if TYPE_CHECKING:
     from twistedproxy.errors import Reason
+    from twistedproxy.forward.attempt import Attempt
     from twistedproxy.forward.exchange import Exchange
 
 _NONE: Final = Pages()
+#: Bytes of an answer that are sooner read than a new connection is made.
+_LITTLE: Final = 64 * 1024
 
 
 class SitePages:
@@ -75,6 +79,24 @@ def paged(exchange: Exchange, head: ResponseHead) -> tuple[ResponseHead, bytes] 
     """Head and body in the place of *head* and no body at all, if there is a page for its status."""
     page = page_of(exchange, head.status) if head.status >= 400 else None
     return None if page is None else page.in_place_of(head, "", exchange.head.headers.joined(b"accept"), exchange.value)
+
+
+def cut_short(exchange: Exchange, attempt: Attempt, head: ResponseHead, now: float) -> bool:
+    """
+    Whether a page says all that there is to say, in place of *attempt*'s answer, of which more than a little is still to come.
+
+    Nobody waits for it then.  What a cache may want is heard to its end.
+    """
+    if exchange.caching is not None or 0 <= head.length <= _LITTLE or page_of(exchange, head.status) is None:
+        return False
+    assert exchange.route is not None
+    if exchange.hedge is not None:
+        exchange.hedge.won(attempt)
+    out = rewrite.response_head(head, exchange.route.response_edits, exchange.site.clock.wall())
+    attempt.dismiss(now)
+    exchange.deliver(out, (), True)
+    exchange.finish()
+    return True
 
 
 class Intercepting(Informed):
