@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.config.sites import SMALL, errors, loaded, warnings
-from tests.kit.http2 import Http2Client
+from tests.kit.http2 import Http2Client, Http2Origin
 from tests.kit.party import Message
 from tests.kit.play import Play
 from tests.kit.reloading import ReloadingPlay
@@ -195,6 +195,22 @@ def test_nobody_waits_for_a_body_that_has_no_end(directory: Path) -> None:
             origin.sees_cut()
             assert play.exchange().finished
             assert play.exchange().reason is None
+
+
+def test_nobody_waits_for_a_stream_that_has_no_end_and_its_connection_stays(directory: Path) -> None:
+    site = ONE.replace(":80\n", ":80\nprotocol = h2\n") + "error_page = 5xx route.html\nintercept_errors = yes\n"
+    with Play(site, directory) as play:
+        client = play.client()
+        client.says("GET / HTTP/1.1\nHost: a")
+        origin = Http2Origin(play)
+        stream = origin.hears()
+        origin.answers(stream, "503", body=b"and so on", more=True)
+        assert client.hears_message().body == b"by route"
+        assert origin.request(stream).reset is not None
+        client.says("GET / HTTP/1.1\nHost: a")
+        origin.answers(origin.hears(), "204")
+        assert client.hears_message().status == 204
+        play.no_connection()
 
 
 def test_a_little_body_that_takes_its_time_is_replaced_at_once_and_its_connection_kept(directory: Path) -> None:
