@@ -28,8 +28,8 @@ def directory(tmp_path: Path) -> Path:
     public = Path(f"{shell_key(tmp_path / 'var')}.pub")
     public.rename(tmp_path / "var" / "authorized_keys")
     (tmp_path / "htpasswd").write_text("anna:$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC\n")
-    for page in ("down.html", "dist/index.html", "dist/app.js"):
-        (tmp_path / page).parent.mkdir(exist_ok=True)
+    for page in ("down.html", "dist/index.html", "dist/assets/app.1a2b.js"):
+        (tmp_path / page).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / page).write_text(f'<div id="app">{page}</div>')
     return tmp_path
 
