@@ -8,10 +8,13 @@ The address that a test's request comes from is told by a PROXY protocol header,
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
+import signal
 import socket
 import ssl
+import subprocess
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +22,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from tests.real.client import Client
-from tests.real.programs import accepts, eventually, free_ports
+from tests.real.programs import PATIENCE, ROOT, accepts, eventually, free_ports, is_alive, python
 from twistedproxy.addresses import Tcp
 from twistedproxy.cache.key import split_url
 from twistedproxy.config.load import load_text
@@ -109,6 +112,30 @@ class Said:
     heard: list[Heard] = field(default_factory=list)
 
 
+class Proxies:
+    """Starts proxies, each for a site; see tests/real/samples_proxy.py."""
+
+    def __init__(self) -> None:
+        self._program = subprocess.Popen(
+            python("tests.real.samples_proxy"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+
+    def start(self, site: Path) -> int:
+        """Begin to run *site*: the id of its process."""
+        assert self._program.stdin is not None and self._program.stdout is not None
+        self._program.stdin.write(f"{site}\n")
+        self._program.stdin.flush()
+        return int(self._program.stdout.readline())
+
+    def end(self) -> None:
+        """Start no more."""
+        self._program.communicate(timeout=PATIENCE)
+
+
 class LiveSample:
     """
     A sample of etc/ that runs.
@@ -137,22 +164,34 @@ class LiveSample:
             for server in pool.servers
             if isinstance(server.address, Tcp)
         ]
-        for backend in self._backends:
-            backend.listen()
         self.site = path
 
-    def run(self) -> dict[str, list[str]]:
-        """What is not as the tests expect, by their names, in a proxy that runs by now."""
+    def run(self, proxies: Proxies) -> dict[str, list[str]]:
+        """What is not as the tests expect, by their names."""
+        for backend in self._backends:
+            backend.listen()
+        pid = proxies.start(self.site)
+        try:
+            said = self._said()
+        finally:
+            os.kill(pid, signal.SIGTERM)
+            eventually(lambda: not is_alive(pid), self._story)
+            for backend in self._backends:
+                backend.leave()
+        return self._problems(said)
+
+    def _said(self) -> list[Said]:
         doors = [address for door in self.settings.listen for address in door.on]
         for address in doors:
             assert isinstance(address, Tcp)
             eventually(lambda port=address.port: accepts(port), self._story)  # type: ignore[misc]
-        said = [self._try(test) for test in self.settings.tests]
+        return [self._try(test) for test in self.settings.tests]
+
+    def _problems(self, said: list[Said]) -> dict[str, list[str]]:
         # Lines of the log are those of the requests, each of which has waited for the one before.
         asked = sum(test.repeat for test in self.settings.tests)
-        eventually(lambda: len(self._lines()) >= asked, self._story)
         lines = self._lines()
-        assert len(lines) == asked, f"{asked} requests, and the log has {lines}"
+        assert len(lines) == asked, f"{asked} requests; {self._story()}"
         problems: dict[str, list[str]] = {}
         for each in said:
             last, lines = lines[each.test.repeat - 1], lines[each.test.repeat :]
@@ -161,11 +200,6 @@ class LiveSample:
                 problem for line in each.test.expect for expectation in line if (problem := unmet(expectation, told))
             ]
         return problems
-
-    def leave(self) -> None:
-        """End the backends."""
-        for backend in self._backends:
-            backend.leave()
 
     def _lines(self) -> list[list[str]]:
         return [line.split(" | ") for line in self._log.read_text().splitlines()] if self._log.exists() else []

@@ -1,6 +1,6 @@
 """
-Many proxies at the price of one start: ``python -m tests.real.samples_proxy SITE…`` loads the program once, and lets a process
-of its own run ``twistd revproxy -c`` for each site.  It ends, and they with it, by SIGTERM.
+Many proxies at the price of one start: ``python -m tests.real.samples_proxy`` loads the program once.  For each line that it
+reads, the path of a site, a process of its own runs ``twistd revproxy -c`` on it; its id is what is printed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import importlib
 import os
 import signal
 import sys
-from types import FrameType
 from typing import Final
 
 #: Most of the program, but nothing that chooses a reactor: each process needs one of its own.
@@ -24,20 +23,15 @@ _LOADED: Final = (
 )
 
 
-def main(sites: list[str]) -> None:
-    """Start all, and wait for their ends."""
+def main() -> None:
+    """Start proxies until there are no more lines."""
     for name in _LOADED:
         importlib.import_module(f"twistedproxy.{name}")
     assert "twisted.internet.reactor" not in sys.modules
-    children = [pid for site in sites if (pid := _started(site))]
-
-    def end(number: int, frame: FrameType | None) -> None:
-        for pid in children:
-            os.kill(pid, signal.SIGTERM)
-
-    signal.signal(signal.SIGTERM, end)
-    for pid in children:
-        os.waitpid(pid, 0)
+    # Nobody waits for them here.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while site := sys.stdin.readline().strip():
+        print(_started(site), flush=True)
 
 
 def _started(site: str) -> int:
@@ -45,10 +39,11 @@ def _started(site: str) -> int:
     pid = os.fork()
     if pid:
         return pid
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.chdir(os.path.dirname(site))
     out = os.open(f"{site}.out", os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o644)
-    os.dup2(out, 1)
-    os.dup2(out, 2)
+    for number, file in ((0, os.open(os.devnull, os.O_RDONLY)), (1, out), (2, out)):
+        os.dup2(file, number)
     sys.argv = ["twistd", "-n", "--pidfile=", "revproxy", "-c", site]
     from twisted.scripts.twistd import run
 
@@ -57,4 +52,4 @@ def _started(site: str) -> int:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

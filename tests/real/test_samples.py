@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.real.programs import Program, python
-from tests.real.samples import ETC, LiveSample
+from tests.real.samples import ETC, LiveSample, Proxies
 
 #: The demo brings its own backends: tests/real/test_demo.py plays with it.
 SAMPLES = sorted(path.name for path in ETC.glob("*.ini") if path.name != "demo.ini")
 
 
 @pytest.fixture(scope="module")
-def samples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, LiveSample]]:
-    """All samples, each with a proxy that starts."""
-    made = {name: LiveSample(name, tmp_path_factory.mktemp(name)) for name in SAMPLES}
-    sites = [str(sample.site) for sample in made.values()]
-    proxies = Program("proxies", python("tests.real.samples_proxy", *sites), tmp_path_factory.mktemp("proxies"))
+def proxies() -> Iterator[Proxies]:
+    """Starts proxies, one after the other."""
+    made = Proxies()
     yield made
-    proxies.end()
-    for sample in made.values():
-        sample.leave()
+    made.end()
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_a_sample_does_with_real_servers_what_its_tests_say(name: str, samples: dict[str, LiveSample]) -> None:
-    sample = samples[name]
-    problems = sample.run()
-    assert problems == {test.name: [] for test in sample.settings.tests}
+def test_a_sample_does_with_real_servers_what_its_tests_say(name: str, proxies: Proxies, tmp_path: Path) -> None:
+    sample = LiveSample(name, tmp_path)
+    assert sample.run(proxies) == {test.name: [] for test in sample.settings.tests}
