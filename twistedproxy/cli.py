@@ -48,6 +48,16 @@ def _parser() -> argparse.ArgumentParser:
                 "--plan", action="store_true", help="only say what would change, and which connections it touches"
             )
         asking.set_defaults(run=_ask, do=name, plan=False)
+    shell = commands.add_parser(
+        "shell",
+        help="log in to the shell of the process that runs a site",
+        description="Finds the shell's port and the proxy's key in the site file and in state_dir, and connects with ssh. Exit "
+        "status: that of the command, or 1 when the shell cannot be reached.",
+    )
+    shell.add_argument("site", help="the site file")
+    shell.add_argument("--command", metavar="TEXT", help="say this and leave, for instance 'pools()'")
+    shell.add_argument("-i", "--identity", default="", metavar="FILE", help="your private key; ssh finds it without")
+    shell.set_defaults(run=_shell)
     test = commands.add_parser(
         "test",
         help="run the [test …] sections of a site file",
@@ -186,6 +196,19 @@ def _ask(options: argparse.Namespace) -> int:
         return 1
     print(said, file=sys.stdout if done else sys.stderr)
     return 0 if done else 1
+
+
+def _shell(options: argparse.Namespace) -> int:
+    from twistedproxy.admin.connecting import CannotConnect, connect
+
+    loaded = _loaded(options.site)
+    if loaded is None:
+        return 1
+    try:
+        return connect(loaded.settings, options.site, options.command, options.identity)
+    except CannotConnect as problem:
+        print(problem, file=sys.stderr)
+        return 1
 
 
 def _replay(options: argparse.Namespace) -> int:

@@ -128,7 +128,7 @@ def make_service(settings: Settings, reactor: Any, origin: Origin | None = None)
     look_up = system_look_up(reactor.callInThread, reactor.callFromThread)
     state_dir = settings.site.state_dir
     site = Site(RouteTable(()), clock, reactor, deadlines, in_thread=threads(reactor))
-    stream_site = StreamSite(poller, deadlines, reactor, clock)
+    stream_site = StreamSite(poller, deadlines, reactor, clock, numbers=site.numbers)
     live = Live(settings, {}, {}, site.routes, (), clock, clock.wall(), {}, site.websockets, site=site, reactor=reactor)
     live.finished = site.finished
     live.file = origin.file if origin is not None else ""

@@ -405,6 +405,7 @@ class ServerSettings:
     :ivar tier: among backups the lowest that is available serves
     :ivar max_connections: exchanges that run on it at a time, at most; 0 for no limit
     :ivar slow_start: seconds in which its share grows when it returns; 0.0: it has all of it at once
+    :ivar drain: it takes no new exchanges, and keeps those who are bound to it; unlike with *down*, it is checked
     :ivar found_by: of a peer that was found: the name that requests to it are for, instead of its address; empty for others
     """
 
@@ -420,6 +421,7 @@ class ServerSettings:
     family: str = "all"
     max_connections: int = 0
     slow_start: float = 0.0
+    drain: bool = False
 
     @property
     def name(self) -> str:
@@ -1474,6 +1476,9 @@ class ShellSettings:
         'what keys may do whose lines do not say it (role="observe" before the key): look on, change by verbs, run Python',
         default="program",
         choices=("observe", "operate", "program"),
+    )
+    save_to: str = knob(
+        "path", "where save() writes what operators have changed; include = saved.ini in [site] takes it in", default="saved.ini"
     )
 
 

@@ -181,7 +181,7 @@ def test_servers(text: str, server: ServerSettings) -> None:
         ("[fe80::1%eth0]:80", "is not an IPv6 address"),
         ("a..b:80", "is not a host name"),
         ("bücher.example:80", "xn--"),
-        ("a:80 weight=0", "or down"),
+        ("a:80 weight=70000", "write 0 to 65535"),
         ("a:80 weight=x", "'x' is not a weight"),
         ("a:80 bakcup", "did you mean backup?"),
         ("a:80 down=yes", "did you mean down?"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from twistedproxy.admin.changes import Changes
 from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.admin.journal import Changed
 from twistedproxy.admin.roles import Role
+from twistedproxy.admin.saving import NAME, save
 from twistedproxy.admin.tables import Column, duration
 from twistedproxy.admin.verb import Listing, Said, Verb
 from twistedproxy.balance.peer import counted
@@ -40,6 +42,7 @@ class ChangeVerbs:
             Verb(self.dry_run, (), Role.OPERATE),
             Verb(self.commit_confirmed, (), Role.OPERATE),
             Verb(self.confirm, (), Role.OPERATE),
+            Verb(self.save, (), Role.OPERATE),
         )
 
     def history(self, latest: int = _SHOWN) -> Listing[Changed]:
@@ -67,7 +70,7 @@ class ChangeVerbs:
                 f"{at:%H:%M:%S}" if at.date() == today else f"{at:%Y-%m-%d %H:%M:%S}",
                 changed.who.name,
                 changed.command,
-                changed.said,
+                changed.said.split("\n")[0],
                 self._way_back(changed),
             ]
 
@@ -174,6 +177,27 @@ class ChangeVerbs:
         said = f"{counted(len(changes), 'change')} confirmed"
         self._told("confirm()", said)
         return Said(said)
+
+    def save(self) -> Said:
+        """
+        write what differs from site.ini into a file that it includes: weights, drains, peers that were added and removed
+
+        The file is saved.ini beside site.ini, or where save_to of [shell] says; [site] needs include = saved.ini.  It is written
+        anew each time, never over a file of somebody else, and only if `revproxy check` passes with it.  What ends by itself is
+        not saved.
+        """
+        live = self._live
+        if not live.file:
+            raise VerbError("this proxy was not started from a site file")
+        shell = live.settings.shell
+        path = shell.save_to if shell is not None else os.path.join(os.path.dirname(live.file), NAME)
+
+        def do() -> str:
+            return save(live, path, self._changes.who.name, f"{_utc(live.clock.wall()):%Y-%m-%d %H:%M:%S} UTC")
+
+        why_not = "undo what it holds, and save() again"
+        said: Said = self._changes.make_for_good("save()", do, f"what differs is written to {path}", why_not)
+        return said
 
     def _told(self, command: str, said: str) -> None:
         journal, who = self._live.journal, self._changes.who

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from twistedproxy.admin.interpreter import VerbError
+from twistedproxy.admin.pool_objects import PoolObject
 from twistedproxy.admin.verb import Verb
 
 #: Candidates that are looked at; a cache may hold millions of names.
@@ -19,6 +21,13 @@ _DOTTED: Final = re.compile(r"(?:^|[^\w.'\"])([A-Za-z_][\w.]*)\Z")
 _ARGUMENTS: Final = re.compile(r"(?:^|[^\w.])([A-Za-z_]\w*)\(([^()]*)\Z")
 _KEY: Final = re.compile(r"(?:^|[^\w.])([A-Za-z_][\w.]*)\[(['\"])([^'\"]*)\Z")
 _ARGUMENT: Final = re.compile(r"\s*(?:'([^']*)'|\"([^\"]*)\"|([^'\",]*))\s*(,)")
+#: An object that a verb makes, perhaps a peer of it, and what is begun behind: a name, or the argument of one.
+_CHAIN: Final = re.compile(
+    r"(?:^|[^\w.])(?P<verb>[a-z]+)\((['\"])(?P<name>[^'\"]*)\2\)(?:\.peer\((['\"])(?P<inner>[^'\"]*)\4\))?"
+    r"\.(?P<start>[A-Za-z_]\w*|)(?P<open>\((?P<quote>['\"]?)(?P<text>[^'\"()]*))?\Z"
+)
+#: Verbs that make objects, and do nothing else.
+_MAKE_OBJECTS: Final = frozenset(("pool", "route", "cache", "listener"))
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,9 @@ class Completion:
 
 def complete(text: str, namespace: Mapping[str, Any]) -> Completion:
     """Complete *text*, the line up to the cursor, with what *namespace* holds; calls nothing but attributes' getters."""
+    chain = _CHAIN.search(text)
+    if chain is not None:
+        return _further(chain, namespace)
     call = _ARGUMENTS.search(text)
     if call is not None and isinstance(verb := namespace.get(call[1]), Verb):
         found = _argument(verb, call[2])
@@ -62,6 +74,27 @@ def complete(text: str, namespace: Mapping[str, Any]) -> Completion:
     return _chosen(start, names, lambda name: "(" if isinstance(namespace.get(name), Verb) else "")
 
 
+def _further(chain: re.Match[str], namespace: Mapping[str, Any]) -> Completion:
+    """Complete what follows an object of the shell: ``pool('app').``, ``pool('app').peer('``."""
+    verb = namespace.get(chain["verb"])
+    if not isinstance(verb, Verb) or verb.name not in _MAKE_OBJECTS:
+        return Completion("")
+    try:
+        found = verb(chain["name"])
+        if chain["inner"] is not None:
+            found = found.peer(chain["inner"]) if isinstance(found, PoolObject) else None
+    except VerbError:
+        return Completion("")
+    if chain["open"] is None:
+        return _chosen(chain["start"], dir(found), lambda name: "(" if name in found.actions else "")
+    if not isinstance(found, PoolObject) or chain["start"] != "peer":
+        return Completion("")
+    quote = chain["quote"]
+    if quote:
+        return _chosen(chain["text"], found.peer_names(), lambda name: quote + ")")
+    return _chosen("", [f"'{name}'" for name in found.peer_names()], lambda name: ")")
+
+
 def _argument(verb: Verb, text: str) -> Completion | None:
     """Complete the last argument in *text*, which follows the verb's open parenthesis; None: not ours to say."""
     given: list[str] = []
@@ -80,8 +113,8 @@ def _argument(verb: Verb, text: str) -> Completion | None:
             return Completion("")
         return _chosen(last[1:], names, lambda name: quote + after)
     if last:
-        return None
-    return _chosen("", [f"'{name}'" for name in names], lambda name: after)
+        return _chosen(last, [name for name in names if name.isdecimal()], lambda name: after) if last.isdecimal() else None
+    return _chosen("", [name if name.isdecimal() else f"'{name}'" for name in names], lambda name: after)
 
 
 def _chosen(start: str, names: Iterable[str], after: Any) -> Completion:

@@ -28,6 +28,8 @@ log = Logger()
 
 _KEY_TYPES: Final = (b"ssh-", b"ecdsa-", b"sk-")
 _LARGEST_FILE: Final = 1024 * 1024
+#: The proxy's own key, in state_dir; the public part with .pub behind.
+HOST_KEY: Final = "ssh_host_key"
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ def host_key(state_dir: str) -> Key:
 
     Raises OSError when it can be neither read nor written, and a conch BadKeyError when the file holds something else.
     """
-    path = os.path.join(state_dir, "ssh_host_key")
+    path = os.path.join(state_dir, HOST_KEY)
     with contextlib.suppress(FileExistsError):
         if not os.path.exists(path):
             _make_host_key(path)

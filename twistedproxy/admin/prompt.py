@@ -112,7 +112,7 @@ class Prompt(ColoredManhole):
     def picture(self, text: str) -> None:
         """Show *text* on an empty screen; what stands there already is overwritten, so that nothing flickers."""
         lines = (line.encode("utf-8", "backslashreplace") for line in text.split("\n")[: max(1, self.height - 1)])
-        self.terminal.write(b"\x1b[H" + b"".join(line + b"\x1b[K\r\n" for line in lines) + b"\x1b[J")
+        self.terminal.write(b"\x1b[H" + b"".join(line + b"\x1b[K\n" for line in lines) + b"\x1b[J")
 
     def connectionLost(self, reason: Any) -> None:
         """The terminal has gone, and with it what was shown there."""

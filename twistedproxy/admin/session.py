@@ -74,6 +74,7 @@ class ShellSession:
     def __init__(self, operator: Operator) -> None:
         self._operator = operator
         self._width: int | None = None
+        self._height = 24
         self._prompt: Prompt | None = None
         self._terminal: Terminal | None = None
         self._piped: Piped | None = None
@@ -81,7 +82,7 @@ class ShellSession:
 
     def getPty(self, term: bytes, windowSize: tuple[int, int, int, int], modes: Any) -> None:
         """The client has a terminal: rows, columns, and its size in pixels."""
-        self._width = windowSize[1] or 80
+        self._width, self._height = windowSize[1] or 80, windowSize[0] or 24
 
     def windowChanged(self, newWindowSize: tuple[int, int, int, int]) -> None:
         """The terminal has another size now."""
@@ -97,7 +98,7 @@ class ShellSession:
             proto.makeConnection(self._piped)
             return
         prompt = Prompt(self._interpreter, banner(self._operator.live), self._operator.history)
-        prompt.terminalSize(self._width, 24)
+        prompt.terminalSize(self._width, self._height)
         terminal = Terminal(lambda: prompt)
         self._prompt, self._terminal = prompt, terminal
         terminal.makeConnection(TerminalEnd(proto))

@@ -156,10 +156,9 @@ _PEERS: Final = (
 
 
 def _route(route: Route, statuses: Sequence[int], took: Durations, failed: float, seconds: float) -> list[str]:
-    backend = route.backend
     return [
         route.name,
-        backend.pool.name if backend is not None else "-",
+        route.settings.pool or "-",
         _rate(sum(statuses), seconds),
         *(duration(took.percentile(share)) for share in (0.5, 0.95, 0.99)),
         _rate(statuses[4], seconds),

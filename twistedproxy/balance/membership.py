@@ -19,9 +19,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twistedproxy.addresses import Tcp
-from twistedproxy.balance.peer import Peer
+from twistedproxy.balance.peer import Peer, PeerState, will_by
 from twistedproxy.balance.pool import PeerExists, Pool, UnknownPeer
-from twistedproxy.settings import ServerSettings, StandsFor
+from twistedproxy.settings import NEVER, ServerSettings, StandsFor
 from twistedproxy.spelling import choose_from
 
 #: Finds what a line of ``servers`` stands for; the Deferred fails with an exception whose text is a reason for people.
@@ -253,10 +253,15 @@ class Membership(Service):
         self.pool.revise(peer, server, SITE)
         if server.weight != before.weight:
             self.pool.set_weight(peer.name, server.weight)
-        if server.down and not before.down:
+        wanted = will_by(server)
+        if wanted is will_by(before):
+            return
+        if wanted is PeerState.MAINTENANCE:
             self.pool.maintain(peer.name, "down in site.ini")
-        elif before.down and not server.down:
-            self.pool.restore(peer.name, "site.ini has it no longer down")
+        elif wanted is PeerState.UP:
+            self.pool.restore(peer.name, f"site.ini has it no longer {'down' if before.down else 'drained'}")
+        elif peer.will is not PeerState.DRAINING or peer.will_ends < NEVER:
+            self.pool.drain(peer.name)
 
     def _say_anew(self, name: Name, line: ServerSettings) -> None:
         name.line = line

@@ -20,11 +20,11 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from twistedproxy.balance.membership import SHELL, Membership
-from twistedproxy.balance.peer import Peer, PeerState
+from twistedproxy.balance.peer import Peer, will_by
 from twistedproxy.balance.pool import PeerExists, UnknownPeer
 from twistedproxy.balance.remembered import NotUnderstood, ReadServer, RememberedPeer, RememberedPool, WriteServer, read, written
 from twistedproxy.clock import Clock
-from twistedproxy.settings import NEVER, ServerSettings
+from twistedproxy.settings import NEVER
 
 #: Seconds for which changes are collected before they are written.
 DELAY: Final = 1.0
@@ -195,13 +195,9 @@ def remember(membership: Membership, now: float) -> RememberedPool:
     )
 
 
-def _site_will(server: ServerSettings) -> PeerState:
-    return PeerState.MAINTENANCE if server.down else PeerState.UP
-
-
 def _remember(peer: Peer, now: float) -> RememberedPeer:
     server = peer.settings
-    will = peer.will if peer.will is not _site_will(server) else None
+    will = peer.will if peer.will is not will_by(server) else None
     weight = peer.weight if peer.weight != server.weight else None
     ejected_for = max(0.0, peer.ejected_until - now) if peer.ejected_until < NEVER else 0.0
     if will is None and weight is None and peer.passes_checks and not ejected_for:
@@ -233,7 +229,7 @@ def recall(membership: Membership, remembered: RememberedPool) -> None:
 def _recall(membership: Membership, peer: Peer, remembered: RememberedPeer) -> None:
     pool = membership.pool
     down, weight = remembered.said
-    will = _site_will(peer.settings)
+    will = will_by(peer.settings)
     why = remembered.why
     if remembered.will is not None and peer.settings.down == down:
         if remembered.will_ends > pool.clock.wall():

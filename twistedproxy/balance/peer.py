@@ -154,11 +154,11 @@ class Peer:
         self.weight = self.share = settings.weight
         self.starts_from = NEVER
         self.backup = settings.backup
-        self.state = PeerState.MAINTENANCE if settings.down else PeerState.UP
-        self.why = "down in site.ini" if settings.down else ""
+        self.state = will_by(settings)
+        self.why = "" if self.state is PeerState.UP else "down in site.ini" if settings.down else "drain in site.ini"
         self.standing = Standing(pool)
         self.is_new = not self.standing.passes
-        if self.is_new and not settings.down:
+        if self.is_new and self.state is PeerState.UP:
             self.state, self.why = PeerState.DOWN, "its checks have not passed yet"
         self.since = 0.0
         self.in_flight = 0
@@ -180,7 +180,7 @@ class Peer:
         self.on_room: Callable[[], None] | None = None
         self.on_trial_over: Callable[[], None] | None = None
         self.may_eject: Callable[[Peer, str], bool] | None = None
-        self._will = PeerState.MAINTENANCE if settings.down else PeerState.UP
+        self._will = will_by(settings)
         self._is_last_resort = False
         #: Attempts that had begun when the present trial was open to the next one.
         self._trial_from = 0
@@ -435,6 +435,11 @@ def _circuit_of(pool: PoolSettings) -> PoolSettings:
         eject_window=pool.eject_window,
         eject_min_requests=pool.eject_min_requests,
     )
+
+
+def will_by(server: ServerSettings) -> PeerState:
+    """What site.ini wants of a peer."""
+    return PeerState.MAINTENANCE if server.down else PeerState.DRAINING if server.drain else PeerState.UP
 
 
 def counted(number: int, noun: str) -> str:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from twistedproxy.config import references, warnings
+from twistedproxy.config import references, saved_changes, warnings
 from twistedproxy.config.problems import ConfigError, Problem
 from twistedproxy.config.reader import Section, read
 from twistedproxy.config.scalars import Context
@@ -31,21 +31,24 @@ class Loaded:
     files: tuple[str, ...]
 
 
-def load(path: str, environ: Mapping[str, str]) -> Loaded:
+def load(path: str, environ: Mapping[str, str], *, changes: bool = True) -> Loaded:
     """
     Read the site file *path* and check it; opens no port and resolves no name.
 
     :param environ: what ``${NAME}`` refers to, usually ``os.environ``
+    :param changes: False: what the shell has saved is left out
     :raises ConfigError: something is wrong; it holds every error of every file
     """
     problems: list[Problem] = []
     text = _text_of(path, path, problems)
     if text is None:
         raise ConfigError(tuple(problems))
-    return load_text(text, path, environ, problems)
+    return load_text(text, path, environ, problems, changes=changes)
 
 
-def load_text(text: str, name: str, environ: Mapping[str, str], problems: list[Problem] | None = None) -> Loaded:
+def load_text(
+    text: str, name: str, environ: Mapping[str, str], problems: list[Problem] | None = None, *, changes: bool = True
+) -> Loaded:
     """
     As :func:`load`, of a *text* that needs not stand in the file *name*; relative paths start in that file's directory.
 
@@ -61,6 +64,7 @@ def load_text(text: str, name: str, environ: Mapping[str, str], problems: list[P
             sections += read(more, included, environ, problems)
     if not any(section.kind == "site" for section in sections):
         sections.append(Section("site", "", name, 0))
+    sections = saved_changes.put_in(sections, problems if changes else None)
     draft = build(sections, name, problems)
     references.check(draft, problems)
     if problems:

@@ -198,14 +198,14 @@ def server(text: str, at: Context) -> ServerSettings:
     """
     ``[https://]HOST:PORT``, ``unix:PATH`` or ``[https://]srv:NAME``, and its options; ``tls://`` is the same as ``https://``.
 
-    These are ``weight=N``, ``max_connections=N``, ``slow_start=DURATION``, ``backup``, ``down``, ``addresses=all`` and
+    These are ``weight=N``, ``max_connections=N``, ``slow_start=DURATION``, ``backup``, ``down``, ``drain``, ``addresses=all`` and
     ``server_name=NAME``.
     """
     where, *options = text.split()
     plain = where.removeprefix("https://").removeprefix("tls://")
     stands_for = StandsFor.RECORDS if plain.startswith("srv:") else StandsFor.PEER
     tls, address = (plain != where, _records(plain)) if plain.startswith("srv:") else _peer_address(where, at)
-    weight = 1
+    share = 1
     max_connections = 0
     slow_start = 0.0
     server_name = None
@@ -217,9 +217,7 @@ def server(text: str, at: Context) -> ServerSettings:
             raise BadValue(f"{name} is said twice", "remove one")
         flags.add(name)
         if name == "weight" and equals:
-            weight = whole_number(value, "a weight")
-            if not 1 <= weight <= MAX_WEIGHT:
-                raise BadValue(f"weight={value} is out of bounds", f"write 1 to {MAX_WEIGHT}, or down for a server without work")
+            share = weight(value)
             if stands_for is StandsFor.RECORDS:
                 raise BadValue("the weights of these peers come from their SRV records", "remove weight")
         elif name == "max_connections" and equals:
@@ -236,15 +234,15 @@ def server(text: str, at: Context) -> ServerSettings:
             if not tls:
                 raise BadValue("server_name has no effect without TLS", f"write https://{where}")
             server_name = host_name(value, at)
-        elif option not in ("backup", "down"):
-            known = ("weight=N", "max_connections=N", "slow_start=DURATION", "backup", "down")
+        elif option not in ("backup", "down", "drain"):
+            known = ("weight=N", "max_connections=N", "slow_start=DURATION", "backup", "down", "drain")
             raise BadValue(
                 f"{option!r} is not an option of a server", choose_from(option, (*known, "addresses=all", "server_name=NAME"))
             )
     return ServerSettings(
         address,
         tls,
-        weight,
+        share,
         "backup" in flags,
         "down" in flags,
         stands_for,
@@ -252,7 +250,16 @@ def server(text: str, at: Context) -> ServerSettings:
         family=family,
         max_connections=max_connections,
         slow_start=slow_start,
+        drain="drain" in flags,
     )
+
+
+def weight(text: str) -> int:
+    """A server's weight; raises BadValue."""
+    found = whole_number(text, "a weight")
+    if not 0 <= found <= MAX_WEIGHT:
+        raise BadValue(f"weight={text} is out of bounds", f"write 0 to {MAX_WEIGHT}")
+    return found
 
 
 def _records(text: str) -> Tcp:
@@ -321,7 +328,7 @@ def write_server(value: ServerSettings) -> str:
         words.append(f"addresses={value.family}")
     if value.server_name is not None:
         words.append(f"server_name={value.server_name}")
-    words += [flag for flag in ("backup", "down") if getattr(value, flag)]
+    words += [flag for flag in ("backup", "down", "drain") if getattr(value, flag)]
     return " ".join(words)
 
 

@@ -47,7 +47,7 @@ class Arrival:
 
     :ivar address: of the client, ``unix:`` for sockets without one; *client_port*: its port
     :ivar port: where it came to
-    :ivar number: among the connections of the door
+    :ivar number: among the connections of all doors
     :ivar destination: where it came to, if a PROXY protocol header says it
     """
 

@@ -38,7 +38,7 @@ class Client(Timed):
     """
     A client's connection.
 
-    :ivar number: among the connections of the listener
+    :ivar number: among the connections of all listeners
     :ivar address: of the client or of the proxy before it
     :ivar destination: where it came to, if a PROXY protocol header says it
     :ivar opened: monotonic time

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from typing import Any, Final
 
 from twisted.internet.interfaces import IAddress, IProtocol, IReactorTime
@@ -52,6 +53,7 @@ class Door:
     :ivar connections: live ones
     :ivar closing: it accepts nothing more, and keeps no connection for another request
     :ivar accepted: connections accepted, ever
+    :ivar numbers: what the next connections are called, in common with other doors
     :ivar turned_away: connections closed at once because their client had too many
     :ivar failed_handshakes: connections whose TLS handshake did not succeed, ever
     :ivar refused: what could not be read, by reason
@@ -70,6 +72,7 @@ class Door:
         self.connections: set[Any] = set()
         self.closing = False
         self.accepted = 0
+        self.numbers: Iterator[int] = count(1)
         self.turned_away = 0
         self.failed_handshakes = 0
         self.refused: dict[str, int] = {}
@@ -178,11 +181,11 @@ class Door:
             if address.startswith("::ffff:"):
                 address = address[7:]
         if self._reads_headers:
-            self._read_header(sock, Arrival(address, client_port, port, self.accepted + 1))
+            self._read_header(sock, Arrival(address, client_port, port, next(self.numbers)))
         elif self._has_room_for(address):
             self.accepted += 1
             self._live += 1
-            self._admit(sock, Arrival(address, client_port, port, self.accepted))
+            self._admit(sock, Arrival(address, client_port, port, next(self.numbers)))
         else:
             sock.close()
 
@@ -196,7 +199,7 @@ class Door:
             return None
         self.accepted += 1
         self._live += 1
-        served: Any = self._served(Arrival(address, getattr(where, "port", 0), port, self.accepted))
+        served: Any = self._served(Arrival(address, getattr(where, "port", 0), port, next(self.numbers)))
         return served  # type: ignore[no-any-return]
 
     def _has_room_for(self, address: str) -> bool:

@@ -39,6 +39,7 @@ class Listener(Door):
     def __init__(self, settings: ListenSettings, site: Site, poller: Poller, tls: TlsServer | None) -> None:
         super().__init__(settings, poller, site.deadlines, site.reactor, tls)
         self.site = site
+        self.numbers = site.numbers
         self.scheme = b"https" if tls is not None else b"http"
         self.trusted_proxies = TrustedProxies(settings.trusted_proxies, settings.trusted_fields)
         self.limits = Limits(head=settings.max_header_size, fields=settings.max_headers, target=settings.max_target)

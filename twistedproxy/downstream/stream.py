@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.interfaces import IReactorTime
@@ -48,6 +50,7 @@ class StreamSite:
     What all streams of a site share.
 
     :ivar finished: called with each connection that has ended, for logs
+    :ivar numbers: what the next connections are called
     """
 
     poller: Poller
@@ -55,6 +58,7 @@ class StreamSite:
     reactor: IReactorTime
     clock: Clock
     finished: list[Callable[[StreamConnection], None]] = field(default_factory=list)
+    numbers: Iterator[int] = field(default_factory=partial(count, 1))
 
 
 class Target:
@@ -115,6 +119,7 @@ class StreamDoor(Door):
     def __init__(self, settings: StreamSettings, site: StreamSite, targets: Mapping[str, Target], tls: TlsServer | None) -> None:
         super().__init__(settings, site.poller, site.deadlines, site.reactor, tls)
         self.site = site
+        self.numbers = site.numbers
         self.scheme = b"tls" if tls is not None or settings.sni else b"tcp"
         self.aim(targets)
 
@@ -172,7 +177,7 @@ class StreamDoor(Door):
             return
         self.accepted += 1
         self._live += 1
-        self._join(sock, replace(arrival, number=self.accepted), hello, target)
+        self._join(sock, arrival, hello, target)
 
     def _join(self, sock: socket.socket, arrival: Arrival, hello: ClientHello, target: Target) -> None:
         protocol: Any = StreamConnection(self, arrival, target, hello)

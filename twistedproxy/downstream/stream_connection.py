@@ -58,7 +58,7 @@ class StreamConnection(Timed):
     """
     One connection of a stream.
 
-    :ivar number: among the connections of its stream
+    :ivar number: among the connections of all streams and listeners
     :ivar address: of the client
     :ivar server_name: the name that it asked for by SNI; empty when that is not known
     :ivar opened: monotonic time; *opened_wall*: seconds since 1970

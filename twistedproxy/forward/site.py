@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -41,6 +43,7 @@ class Site:
     :ivar in_thread: runs what waits for a disk
     :ivar tracing: which traces are seen, where spans are made of exchanges
     :ivar exchanges: exchanges begun, ever; the last one's number
+    :ivar numbers: what the next connections of clients are called
     :ivar stopping: nothing new is begun
     """
 
@@ -57,6 +60,7 @@ class Site:
     in_thread: InThread = at_once
     tracing: Sampling | None = None
     exchanges: int = 0
+    numbers: Iterator[int] = field(default_factory=partial(count, 1))
     stopping: bool = False
 
 
