@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.admin.site import START, HandClock, Log, live_site, names
 from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.admin.live import Live
+from twistedproxy.admin.roles import Who
 from twistedproxy.admin.verbs import Verbs
 from twistedproxy.balance.drains import Drains
 from twistedproxy.balance.peer import PeerState
@@ -289,6 +290,19 @@ def test_what_hangs_on_something_is_taken_back_when_the_process_stops() -> None:
     verbs["drain"]("app", "app1:3000")
     live.journal.stopService()
     assert state(live) == before
+
+
+def test_who_it_is_is_told_by_the_key_and_not_by_its_comment() -> None:
+    live, _, _ = site()
+    one = Verbs(live, Who("ops", key="SHA256:one"), lambda: None).namespace()
+    other = Verbs(live, Who("ops", key="SHA256:other"), lambda: None).namespace()
+    one["commit_confirmed"](60)
+    other["drain"]("app", "app1:3000")
+    with pytest.raises(VerbError, match=r"undo\(1\) if you mean that"):
+        one["undo"]()
+    with pytest.raises(VerbError, match="nothing waits to be confirmed"):
+        other["confirm"]()
+    assert one["confirm"]() == "0 changes confirmed"
 
 
 def test_undo_since_a_change_takes_back_all_that_followed() -> None:

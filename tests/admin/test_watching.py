@@ -76,6 +76,14 @@ def test_nothing_is_left_when_the_connection_dies(command: str) -> None:
     assert client.clock.getDelayedCalls() == []
 
 
+def test_only_some_things_go_on_at_a_time() -> None:
+    client = Client().command("tail();" * 50)
+    client.clock.advance(0)
+    assert len(client.live.finished) == 4
+    assert b"4 of them may go on at a time" in client.channel.err
+    client.session.closed()
+
+
 def test_tail_as_a_command_ends_after_its_time() -> None:
     client = Client().command("tail(seconds=5)")
     ends(client.live, exchange(client.live))

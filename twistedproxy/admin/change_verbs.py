@@ -89,7 +89,7 @@ class ChangeVerbs:
             return "it is not the last word"
         if changed.ends is not None:
             return f"undo({changed.number}), by itself in {duration(changed.ends - journal.clock.wall())}"
-        expected = journal.expected.get(changed.who.name)
+        expected = journal.expected.get(changed.who.identity)
         if expected is not None and changed.number > expected.number:
             return f"undo({changed.number}), by itself in {duration(expected.ends - journal.clock.wall())} unless confirm()"
         return f"undo({changed.number})"
@@ -113,7 +113,7 @@ class ChangeVerbs:
             latest = journal.latest()
             if latest is None:
                 raise VerbError("there is nothing to undo; history() tells what was changed")
-            if latest.who.name != who.name:
+            if latest.who.identity != who.identity:
                 raise VerbError(f"the latest change is {latest.who}'s {latest.command}; undo({latest.number}) if you mean that")
             changed = latest
         if self._changes.is_dry:

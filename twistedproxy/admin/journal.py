@@ -90,7 +90,7 @@ class Journal(Service):
 
     :ivar changes: the latest, oldest first
     :ivar audit: where everything is written down
-    :ivar expected: what changes hang on, by the names of operators
+    :ivar expected: what changes hang on, by the identities of operators
     """
 
     log = Logger()
@@ -174,27 +174,28 @@ class Journal(Service):
 
     def expect(self, who: Who, seconds: float) -> Expected:
         """All that *who* changes from now on is undone after *seconds*, unless :meth:`confirm` is called; again: later."""
-        before = self.expected.pop(who.name, None)
+        before = self.expected.pop(who.identity, None)
         number = self._number
         if before is not None:
             before.call.cancel()
             number = before.number
         call = self._reactor.callLater(seconds, self._unconfirmed, who)
-        expected = self.expected[who.name] = Expected(who, number, self.clock.wall() + seconds, call)
+        expected = self.expected[who.identity] = Expected(who, number, self.clock.wall() + seconds, call)
         return expected
 
     def hanging(self, who: Who) -> list[Changed]:
         """What *who* has changed and not confirmed yet, latest first."""
-        expected = self.expected.get(who.name)
+        expected = self.expected.get(who.identity)
         if expected is None:
             return []
-        made = (changed for changed in reversed(self.changes) if changed.number > expected.number)
-        return [changed for changed in made if changed.who.name == who.name and not changed.undone and not changed.is_over]
+        behind = [changed for changed in reversed(self.changes) if changed.number > expected.number]
+        mine = [changed for changed in behind if changed.who.identity == who.identity]
+        return [changed for changed in mine if not changed.undone and not changed.is_over]
 
     def confirm(self, who: Who) -> list[Changed] | None:
         """What *who* has changed stays: that; None when nothing was expected."""
         changes = self.hanging(who)
-        expected = self.expected.pop(who.name, None)
+        expected = self.expected.pop(who.identity, None)
         if expected is None:
             return None
         expected.call.cancel()
@@ -202,7 +203,7 @@ class Journal(Service):
 
     def _unconfirmed(self, who: Who) -> None:
         changes = self.hanging(who)
-        del self.expected[who.name]
+        del self.expected[who.identity]
         for changed in changes:
             self._take_back(changed, NOBODY, f"{who.name} has not confirmed it")
 

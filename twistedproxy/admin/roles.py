@@ -38,5 +38,10 @@ class Who:
     key: str = ""
     address: str = ""
 
+    @property
+    def identity(self) -> str:
+        """By what somebody is known again: two keys may have the same comment."""
+        return self.key or self.name
+
     def __str__(self) -> str:
         return self.name

@@ -29,6 +29,8 @@ from twistedproxy.balance.peer import counted
 from twistedproxy.version import VERSION
 
 _MOST_PIPED_LINE = 256 * 1024
+#: Things that go on at a time for one channel.
+_MOST_ONGOING = 4
 
 
 class Operator(ConchUser):
@@ -235,6 +237,9 @@ class Piped:
         self._ongoing.add(ongoing)
         ongoing.done.addBoth(lambda _: self._ongoing.discard(ongoing))
         ongoing.begin(self)
+        if len(self._ongoing) > _MOST_ONGOING:
+            self.complain(f"error: {_MOST_ONGOING} of them may go on at a time\n")
+            ongoing.stop()
 
     def line(self, text: str) -> None:
         """Print a line."""
