@@ -13,7 +13,8 @@ from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.admin.live import Live
 from twistedproxy.balance.membership import Membership
 from twistedproxy.balance.pool import Pool
-from twistedproxy.config.load import load
+from twistedproxy.config.effective import effective
+from twistedproxy.config.load import load, load_text
 from twistedproxy.config.problems import ConfigError
 
 SITE = """
@@ -136,6 +137,35 @@ def test_changes_that_are_undone_leave_the_file_again(stage: Stage) -> None:
     stage.verbs["undo"](since=stage.live.journal.changes[-3].number)
     assert state(stage.live) != start  # the peer that was removed is gone for good only when the save is not undone
     assert repr(stage.verbs["history"]()).splitlines()[-1].endswith("no: undo what it holds, and save() again")
+
+
+def test_the_effective_site_says_what_was_saved(stage: Stage) -> None:
+    change_everything(stage.verbs)
+    stage.verbs["save"]()
+    settings = load(str(stage.file), {}).settings
+    text = effective(settings)
+    assert "app1:3000 weight=0" in text
+    assert "app6:80 weight=7 drain" in text
+    assert load_text(text, str(stage.file), {}).settings.pools == settings.pools
+
+
+def test_a_server_that_is_drained_in_the_file_is_so_from_the_start(stage: Stage) -> None:
+    stage.file.write_text(stage.file.read_text().replace("app2:3000", "app2:3000 drain"))
+    stage.run()
+    peer = stage.live.pools["app"].peer("app2:3000")
+    assert (str(peer.state), peer.why) == ("draining", "drain in site.ini")
+    stage.verbs["restore"]("app", "app2:3000")
+    assert peer.available
+    stage.verbs["undo"]()
+    assert str(peer.state) == "draining"
+    for before, after, state_then in (
+        ("app2:3000 drain", "app2:3000", "up"),
+        ("app2:3000", "app2:3000 down", "in maintenance"),
+        ("app2:3000 down", "app2:3000 drain", "draining"),
+    ):
+        stage.file.write_text(stage.file.read_text().replace(before, after))
+        stage.reload()
+        assert str(peer.state) == state_then
 
 
 def test_nothing_differs(stage: Stage) -> None:
