@@ -114,10 +114,17 @@ def picture(live: Live, before: _Sample, now: _Sample, width: int | None, rows: 
     hits, stale, misses = (new - old for new, old in zip(now.caches, before.caches, strict=True))
     at = datetime.fromtimestamp(live.clock.wall(), UTC)
     connections = sum(len(listener.connections) for listener in live.listeners)
-    head = (
-        f"{at:%H:%M:%S} UTC  {_rate(requests, seconds)} requests/s  {_times(all_routes)}  {_rate(failures, seconds)} failed/s"
-        f"  hit ratio {percent(hits, hits + stale + misses)}  {count(connections)} connections"
-    )
+    facts = [
+        f"{at:%H:%M:%S} UTC",
+        f"{_rate(requests, seconds)} requests/s",
+        _times(all_routes),
+        f"{_rate(failures, seconds)} failed/s",
+        f"hit ratio {percent(hits, hits + stale + misses)}",
+        f"{count(connections)} connections",
+    ]
+    while width is not None and len(facts) > 1 and len("  ".join(facts)) > width:
+        facts.pop()
+    head = "  ".join(facts)
     peers = _peers(live, before, now, seconds)
     room = None if rows is None else max(2, rows - 7)
     of_routes = None if room is None else max(1, room // 2 if len(peers) > room // 2 else room - len(peers))
