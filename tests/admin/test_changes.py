@@ -158,7 +158,7 @@ def test_history_tells_who_when_what_and_how_to_undo() -> None:
     assert shown[0].split("  ")[0] == "NUMBER"
     assert "08:00:00  alice@laptop  drain('app', 'app1:3000', seconds=600)" in shown[1]
     assert shown[1].endswith("undo(1)")
-    assert shown[2].endswith("it is not the last word")
+    assert shown[2].endswith("undo(3) first")
     assert shown[3].endswith("undo(3), by itself in 30.0s")
     clock.advance(31)
     shown = repr(verbs["history"]()).splitlines()
@@ -240,6 +240,33 @@ def test_changes_with_a_deadline_revert_themselves() -> None:
         clock.advance(60)
     assert live.pools["app"].peer("app1:3000").weight == 5
     assert any("its time is over, but it stays" in line for line in log.lines)
+
+
+def test_deadlines_may_come_in_any_order() -> None:
+    live, clock, verbs = site()
+    verbs["set_weight"]("app", "app1:3000", 9, seconds=10)
+    verbs["set_weight"]("app", "app1:3000", 5, seconds=30)
+    clock.advance(10)
+    assert live.pools["app"].peer("app1:3000").weight == 5
+    clock.advance(20)
+    assert live.pools["app"].peer("app1:3000").weight == 3
+
+
+def test_what_somebody_has_built_upon_is_undone_in_order() -> None:
+    live, _, verbs = site()
+    start = state(live)
+    verbs["drain"]("app", "app1:3000")
+    verbs["restore"]("app", "app1:3000")
+    verbs["set_weight"]("app", "app2:3000", 5)
+    verbs["remove_peer"]("app", "app2:3000")
+    verbs["add_peer"]("app", "app2:3000")
+    with pytest.raises(VerbError, match=r"restore\('app', 'app1:3000'\) followed; undo\(2\) first"):
+        verbs["undo"](1)
+    with pytest.raises(VerbError, match=r"add_peer\('app', 'app2:3000'\) followed; undo\(5\) first"):
+        verbs["undo"](3)
+    for number in (2, 1, 5, 4, 3):
+        verbs["undo"](number)
+    assert state(live) == start
 
 
 def test_what_is_not_confirmed_in_time_is_undone() -> None:

@@ -32,6 +32,9 @@ class Aspect(Protocol):
     def put_back(self, value: Any, why: str) -> None:
         """Let it have the *value* that it had once.  Raises VerbError when that cannot be."""
 
+    def covers(self, other: Aspect, before: Any, after: Any) -> bool:
+        """Whether its change from *before* to *after* has a say in *other*."""
+
 
 @dataclass(frozen=True)
 class Will:
@@ -54,12 +57,12 @@ class WillOf:
 
     def __init__(self, live: Live, pool: str, peer: str) -> None:
         self._live = live
-        self._pool = pool
-        self._peer = peer
+        self.pool = pool
+        self.peer = peer
 
     def now(self) -> Will | None:
         """None when the peer has gone."""
-        peer = _peer(self._live, self._pool, self._peer)
+        peer = _peer(self._live, self.pool, self.peer)
         return None if peer is None else will_of(peer)
 
     def by_now(self, value: Will | None) -> Will | None:
@@ -68,10 +71,14 @@ class WillOf:
             return value
         return replace(value, will=PeerState.UP, ends=NEVER)
 
+    def covers(self, other: Aspect, before: Any, after: Any) -> bool:
+        """The same of the same peer."""
+        return isinstance(other, WillOf) and (other.pool, other.peer) == (self.pool, self.peer)
+
     def put_back(self, value: Will, why: str) -> None:
         """As it was; what would have ended by itself meanwhile has ended."""
-        pool = self._live.pools[self._pool]
-        put_back_will(pool, pool.peer(self._peer), value, why)
+        pool = self._live.pools[self.pool]
+        put_back_will(pool, pool.peer(self.peer), value, why)
 
 
 def put_back_will(pool: Pool, peer: Peer, value: Will, why: str) -> None:
@@ -90,21 +97,25 @@ class WeightOf:
 
     def __init__(self, live: Live, pool: str, peer: str) -> None:
         self._live = live
-        self._pool = pool
-        self._peer = peer
+        self.pool = pool
+        self.peer = peer
 
     def now(self) -> int | None:
         """None when the peer has gone."""
-        peer = _peer(self._live, self._pool, self._peer)
+        peer = _peer(self._live, self.pool, self.peer)
         return None if peer is None else peer.weight
 
     def by_now(self, value: int | None) -> int | None:
         """Weights stay."""
         return value
 
+    def covers(self, other: Aspect, before: Any, after: Any) -> bool:
+        """The same of the same peer."""
+        return isinstance(other, WeightOf) and (other.pool, other.peer) == (self.pool, self.peer)
+
     def put_back(self, value: int, why: str) -> None:
         """As it was."""
-        self._live.pools[self._pool].set_weight(self._peer, value)
+        self._live.pools[self.pool].set_weight(self.peer, value)
 
 
 @dataclass(frozen=True)
@@ -129,31 +140,38 @@ class MemberOf:
 
     def __init__(self, live: Live, pool: str, called: str) -> None:
         self._live = live
-        self._pool = pool
-        self._called = called
+        self.pool = pool
+        self.called = called
 
     def now(self) -> Member | None:
         """None when nobody of that name does."""
-        membership = self._live.memberships.get(self._pool)
+        membership = self._live.memberships.get(self.pool)
         if membership is None:
             return None
-        name = membership.names.get(self._called)
+        name = membership.names.get(self.called)
         if name is None:
-            peer = _peer(self._live, self._pool, self._called)
+            peer = _peer(self._live, self.pool, self.called)
             return None if peer is None else _member(membership, peer, [peer])
-        return _member(membership, name, [peer for peer in membership.pool.peers if peer.origin == self._called])
+        return _member(membership, name, [peer for peer in membership.pool.peers if peer.origin == self.called])
 
     def by_now(self, value: Member | None) -> Member | None:
         """Members stay."""
         return value
 
+    def covers(self, other: Aspect, before: Member | None, after: Member | None) -> bool:
+        """The same member, and all that is said of its peers."""
+        if isinstance(other, MemberOf):
+            return (other.pool, other.called) == (self.pool, self.called)
+        peers = {peer.name for member in (before, after) if member is not None for peer in member.peers}
+        return isinstance(other, WillOf | WeightOf) and other.pool == self.pool and other.peer in peers | {self.called}
+
     def put_back(self, value: Member | None, why: str) -> None:
         """Let the same belong to it again, with all that is known of them; or nobody of that name."""
-        membership = self._live.memberships.get(self._pool)
+        membership = self._live.memberships.get(self.pool)
         if membership is None:
-            raise VerbError(f"there is no pool {self._pool!r} any more")
+            raise VerbError(f"there is no pool {self.pool!r} any more")
         if value is None:
-            membership.remove(self._called, why)
+            membership.remove(self.called, why)
             return
         try:
             peers = list(zip(value.peers, value.behind, strict=True))

@@ -83,6 +83,9 @@ class ChangeVerbs:
             return f"undone by {changed.undone}"
         if changed.aspect is None:
             return f"no: {changed.why_not}" if changed.why_not else "-"
+        later = journal.followed_by(changed)
+        if later is not None:
+            return f"undo({later.number}) first"
         if changed.is_over:
             return "it is over"
         if not changed.holds:

@@ -48,6 +48,7 @@ class Changed:
     :ivar aspect: what it has changed, from *before* to *after*; None for what cannot be undone
     :ivar undone: who has undone it; empty as long as nobody has
     :ivar ends: when it is undone by itself, seconds since 1970; None: it is not
+    :ivar is_late: that moment has come
     """
 
     number: int
@@ -62,6 +63,7 @@ class Changed:
     undone: str = ""
     ends: float | None = None
     call: IDelayedCall | None = field(default=None, repr=False)
+    is_late: bool = False
 
     @property
     def holds(self) -> bool:
@@ -141,35 +143,51 @@ class Journal(Service):
             raise VerbError(f"change {changed.number} was undone already, by {changed.undone}")
         if changed.aspect is None:
             raise VerbError(f"change {changed.number}, {changed.command}, cannot be undone: {changed.why_not}")
+        later = self.followed_by(changed)
+        if later is not None:
+            first = f"{later.who}'s {later.command} followed; undo({later.number}) first"
+            raise VerbError(f"change {changed.number}, {changed.command}, is not the last word: {first}")
         aspect, now = changed.aspect, changed.aspect.now()
         if now == aspect.by_now(changed.before) and now != changed.after:
             if now is not None:
                 aspect.put_back(changed.before, changed.command)
-            self._settle(changed, who)
-            return f"{changed.command} was over already"
-        if now != aspect.by_now(changed.after):
-            raise VerbError(f"change {changed.number}, {changed.command}, is not the last word{self._later(changed)}")
-        changed.aspect.put_back(changed.before, f"undone: {changed.command}")
+            said = f"{changed.command} was over already"
+        elif now == aspect.by_now(changed.after):
+            aspect.put_back(changed.before, f"undone: {changed.command}")
+            said = f"undone: {changed.command}"
+        else:
+            what = "what it changed has changed since"
+            raise VerbError(f"change {changed.number}, {changed.command}, is not the last word: {what}")
         self._settle(changed, who)
-        return f"undone: {changed.command}"
+        return said
 
-    def _later(self, changed: Changed) -> str:
-        """Whose change of the same stands behind *changed*."""
-        for later in self.changes:
-            if later.number > changed.number and later.holds and _same(later, changed):
-                return f": {later.who}'s {later.command} followed; undo({later.number}) first"
-        return ": what it changed has changed since"
+    def followed_by(self, changed: Changed) -> Changed | None:
+        """The latest change of the same thing, or of what it belongs to, behind *changed* that was not undone."""
+        if changed.aspect is None:
+            return None
+        for later in reversed(self.changes):
+            if later.number <= changed.number:
+                break
+            if not later.undone and later.aspect is not None and later.aspect.covers(changed.aspect, later.before, later.after):
+                return later
+        return None
 
     def _settle(self, changed: Changed, who: Who) -> None:
         changed.undone = who.name
         call, changed.call = changed.call, None
         if call is not None and call.active():
             call.cancel()
+        # A change whose time is over may have waited for this one.
+        for earlier in reversed(self.changes):
+            if earlier.is_late and not earlier.undone and self.followed_by(earlier) is None:
+                earlier.is_late = False
+                self._take_back(earlier, NOBODY, "its time is over")
 
     # What ends by itself.
 
     def _over(self, changed: Changed) -> None:
         changed.call = None
+        changed.is_late = True
         self._take_back(changed, NOBODY, "its time is over")
 
     def expect(self, who: Who, seconds: float) -> Expected:
@@ -237,8 +255,3 @@ class Journal(Service):
         Service.stopService(self)
         self.take_back("the process stops")
         self.audit.reopen()
-
-
-def _same(one: Changed, other: Changed) -> bool:
-    """Whether both have changed the same thing."""
-    return type(one.aspect) is type(other.aspect) and vars(one.aspect) == vars(other.aspect)
