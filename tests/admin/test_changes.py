@@ -426,7 +426,7 @@ COMMANDS = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.lists(COMMANDS, max_size=12), st.booleans())
 def test_any_commands_followed_by_undo_of_all_give_the_starting_state(commands: list[Any], beginning: bool) -> None:
     live, clock, verbs = site()
