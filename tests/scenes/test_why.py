@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.kit.play import Play
+from tests.kit.reloading import ReloadingPlay
 from tests.scenes.sites import ANSWER, FIRST, SECOND, TWO
 from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.admin.live import Live
@@ -269,3 +270,21 @@ def test_the_story_as_json_says_the_same() -> None:
         assert told["attempts"][0]["detail"] == "No route to host"
         lines = [line["text"] for line in told["story"]]
         assert all(line in why(live, 1) for line in lines)
+
+
+def test_what_is_remembered_outlives_a_reload() -> None:
+    with ReloadingPlay("[site]\nstate_dir = /state\n[route /]\nredirect = 301 /new\n[route /old]\nredirect = 301 /new\n") as play:
+        client = play.client()
+        client.says(GET)
+        client.overlooks()
+        client.says(GET.replace("/a?b", "/old"))
+        client.overlooks()
+        assert play.site.remembered is not None and play.site.remembered.maxlen == 1000
+        play.reload(("[route /]\nredirect = 301 /new", "[route /]\nredirect = 302 /newer"))
+        assert "route    the site was read again since: which routes were passed over is not known any more" in why(play.live, 1)
+        assert "[route /old]: any host, /old exactly" in why(play.live, 2)
+        assert "read again" not in why(play.live, 2)
+        play.reload(("[site]\n", "[site]\nremember = 1\n"))
+        assert [past.number for past in Recall(play.live).latest()] == [2]
+        play.reload(("remember = 1", "remember = 0"))
+        assert play.site.remembered is None

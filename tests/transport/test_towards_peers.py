@@ -10,11 +10,12 @@ import pytest
 
 from tests.transport.authority import Authority
 from tests.transport.test_deadlines import Hands
-from tests.transport.tls_wires import Door, Foreign, depart, join, pool, tls
+from tests.transport.tls_wires import Arrival, Door, Foreign, depart, join, pool, tls
 from tests.transport.wires import Epoll, Peer, settle, turn_until
 from twistedproxy.addresses import Tcp
 from twistedproxy.transport.certificates import CertificateProblem
 from twistedproxy.transport.contexts import TlsClient, TlsServer
+from twistedproxy.transport.tls_handshake import OutgoingTls
 from twistedproxy.transport.tls_problems import TlsProblem
 
 AT = Tcp("192.0.2.1", 443)
@@ -96,3 +97,38 @@ def test_a_certificate_that_cannot_be_read_keeps_the_proxy_from_starting(authori
     Path(pair.key).unlink()
     with pytest.raises(CertificateProblem, match="cannot be read: No such file"):
         TlsClient(pool(client_certificate=pair))
+
+
+class Stopwatch:
+    """Watches a connection in the making; each look at the clock takes a second."""
+
+    preface = b""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.connections: list[object] = []
+
+    def now(self) -> float:
+        self.looks += 1
+        return float(self.looks)
+
+    def made(self, connection: object) -> None:
+        self.connections.append(connection)
+
+    def failed(self, connection: object, reason: object) -> None:
+        raise AssertionError(reason)
+
+
+def test_a_connection_knows_how_long_its_handshake_took(poller: Epoll, server: TlsServer, authority: Authority) -> None:
+    door, peer, watch = Door(), Peer(), Stopwatch()
+    sock = door.visit()
+    sock.setblocking(False)
+    outgoing = OutgoingTls(sock, poller, peer, TlsClient(pool(ca=authority.path)).called("a.example"), AT, watch)
+    outgoing.connect(door.name)
+    arrival = Arrival(poller, door.accept(), server, None)
+    door.close()
+    turn_until(poller, lambda: arrival.over and (peer.transport or peer.losses))
+    assert peer.transport.handshake_time == 1.0
+    assert watch.connections == [outgoing]
+    _, unwatched = join(poller, server, TlsClient(pool(ca=authority.path)).called("a.example"), address=AT)
+    assert unwatched.transport.handshake_time is None

@@ -45,6 +45,7 @@ class Attempt:
     :ivar reused: the connection had carried other requests before
     :ivar sent: a part of the request may have reached the peer
     :ivar connect_time: seconds until the connection stood, 0.0 for a kept one; None before
+    :ivar handshake_time: seconds of *connect_time* that TLS took; None when that is not known
     :ivar header_time: seconds from the start to the head of the answer; None before
     :ivar response_time: seconds from the start to the end of the answer; None before
     :ivar upgrade_time: seconds from the start to the 101; None without one
@@ -60,6 +61,7 @@ class Attempt:
         "detail",
         "exchange",
         "failed_after",
+        "handshake_time",
         "header_time",
         "peer",
         "previous",
@@ -83,6 +85,7 @@ class Attempt:
         self.reused = False
         self.sent = False
         self.connect_time: float | None = None
+        self.handshake_time: float | None = None
         self.header_time: float | None = None
         self.response_time: float | None = None
         self.upgrade_time: float | None = None
@@ -134,6 +137,7 @@ class Attempt:
         upstream = self.upstream
         assert upstream is not None
         self.connect_time = upstream.connected_at - self.started
+        self.handshake_time = getattr(upstream.transport, "handshake_time", None)
         self._send(upstream)
 
     # send

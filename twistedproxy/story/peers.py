@@ -105,6 +105,8 @@ def _times(attempt: Attempt) -> Iterator[str]:
         yield "a kept connection"
     elif connected is not None:
         tls = ", TLS included" if attempt.peer.tls else ""
+        if attempt.handshake_time is not None:
+            tls = f", {lasting(attempt.handshake_time)} of it TLS"
         yield f"a new connection in {lasting(connected)}{tls}"
     else:
         yield "no connection"

@@ -67,6 +67,7 @@ def as_json(tale: Tale) -> dict[str, Any]:
                 "peer": attempt.peer.name,
                 "reused": attempt.reused,
                 "connect_time": attempt.connect_time,
+                "handshake_time": attempt.handshake_time,
                 "header_time": attempt.header_time,
                 "response_time": attempt.response_time,
                 "error": attempt.reason.name if attempt.reason is not None else None,

@@ -187,6 +187,10 @@ class _Call:
                 self._dialer.went(where, well=False)
             self._try_next()
 
+    def now(self) -> float:
+        """The reactor's time."""
+        return float(self._dialer.reactor.seconds())
+
     def made(self, connection: OutgoingConnection | OutgoingTls) -> None:
         """The first that stands is the one."""
         self._dialer.went(self._attempts.pop(connection), well=True)

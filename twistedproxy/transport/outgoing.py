@@ -61,6 +61,9 @@ class Watch(Protocol):
 
     preface: bytes
 
+    def now(self) -> float:
+        """The time, seconds."""
+
     def made(self, connection: Any) -> None:
         """It stands: the protocol hears of that next."""
 

@@ -47,9 +47,10 @@ class TlsConnection(Connection):
     side sends, and the end of the stream without one is a ``ConnectionLost`` (RFC 8446 §6.1).
 
     :param remember: called when the other side may have sent a session ticket
+    :ivar handshake_time: seconds that the handshake took, of connections that we have made; None where nobody has measured it
     """
 
-    __slots__ = ("_read_waits", "_remember", "_ssl", "_tls", "_write_waits")
+    __slots__ = ("_read_waits", "_remember", "_ssl", "_tls", "_write_waits", "handshake_time")
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class TlsConnection(Connection):
         self._ssl = handle_of(tls)
         self._send = partial(write_records, self._ssl)
         self._remember = remember
+        self.handshake_time: float | None = None
         #: Reading must be tried again when the socket is writable: OpenSSL has to send first, or has news that no event tells of.
         self._read_waits = False
         #: Writing goes on when the socket is readable: OpenSSL has to read first.

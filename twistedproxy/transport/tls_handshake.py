@@ -208,7 +208,7 @@ class OutgoingTls(_Handshake):
     :ivar connecting: the socket is not connected yet
     """
 
-    __slots__ = ("_address", "_client", "_watch", "connecting")
+    __slots__ = ("_address", "_began", "_client", "_watch", "connecting")
 
     def __init__(
         self,
@@ -223,6 +223,8 @@ class OutgoingTls(_Handshake):
         self._client = client
         self._address = address
         self._watch = watch
+        #: When the socket was connected, as the watch's clock has it.
+        self._began = 0.0
         self.connecting = True
 
     def connect(self, name: Any) -> None:
@@ -253,6 +255,8 @@ class OutgoingTls(_Handshake):
             self._fail(problem)
             return
         self.connecting = False
+        if self._watch is not None:
+            self._began = self._watch.now()
         try:
             self._tls = self._client.connection(self._sock, self._address)
         except TlsProblem as problem:
@@ -275,10 +279,12 @@ class OutgoingTls(_Handshake):
             self._failed(problem)
             return
         watch, self._watch = self._watch, None
-        if watch is not None:
-            watch.made(self)
         remember = partial(self._client.remember, self._tls, self._address)
-        TlsConnection(self._sock, self._poller, self._protocol, self._tls, remember).start()
+        connection = TlsConnection(self._sock, self._poller, self._protocol, self._tls, remember)
+        if watch is not None:
+            connection.handshake_time = watch.now() - self._began
+            watch.made(self)
+        connection.start()
 
     def _failed(self, problem: TlsProblem | OSError) -> None:
         watch, self._watch = self._watch, None
