@@ -30,11 +30,15 @@ class Operator:
         self._key = directory / "key"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "alice", "-f", str(self._key)], check=True)
 
-    def says(self, proxy: Proxy, command: str) -> str:
-        """What the shell of *proxy* prints."""
+    def command_line(self, proxy: Proxy, command: str) -> list[str]:
+        """By which the shell of *proxy* is asked."""
         flags = [flag for option in _OPTIONS for flag in ("-o", option)]
         port = str(proxy.ports["shell"])
-        words = ["ssh", "-F", "none", *flags, "-p", port, "-i", str(self._key), "operator@127.0.0.1", command]
+        return ["ssh", "-F", "none", *flags, "-p", port, "-i", str(self._key), "operator@127.0.0.1", command]
+
+    def says(self, proxy: Proxy, command: str) -> str:
+        """What the shell of *proxy* prints."""
+        words = self.command_line(proxy, command)
         done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert (done.returncode, done.stderr) == (0, ""), (command, done.stdout, done.stderr)
         return done.stdout

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.real.client import fetch
-from tests.real.conftest import StartProxy
+from tests.real.conftest import StartProgram, StartProxy
 from tests.real.operator import SHELL, Operator, needs_ssh
 from tests.real.origins import Origin, answering
 from tests.real.programs import eventually, free_ports
@@ -89,3 +89,29 @@ def test_an_operator_finds_which_route_serves_a_url_and_why_it_is_not_cached(sta
         assert "admit    set cookie: the response sets a cookie and says neither public nor s-maxage\n" in said
         why_not = operator.says(proxy, "cache_why('http://test.example/shop/basket')")
         assert re.search("NOT STORED +[0-9]+ s ago, an answer with 200: the response sets a cookie", why_not)
+
+
+def test_an_operator_follows_requests_until_there_were_enough_or_the_connection_ends(
+    start_proxy: StartProxy, start_program: StartProgram, tmp_path: Path
+) -> None:
+    operator = Operator(tmp_path)
+    (nobody,) = free_ports(1)
+    proxy = start_proxy(SITE.format(nobody=nobody, files=nobody))
+
+    def observers() -> int:
+        return int(operator.says(proxy, "len(live.finished)"))
+
+    before = observers()
+    trace = start_program("trace", operator.command_line(proxy, "trace('status == 502', most=1)"))
+    eventually(lambda: observers() == before + 1, proxy.story)
+    assert fetch(proxy.port, "/traced").status == 502
+    assert trace.wait() == 0
+    assert "GET http://test.example/traced HTTP/1.1" in trace.printed()
+    assert "remedy   nobody listens at that address" in trace.printed()
+    assert "1 request traced" in trace.printed()
+    assert observers() == before
+
+    left = start_program("left", operator.command_line(proxy, "trace()"))
+    eventually(lambda: observers() == before + 1, proxy.story)
+    left.kill()
+    eventually(lambda: observers() == before, proxy.story)

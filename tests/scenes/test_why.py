@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests.kit.http2 import Http2Client
 from tests.kit.play import Play
 from tests.kit.reloading import ReloadingPlay
 from tests.scenes.sites import ANSWER, FIRST, SECOND, TWO
+from tests.scenes.test_websocket_messages import AGREED, ASKS
 from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.recall import Recall
@@ -27,7 +29,9 @@ def live_of(play: Play, most: int = 1000) -> Live:
     play.site.remembered = resized(play.site.remembered, most)
     listeners: Any = list(play.listeners.values())
     settings = Settings(SiteSettings(), (), ())
-    return Live(settings, play.pools, play.caches, play.site.routes, listeners, play.clock, 0.0, site=play.site)
+    live = Live(settings, play.pools, play.caches, play.site.routes, listeners, play.clock, 0.0, site=play.site)
+    live.reactor, live.finished = play.clock, play.site.finished
+    return live
 
 
 def verbs(live: Live) -> dict[str, Any]:
@@ -288,3 +292,31 @@ def test_what_is_remembered_outlives_a_reload() -> None:
         assert [past.number for past in Recall(play.live).latest()] == [2]
         play.reload(("remember = 1", "remember = 0"))
         assert play.site.remembered is None
+
+
+def test_streams_of_http2_and_websockets_that_are_open_are_told() -> None:
+    with Play(TWO) as play:
+        live = live_of(play)
+        many = Http2Client(play)
+        streams = [many.asks("GET", path) for path in ("/one", "/two")]
+        play.later(1)
+        client = play.client()
+        client.says(ASKS)
+        origins = [play.origin() for _ in range(3)]
+        for origin in origins:
+            origin.overlooks()
+        origins[2].says(AGREED)
+        client.overlooks()
+        play.later(2)
+        assert "GET http://a/one HTTP/2.0 from 192.0.2.1" in why(live, 1)
+        assert "1 running" in why(live, 2)
+        story = why(live, 3)
+        assert "a WebSocket from 0.0 ms on; it runs" in story
+        assert story.endswith("deliver  a WebSocket: websocket = tunnel")
+        for origin in origins[:2]:
+            origin.says(ANSWER, b"hello")
+        assert [many.answer(stream).status for stream in streams] == ["200", "200"]
+        client.resets()
+        origins[2].overlooks()
+        assert sorted(past.number for past in verbs(live)["recent"]()) == [1, 2, 3]
+        assert "deliver  101; bodies: 0 bytes in, 0 bytes out; after 2.00 s" in why(live, 3)

@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from twistedproxy.admin.expressions import Expression, ExpressionError
 from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.admin.live import Live
+from twistedproxy.admin.ongoing import Ongoing
 from twistedproxy.admin.recall import Recall
 from twistedproxy.admin.tables import Column, duration, printable, size
+from twistedproxy.admin.trace import Trace, told
 from twistedproxy.admin.verb import Listing, Said, Verb, known
 from twistedproxy.errors import RequestError
 from twistedproxy.forward.remembered import Remembered
 from twistedproxy.rehearsal.live_stage import LiveStage
 from twistedproxy.rehearsal.request import NotAsked, made_up
 from twistedproxy.remedies import remedy_for
-from twistedproxy.story.lines import lasting, written
-from twistedproxy.story.story import story
+from twistedproxy.story.lines import lasting
 from twistedproxy.story.tale import Tale
 
 #: Rows of recent() at most.
 _MOST_ROWS: Final = 1000
+#: Stories of one trace(), and its seconds, at most.
+_MOST_STORIES: Final = 100
+_LONGEST: Final = 3600
 #: Characters of a URL in a row.
 _SHOWN: Final = 80
 
@@ -35,7 +40,7 @@ class StoryVerbs:
 
     def verbs(self) -> Sequence[Verb]:
         """All of them."""
-        return (Verb(self.why, (self._numbers,)), Verb(self.recent))
+        return (Verb(self.why, (self._numbers,)), Verb(self.recent), Verb(self.trace))
 
     def why(
         self, request: int | str | None = None, url: str | None = None, *fields: str, client: str = "", listen: str = ""
@@ -88,6 +93,25 @@ class StoryVerbs:
                 if len(chosen) == most:
                     break
         return self._listing(chosen)
+
+    def trace(self, which: str | None = None, most: int = 10, seconds: float = 60) -> Ongoing:
+        """
+        the stories of the next requests, as they end
+
+        trace("status >= 500 and route == '/api/'"): of those for which that is true; the names are those of templates.  It ends
+        after so many requests, after so many seconds, with q, and with the connection.
+        """
+        if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= _MOST_STORIES:
+            raise VerbError(f"most is a number from 1 to {_MOST_STORIES}, not {most!r}")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= _LONGEST:
+            raise VerbError(f"seconds is a number up to {_LONGEST}, not {seconds!r}")
+        if self._live.site is None:
+            raise VerbError("this proxy has no routes")
+        try:
+            expression = None if which is None else Expression(which)
+        except ExpressionError as problem:
+            raise VerbError(str(problem)) from None
+        return Trace(self._live, expression, most, float(seconds))
 
     def _listing(self, chosen: Iterable[Remembered]) -> Listing[Remembered]:
         columns = (
@@ -146,11 +170,6 @@ class StoryVerbs:
 
     def _numbers(self, given: Sequence[str]) -> Iterable[str]:
         return [str(past.number) for past in self._recall.latest()][:_MOST_ROWS]
-
-
-def told(tale: Tale) -> str:
-    """The story as text that is safe on a terminal."""
-    return written((phase, printable(text)) for phase, text in story(tale))
 
 
 def _statuses(wanted: int | str | None) -> Callable[[int], bool]:
