@@ -14,6 +14,9 @@ Field = tuple[bytes, bytes]
 
 #: Values of :attr:`RequestFields.length` and :attr:`ResponseHead.length` that are not a number of bytes.
 CHUNKED: Final = -1
+#: Bytes of a request's fields, and of its target, beyond which its head is large: such are not kept for long.
+LARGE_FIELDS: Final = 4096
+LARGE_TARGET: Final = 2048
 #: Only in responses: the body ends where the connection ends (RFC 9112 §6.3 rule 8).
 UNTIL_CLOSE: Final = -2
 
@@ -197,9 +200,10 @@ class RequestFields:
     :ivar connection: the elements of Connection in lower case
     :ivar expects_continue: ``Expect: 100-continue`` was sent (RFC 9110 §10.1.1)
     :ivar upgrade: the elements of Upgrade in lower case, empty unless Connection names ``upgrade`` (RFC 9110 §7.8)
+    :ivar are_large: they have more than LARGE_FIELDS bytes
     """
 
-    __slots__ = ("connection", "expects_continue", "headers", "host", "keep_alive", "length", "port", "upgrade")
+    __slots__ = ("are_large", "connection", "expects_continue", "headers", "host", "keep_alive", "length", "port", "upgrade")
 
     headers: Headers
     length: int
@@ -221,7 +225,9 @@ class RequestFields:
         connection: tuple[bytes, ...] = (),
         expects_continue: bool = False,
         upgrade: tuple[bytes, ...] = (),
+        are_large: bool = False,
     ) -> None:
+        self.are_large = are_large
         self.headers = headers
         self.length = length
         self.host = host
@@ -243,6 +249,7 @@ class RequestHead:
     :ivar route_path: *path* normalised for routing and access decisions, never for forwarding
     :ivar version: 10, 11 or 20
     :ivar authority: the ``host[:port]`` that the request is for, in lower case
+    :ivar is_large: its fields are, or its target
 
     A client that sends the same head again on its connection shares one value between these requests; the rooms that decide
     something by the head alone leave it in :attr:`routed`, :attr:`forwarded` and :attr:`cached`, each together with what it
@@ -255,6 +262,7 @@ class RequestHead:
         "fields",
         "forwarded",
         "headers",
+        "is_large",
         "method",
         "path",
         "query",
@@ -289,6 +297,7 @@ class RequestHead:
         self.query = query
         self.route_path = route_path
         self.authority = authority
+        self.is_large = fields.are_large or len(target) > LARGE_TARGET
         self.routed = self.forwarded = self.cached = None
 
     def __repr__(self) -> str:

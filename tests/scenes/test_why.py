@@ -320,3 +320,30 @@ def test_streams_of_http2_and_websockets_that_are_open_are_told() -> None:
         origins[2].overlooks()
         assert sorted(past.number for past in verbs(live)["recent"]()) == [1, 2, 3]
         assert "deliver  101; bodies: 0 bytes in, 0 bytes out; after 2.00 s" in why(live, 3)
+
+
+@pytest.mark.parametrize(
+    ("target", "fields"),
+    [("/a", "Cookie: " + "c" * 5000), ("/a" + "b" * 3000, "Accept: */*"), ("/a", "Accept: */*")],
+)
+def test_of_large_heads_little_is_kept(target: str, fields: str) -> None:
+    with Play(TWO + "[route /a]\nmatch = header X-Beta = yes\npool = app\n") as play:
+        live = live_of(play)
+        clients = play.client(), Http2Client(play)
+        clients[0].says(f"GET {target} HTTP/1.1\nHost: example.com\n{fields}")
+        name, _, value = fields.partition(": ")
+        stream = clients[1].asks("GET", target, (name.lower(), value))
+        for _ in range(2):
+            origin = play.origin()
+            origin.overlooks()
+            origin.says(ANSWER, b"hello")
+        clients[0].overlooks()
+        assert clients[1].answer(stream).status == "200"
+        for number in (1, 2):
+            story = why(live, number)
+            large = "route    its head was large, of which little is kept: which routes were passed over is not known any more"
+            assert (large in story) is (len(target + fields) > 100)
+            assert f"{target[:200]} HTTP/{'1.1' if number == 1 else '2.0'} from" in story
+        assert play.site.remembered is not None
+        for past in map(Remembered._make, play.site.remembered):
+            assert sum(map(len, past.head.headers.index.values())) + len(past.head.target) < 500

@@ -70,14 +70,17 @@ class Recall:
         now = live.clock.monotonic()
         began = time.gmtime(live.clock.wall() - (now - past.started))
         ago = "it runs" if runs is not None else f"ended {duration(now - past.ended)} ago"
-        return Tale(
+        tale = Tale(
             past,
-            self._passed_over(past),
+            None if past.head.is_large else self._passed_over(past),
             when=f"begun at {time.strftime('%H:%M:%S', began)} UTC, {ago}",
             finished=runs is None,
             is_websocket=runs is not None and runs.upgrade is not None,
             ran_at=self._ran_at(past),
         )
+        if past.head.is_large:
+            tale.lost = "its head was large, of which little is kept"
+        return tale
 
     def _passed_over(self, past: Remembered) -> list[tuple[Route, str]] | None:
         """Asks the table once more, to be told; None: it is another one since."""

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from twistedproxy.message import Headers, RequestFields, RequestHead
 
 if TYPE_CHECKING:
     from twistedproxy.errors import Reason
     from twistedproxy.forward.attempt import Attempt
     from twistedproxy.forward.exchange import Exchange
     from twistedproxy.forward.routes import Route
-    from twistedproxy.message import RequestHead
     from twistedproxy.verdicts import Verdict
+
+#: Bytes that are kept of the target of a large head.
+_SHOWN: Final = 200
 
 #: The values of a :class:`Remembered`, in their order.
 Facts = tuple[Any, ...]
@@ -84,6 +88,7 @@ class Remembered(NamedTuple):
 def facts(exchange: Exchange) -> Facts:
     """What is to be remembered of *exchange*."""
     downstream = exchange.downstream
+    head = exchange.head
     return (
         exchange.number,
         exchange.started,
@@ -92,7 +97,7 @@ def facts(exchange: Exchange) -> Facts:
         downstream.listener_name,
         downstream.port,
         exchange.scheme,
-        exchange.head,
+        _shortened(head) if head.is_large else head,
         exchange.route,
         exchange.attempt,
         exchange.verdicts,
@@ -105,6 +110,15 @@ def facts(exchange: Exchange) -> Facts:
         exchange.reason,
         exchange.detail,
         exchange.noted,
+    )
+
+
+def _shortened(head: RequestHead) -> RequestHead:
+    """What is kept of a large *head*: none of its fields, and the beginning of its target."""
+    fields = RequestFields(Headers(), host=head.fields.host, port=head.fields.port, are_large=True)
+    target = head.target[:_SHOWN]
+    return RequestHead(
+        head.method, target, head.version, fields, path=target, query=None, route_path=target, authority=head.authority[:_SHOWN]
     )
 
 

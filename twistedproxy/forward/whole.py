@@ -38,6 +38,7 @@ def without_range(head: RequestHead) -> RequestHead:
             connection=fields.connection,
             expects_continue=fields.expects_continue,
             upgrade=fields.upgrade,
+            are_large=fields.are_large,
         ),
         path=head.path,
         query=head.query,

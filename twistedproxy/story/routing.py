@@ -13,7 +13,7 @@ from twistedproxy.story.tale import Tale
 def routing(tale: Tale) -> Iterator[Line]:
     """The candidates in order, each with what it failed by, and the route."""
     if tale.passed_over is None:
-        yield "route", "the site was read again since: which routes were passed over is not known any more"
+        yield "route", f"{tale.lost}: which routes were passed over is not known any more"
     for other, why in tale.passed_over or ():
         yield "route", f"not [route {other.settings.title}]: {why}"
     route = tale.facts.route

@@ -42,6 +42,7 @@ class Tale:
 
     :ivar facts: of its exchange
     :ivar passed_over: routes that would have come first, and why they did not take it; None: that is not known any more
+    :ivar lost: why it is not
     :ivar when: when that was, in words; empty for a request that was made up
     :ivar note: what else is to be said before all; empty for nothing
     :ivar finished: it has ended
@@ -54,6 +55,7 @@ class Tale:
 
     facts: Remembered
     passed_over: list[tuple[Route, str]] | None = None
+    lost: str = "the site was read again since"
     when: str = ""
     note: str = ""
     finished: bool = True

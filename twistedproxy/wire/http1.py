@@ -11,7 +11,7 @@ from typing import Final
 
 from twistedproxy import errors
 from twistedproxy.errors import RequestError, ResponseError
-from twistedproxy.message import CHUNKED, UNTIL_CLOSE, Headers, RequestFields, RequestHead, ResponseHead
+from twistedproxy.message import CHUNKED, LARGE_FIELDS, UNTIL_CLOSE, Headers, RequestFields, RequestHead, ResponseHead
 from twistedproxy.wire.grammar import LENGTH, PADDED_FIELD_LINE, REQUEST_LINE, REQUEST_LINE_START, SPACED_NAME, STATUS_LINE, TOKEN
 from twistedproxy.wire.lines import has_stray_line_end, parse_field_lines
 from twistedproxy.wire.target import parse_host, parse_target, route_path
@@ -92,7 +92,10 @@ def parse_request_fields(block: bytes, version: int, limits: Limits) -> RequestF
         raise _bad_field(block)
     if len(fields) > limits.fields:
         raise RequestError(errors.TOO_MANY_FIELDS, str(len(fields)))
-    return understand_request(fields, version)
+    understood = understand_request(fields, version)
+    if len(block) > LARGE_FIELDS:
+        understood.are_large = True
+    return understood
 
 
 def _bad_field(block: bytes) -> RequestError:
@@ -219,6 +222,7 @@ def _with_host(fields: RequestFields, authority: bytes, host: bytes, port: int |
         connection=fields.connection,
         expects_continue=fields.expects_continue,
         upgrade=fields.upgrade,
+        are_large=fields.are_large,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from twistedproxy import errors
 from twistedproxy.errors import RequestError
-from twistedproxy.message import CHUNKED, Field, Headers, RequestFields, RequestHead, ResponseHead
+from twistedproxy.message import CHUNKED, LARGE_FIELDS, Field, Headers, RequestFields, RequestHead, ResponseHead
 from twistedproxy.wire.framing import NOT_IN_TRAILERS
 from twistedproxy.wire.grammar import LENGTH, TOKEN
 from twistedproxy.wire.http1 import Limits
@@ -154,6 +154,7 @@ def _request(method: bytes, target: bytes, headers: Headers, *, ended: bool, upg
         connection=(b"upgrade",) if upgrade else (),
         expects_continue=expects is not None,
         upgrade=(b"websocket",) if upgrade else (),
+        are_large=sum(map(len, headers.index.values())) > LARGE_FIELDS,
     )
     target, path, query, _ = parse_target(method, target)
     authority = host if port is None else b"%b:%d" % (host, port)
