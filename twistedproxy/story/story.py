@@ -66,10 +66,10 @@ def as_json(tale: Tale) -> dict[str, Any]:
             {
                 "peer": attempt.peer.name,
                 "reused": attempt.reused,
-                "connect_time": attempt.connect_time,
-                "handshake_time": attempt.handshake_time,
-                "header_time": attempt.header_time,
-                "response_time": attempt.response_time,
+                "connect_time": _rounded(attempt.connect_time),
+                "handshake_time": _rounded(attempt.handshake_time),
+                "header_time": _rounded(attempt.header_time),
+                "response_time": _rounded(attempt.response_time),
                 "error": attempt.reason.name if attempt.reason is not None else None,
                 "detail": attempt.detail or None,
             }
@@ -77,6 +77,10 @@ def as_json(tale: Tale) -> dict[str, Any]:
         ],
         "story": [{"phase": phase, "text": text} for phase, text in story(tale)],
     }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)
 
 
 def _request(tale: Tale) -> Iterator[Line]:
