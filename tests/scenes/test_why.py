@@ -80,7 +80,7 @@ def test_a_failed_attempt_and_the_next_one_are_told() -> None:
         client.overlooks()
         told = why(live, 1).splitlines()
         assert told[6:10] == [
-            "attempt  1 on 10.0.0.1:80: no connection; failed by refused: the peer refused the connection",
+            "attempt  1 on 10.0.0.1:80: no connection; failed after 0.0 ms by refused: the peer refused the connection",
             "retry    elsewhere: try another peer",
             "attempt  2 on 10.0.0.2:80, 0.0 ms after the first: a new connection in 0.0 ms; its answer began after 0.0 ms; "
             "ended after 0.0 ms",

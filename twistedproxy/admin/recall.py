@@ -149,6 +149,8 @@ def _on(other: Remembered, moment: float) -> Iterator[Peer]:
     for attempt, after in zip_longest(attempts, attempts[1:]):
         if attempt.response_time is not None:
             ended = attempt.started + attempt.response_time
+        elif attempt.failed_after is not None:
+            ended = attempt.started + attempt.failed_after
         elif attempt.upstream is not None:
             ended = NEVER
         else:

@@ -118,6 +118,7 @@ def _times(attempt: Attempt) -> Iterator[str]:
         yield f"ended after {lasting(attempt.response_time)}"
     if attempt.reason is not None:
         detail = f" ({attempt.detail})" if attempt.detail else ""
-        yield f"failed by {attempt.reason.name}: {attempt.reason.text}{detail}"
+        after = f"after {lasting(attempt.failed_after)} " if attempt.failed_after is not None else ""
+        yield f"failed {after}by {attempt.reason.name}: {attempt.reason.text}{detail}"
     elif attempt.response_time is None and attempt.upstream is not None:
         yield "it runs"

@@ -70,6 +70,7 @@ def as_json(tale: Tale) -> dict[str, Any]:
                 "handshake_time": _rounded(attempt.handshake_time),
                 "header_time": _rounded(attempt.header_time),
                 "response_time": _rounded(attempt.response_time),
+                "failed_after": _rounded(attempt.failed_after),
                 "error": attempt.reason.name if attempt.reason is not None else None,
                 "detail": attempt.detail or None,
             }
