@@ -112,7 +112,8 @@ def test_a_collector_gets_the_spans_of_a_retried_request_and_holds_nobody_up(sta
         assert (server.kind, failed.kind, served.kind) == (2, 3, 3)
         assert (server.status.code, failed.status.code, served.status.code) == (0, 2, 0)
         assert server.start_time_unix_nano <= served.start_time_unix_nano < served.end_time_unix_nano
-        assert proxy.status_page()["spans"] == {"exported": 3, "lost": 0, "waiting": 0}
+        told = {"exported": 3, "lost": 0, "waiting": 0}
+        eventually(lambda: proxy.status_page()["spans"] == told, "the proxy knows what the collector has taken")
 
         collector.goes_on.clear()
         for number in range(20):
@@ -122,5 +123,5 @@ def test_a_collector_gets_the_spans_of_a_retried_request_and_holds_nobody_up(sta
         fetch(proxy.port, "/last")
         proxy.end()
         assert proxy.status == 0
-        last = [attribute.value.string_value for attribute in collector.spans()[-2].attributes if attribute.key == "url.path"]
-        assert last == ["/last"], "the stop sends what is left"
+        paths = {each.value.string_value for span in collector.spans() for each in span.attributes if each.key == "url.path"}
+        assert "/last" in paths, "the stop sends what is left"
