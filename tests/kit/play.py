@@ -347,13 +347,14 @@ class Play:
         self.turn()
         for party in self._parties:
             assert party.is_closed, f"the proxy keeps its connection with {party.name}"
-        watched: Any = self._deadlines._buckets
-        assert not any(watched.values()), f"deadlines are left: {watched}"
         for each in self.hosted.values():
             assert not each.backend.pool.peers[0].in_flight, "a call of an app is left"
             stopped = each.service.stopService()
             if stopped is not None:
                 self.until(lambda stopped=stopped: stopped.called)  # type: ignore[misc]
+        self.turn()
+        watched: Any = self._deadlines._buckets
+        assert not any(watched.values()), f"deadlines are left: {watched}"
         self.crossing.close()
         for cache in self.caches.values():
             assert cache.stats().fills == 0, "a fill is left"

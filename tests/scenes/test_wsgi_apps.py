@@ -36,7 +36,7 @@ def ended(play: Play, number: int = 1) -> None:
 def rests(play: Play) -> None:
     """No thread is at work; they get what they wait for."""
     (each,) = play.hosted.values()
-    threads: Any = each.app.threads  # type: ignore[attr-defined]
+    threads: Any = each.service.threads  # type: ignore[attr-defined]
     while threads.busy or threads._works:
         play.turn()
     play.turn()

@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.application.service import IService
 
 from twistedproxy.apps.asgi import AsgiApp
-from twistedproxy.apps.call import App
+from twistedproxy.apps.connector import AppConnector
 from twistedproxy.apps.coroutine import CoroutineApp
 from twistedproxy.apps.process import Process
+from twistedproxy.apps.resource import ResourceApp, ResourceConnector
 from twistedproxy.apps.wsgi import WsgiApp
 from twistedproxy.settings import HostedApp
 
-
-class AppService(App, Protocol):
-    """An app with a beginning and an end."""
-
-    def startService(self) -> None:
-        """Be ready."""
-
-    def stopService(self) -> Deferred[Any] | None:
-        """No calls come any more; those that run may end."""
+#: An app, which starts and stops as a service, and where attempts find it.
+Made = tuple[IService, Any]
 
 
-_KINDS: Final[dict[str, Callable[[HostedApp, Process], AppService]]] = {
-    "python": lambda settings, process: CoroutineApp(settings),
-    "wsgi": WsgiApp,
-    "asgi": AsgiApp,
-}
-
-
-def app_of(settings: HostedApp, process: Process) -> AppService:
+def app_of(settings: HostedApp, process: Process) -> Made:
     """
     The app that *settings* name; it is not started.
 
     :raises CannotLoad: it cannot be had
     """
-    return _KINDS[settings.kind](settings, process)
+    if settings.kind == "resource":
+        app = ResourceApp(settings, process)
+        return app, ResourceConnector(app, settings.pool, process)
+    called = _CALLED[settings.kind](settings, process)
+    return called, AppConnector(called, process.deadlines)
+
+
+#: Those that are called.
+_CALLED: Final[dict[str, Callable[[HostedApp, Process], CoroutineApp | WsgiApp | AsgiApp]]] = {
+    "python": lambda settings, process: CoroutineApp(settings),
+    "wsgi": WsgiApp,
+    "asgi": AsgiApp,
+}

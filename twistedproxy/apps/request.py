@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from twistedproxy.message import Field
 
@@ -59,20 +59,41 @@ class AppRequest:
             name, _, value = each.partition(b": ")
             if name.lower() not in _OF_THE_HOP:
                 self.fields.append((name, value))
-        head, downstream, settings = exchange.head, exchange.downstream, exchange.route.settings
-        self.version: int = head.version
-        self.expects = head.fields.expects_continue
-        self.scheme: str = exchange.scheme.decode("ascii")
-        self.client: str = "" if exchange.client == "unix:" else exchange.client
-        self.client_port: int = exchange.client_port if exchange.client == downstream.address else 0
-        self.host: str = head.fields.host.decode("ascii") or "localhost"
-        believed = self.scheme != downstream.scheme.decode("ascii")
-        self.port: int = head.fields.port or (_PORTS[self.scheme] if believed else downstream.port)
-        prefix = (settings.strip_prefix or "").rstrip("/")
-        under = prefix and (head.route_path + b"/").startswith(prefix.encode("ascii") + b"/")
-        self.root = prefix if under else ""
+        self.version: int = exchange.head.version
+        self.expects = exchange.head.fields.expects_continue
+        origin = origin_of(exchange)
+        self.scheme, self.client, self.client_port = origin.scheme, origin.client, origin.client_port
+        self.host, self.port, self.root = origin.host, origin.port, origin.root
 
     @property
     def target(self) -> bytes:
         """Path and query."""
         return self.path + b"?" + self.query if self.query else self.path
+
+
+class Origin(NamedTuple):
+    """Where a request came from, and to what: as in :class:`AppRequest`."""
+
+    client: str
+    client_port: int
+    scheme: str
+    host: str
+    port: int
+    root: str
+
+
+def origin_of(exchange: Any) -> Origin:
+    """That of *exchange*, by the word of trusted proxies."""
+    head, downstream, settings = exchange.head, exchange.downstream, exchange.route.settings
+    scheme: str = exchange.scheme.decode("ascii")
+    believed = exchange.scheme != downstream.scheme
+    prefix = (settings.strip_prefix or "").rstrip("/")
+    under = prefix and (head.route_path + b"/").startswith(prefix.encode("ascii") + b"/")
+    return Origin(
+        "" if exchange.client == "unix:" else exchange.client,
+        exchange.client_port if exchange.client == downstream.address else 0,
+        scheme,
+        head.fields.host.decode("ascii") or "localhost",
+        head.fields.port or (_PORTS[scheme] if believed else downstream.port),
+        prefix if under else "",
+    )

@@ -31,15 +31,19 @@ class PipeEnd:
     :ivar pending: bytes written that the other end has not taken yet
     :ivar high_water: the producer is paused when more than so many bytes are pending
     :ivar reading: what comes is taken now
+    :ivar other: the other end
+    :ivar peer_address: what it is told of who is at the other end; *host_address*: of where that one came to
+    :ivar origin: whatever the two ends know of each other besides
     """
 
     hears_last_words = True
 
-    def __init__(self, reactor: Any, address: Any) -> None:
-        """*address* is what both ends are told of each other."""
+    def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
-        self._address = address
-        self._other: PipeEnd
+        self.peer_address: Any = None
+        self.host_address: Any = None
+        self.origin: Any = None
+        self.other: PipeEnd
         self.protocol: IProtocol = Protocol()
         self._queue: deque[bytes] = deque()
         self.pending = 0
@@ -69,7 +73,7 @@ class PipeEnd:
             self._queue.append(data)
             self.pending += len(data)
             self._hold_producer()
-            self._other._look_soon()
+            self.other._look_soon()
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """Send several pieces in order."""
@@ -125,7 +129,7 @@ class PipeEnd:
             self._lose(_DONE)
         elif self._half_closing and not self._write_done:
             self._write_done = True
-            self._other._look_soon()
+            self.other._look_soon()
 
     # Receiving.
 
@@ -136,7 +140,7 @@ class PipeEnd:
 
     def _look(self) -> None:
         self._due = False
-        other = self._other
+        other = self.other
         if self.disconnected:
             return
         if self._cut:
@@ -145,7 +149,8 @@ class PipeEnd:
         if self.reading and other._queue:
             self.protocol.dataReceived(other._taken())
             other._room()
-            self._look_soon() if other._queue or other._write_done or other.disconnected else None
+            if other._queue or other._write_done or other.disconnected:
+                self._look_soon()
             return
         if other._queue or self.disconnected:
             return
@@ -163,7 +168,7 @@ class PipeEnd:
 
     def is_quiet(self, *, and_open: bool) -> bool:
         """Whether nothing has come that was not read, and the other end stands."""
-        return not self._other._queue and not self._other._write_done and not self._other.disconnected
+        return not self.other._queue and not self.other._write_done and not self.other.disconnected
 
     def pauseProducing(self) -> None:
         """Take nothing for now."""
@@ -198,7 +203,7 @@ class PipeEnd:
         if not self.disconnected:
             self._queue.clear()
             self.pending = 0
-            self._other._cut = True
+            self.other._cut = True
             self._lose(Failure(error.ConnectionAborted()))
 
     def _lose(self, reason: Failure) -> None:
@@ -207,18 +212,18 @@ class PipeEnd:
         if producer is not None:
             producer.stopProducing()
         protocol, self.protocol = self.protocol, Protocol()
-        self._other._look_soon()
+        self.other._look_soon()
         protocol.connectionLost(reason)
 
     # What sockets know.
 
     def getPeer(self) -> Any:
         """Who is at the other end."""
-        return self._address
+        return self.peer_address
 
     def getHost(self) -> Any:
         """Where it came to."""
-        return self._address
+        return self.host_address
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         """Nothing is delayed."""
@@ -227,8 +232,8 @@ class PipeEnd:
         """Nobody leaves unnoticed."""
 
 
-def pipe(reactor: Any, address: Any = None) -> tuple[PipeEnd, PipeEnd]:
+def pipe(reactor: Any) -> tuple[PipeEnd, PipeEnd]:
     """Two ends of a connection; *reactor* has an ``IReactorTime``."""
-    one, other = PipeEnd(reactor, address), PipeEnd(reactor, address)
-    one._other, other._other = other, one
+    one, other = PipeEnd(reactor), PipeEnd(reactor)
+    one.other, other.other = other, one
     return one, other
