@@ -1394,6 +1394,7 @@ EXPECTATIONS: Final = (
     "status",
     "route",
     "pool",
+    "app",
     "peer",
     "path",
     "target",

@@ -235,6 +235,7 @@ def test_help_lists_every_verb_and_explains_one() -> None:
         "pools",
         "peers",
         "routes",
+        "hosted",
         "limits",
         "listeners",
         "connections",

@@ -16,13 +16,11 @@ class Crossing:
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[tuple[Callable[..., object], tuple[Any, ...]]] = queue.SimpleQueue()
-        self._closed = False
         self._moments = 0
 
     def put(self, call: Callable[..., object], *arguments: Any) -> None:
         """In any thread: have it called."""
-        if not self._closed:
-            self._calls.put((call, arguments))
+        self._calls.put((call, arguments))
 
     def turn(self) -> bool:
         """Do what is here; whether there was anything."""
@@ -45,7 +43,3 @@ class Crossing:
             return
         self._moments = 0
         call(*arguments)
-
-    def close(self) -> None:
-        """Nothing more is called."""
-        self._closed = True

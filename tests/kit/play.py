@@ -355,7 +355,6 @@ class Play:
         self.turn()
         watched: Any = self._deadlines._buckets
         assert not any(watched.values()), f"deadlines are left: {watched}"
-        self.crossing.close()
         for cache in self.caches.values():
             assert cache.stats().fills == 0, "a fill is left"
             cache.stop()

@@ -141,7 +141,8 @@ class ReloadingPlay(Play):
     def _check(self) -> None:
         super()._check()
         self.hinges.stopService()
-        self.running.group.stopService()
+        stopped = self.running.group.stopService()
+        self.until(lambda: stopped is None or stopped.called)
         self.turn()
         left = [call for call in self.clock.getDelayedCalls() if call.func.__name__ != "_advance"]
         assert not left, f"something is still to come: {left}"

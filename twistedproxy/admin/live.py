@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from twistedproxy.admin.apps import LiveApp
 from twistedproxy.admin.journal import Journal
 from twistedproxy.admin.life import Life
 from twistedproxy.balance.membership import Membership
@@ -37,6 +38,7 @@ class Live:
     :ivar clock: the proxy's clocks
     :ivar started: when the proxy started, seconds of the wall clock
     :ivar websockets: those that are open
+    :ivar apps: those in this process, by name
     :ivar limits: by name
     :ivar logs: by name, in the file's order
     :ivar spans: of requests, for OpenTelemetry; None: there are none
@@ -58,6 +60,7 @@ class Live:
     started: float
     memberships: dict[str, Membership] = field(default_factory=dict)
     websockets: Register = field(default_factory=Register)
+    apps: dict[str, LiveApp] = field(default_factory=dict)
     limits: dict[str, Limit] = field(default_factory=dict)
     logs: dict[str, AccessLog] = field(default_factory=dict)
     spans: Spans | None = None

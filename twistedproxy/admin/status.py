@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from twistedproxy.admin import certificates
+from twistedproxy.admin import apps, certificates
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.process import usage
 from twistedproxy.admin.views import destination
@@ -49,6 +49,7 @@ def snapshot(live: Live) -> dict[str, Any]:
         "listeners": [_listener(listener) for listener in live.listeners],
         "routes": [_route(route) for route in routes],
         "pools": {name: _pool(pool, live.memberships.get(name)) for name, pool in live.pools.items()},
+        "apps": {name: apps.snapshot(app) for name, app in live.apps.items()},
         "limits": {name: _limit(limit) for name, limit in live.limits.items()},
         "certificates": certificates.snapshot(live),
         "caches": {name: _cache(cache) for name, cache in live.caches.items()},

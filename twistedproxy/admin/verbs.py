@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from twistedproxy.admin.apps import AppVerbs
 from twistedproxy.admin.certificates import CertificateVerbs
 from twistedproxy.admin.change_verbs import ChangeVerbs
 from twistedproxy.admin.changes import Changes
@@ -61,6 +62,7 @@ class Verbs:
             *CheckVerbs(live, width).verbs(),
             Verb(self.routes),
             Verb(self.route, (self._route_names,)),
+            *AppVerbs(live, width).verbs(),
             Verb(self.limits),
             Verb(self.listeners),
             Verb(self.listener, (self._listener_names,)),

@@ -78,6 +78,12 @@ def _target(told: Told, name: str) -> str | None:
     return told.heard[-1].target if told.heard else None
 
 
+def _app(told: Told, name: str) -> str | None:
+    route = told.exchange.route
+    app = route.settings.hosted if route is not None else None
+    return app.target if app is not None and told.heard else None
+
+
 def _peer(told: Told, name: str) -> str | None:
     return told.heard[-1].peer if told.heard else None
 
@@ -100,6 +106,7 @@ _FOUND: Final[dict[str, Callable[[Told, str], str | None]]] = {
     "status": lambda told, name: str(told.head.status) if told.head is not None else None,
     "route": lambda told, name: told.exchange.route.name if told.exchange.route is not None else None,
     "pool": lambda told, name: told.exchange.pool_name or None,
+    "app": _app,
     "peer": _peer,
     "path": _path,
     "target": _target,

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from twisted.application.service import IService
 
+from twistedproxy.admin.apps import LiveApp
 from twistedproxy.apps.kinds import app_of
 from twistedproxy.apps.process import Process
+from twistedproxy.apps.wsgi import WsgiApp
 from twistedproxy.balance.pool import Pool
 from twistedproxy.clock import Clock
 from twistedproxy.forward.routes import Backend
@@ -20,6 +22,12 @@ class Hosted:
 
     service: IService
     backend: Backend
+
+    @property
+    def shown(self) -> LiveApp:
+        """What lookers-on see of it."""
+        threads = self.service.threads if isinstance(self.service, WsgiApp) else None
+        return LiveApp(self.backend.pool, threads)
 
 
 def hosted(settings: HostedApp, process: Process, clock: Clock) -> Hosted:

@@ -213,6 +213,7 @@ class Running:
         live.pools = {name: pool.pool for name, pool in parts.pools.items()}
         live.memberships = {name: pool.membership for name, pool in parts.pools.items()}
         live.caches = {name: store.cache for name, store in parts.caches.items()}
+        live.apps = {each.backend.pool.name: each.shown for each in parts.hosted.values()}
         live.limits = parts.limits
         live.logs = parts.logs
         live.spans = parts.spans

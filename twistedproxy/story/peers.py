@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from twistedproxy.addresses import InProcess
 from twistedproxy.balance.lookback import Seen, View
 from twistedproxy.balance.pool import Pool
 from twistedproxy.forward.attempt import Attempt
@@ -44,6 +45,9 @@ def _phase(verdict: Verdict) -> str:
 
 def _view(tale: Tale, pool: Pool, moment: float) -> Iterator[Line]:
     """How the scheduler saw the peers."""
+    if isinstance(pool.settings.servers[0].address, InProcess):
+        yield "choose", f"{pool.name}, in the proxy's own process"
+        return
     view = pool.lookback.at(moment)
     if view is None:
         yield "choose", f"[pool {pool.name}], by {pool.settings.balance}; how its peers were then is not known any more"
