@@ -49,7 +49,7 @@ class Metrics:
         state = snapshot(self._live)
         yield _gauge("info", "What runs here; always 1.", ("version",), [((state["version"],), 1.0)])
         yield _gauge("start_time_seconds", "When the proxy started, seconds since 1970.", (), [((), state["started"])])
-        for families in (_listeners, _routes, _pools, _peers, _caches, _limits, _certificates, _logs, _spans):
+        for families in (_listeners, _routes, _pools, _peers, _caches, _apps, _limits, _certificates, _logs, _spans):
             yield from families(state)
 
     def page(self, accepts: str) -> tuple[bytes, bytes]:
@@ -196,6 +196,15 @@ def _caches(state: State) -> Iterator[Metric]:
         ("memory_bytes", "memory_bytes", "Bytes of answers that are held in memory as well."),
     ):
         yield _gauge(f"cache_{called}", text, labels, [((name,), cache[key]) for name, cache in caches])
+
+
+def _apps(state: State) -> Iterator[Metric]:
+    apps = state["apps"].items()
+    for key, text in (("requests", "Requests to an app in this process."), ("failures", "Requests that it has failed.")):
+        yield _counter(f"app_{key}", text, ("app",), [((name,), app[key]) for name, app in apps])
+    yield _gauge("app_running", "Requests that run in it.", ("app",), [((name,), app["running"]) for name, app in apps])
+    waiting = [((name,), app["waiting"]) for name, app in apps if "waiting" in app]
+    yield _gauge("app_waiting", "Requests that wait for one of its threads.", ("app",), waiting)
 
 
 def _limits(state: State) -> Iterator[Metric]:

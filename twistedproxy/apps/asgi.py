@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -61,6 +61,8 @@ class AsgiApp(Service):
     def stopService(self) -> Deferred[None]:
         """When all calls have ended, tell the app to end."""
         Service.stopService(self)
+        if not self.loop.runs:
+            return succeed(None)
         stopped: Deferred[None] = Deferred()
         self._stopped = stopped
         self._end_if_idle()

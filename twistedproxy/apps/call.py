@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from hashlib import sha1
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -287,7 +288,8 @@ class Call(Timed):
         size = sum(map(len, pieces))
         bodiless = self._bodiless or status in (204, 304)
         if head.length == UNTIL_CLOSE:
-            head.length = size if ended else CHUNKED
+            length = size if ended else CHUNKED
+            head = ResponseHead(head.status, head.reason, head.headers, length=length)
         elif not bodiless:
             self._left = head.length
             pieces = self._counted(pieces, size)
@@ -394,6 +396,12 @@ def _head(status: int, reason: bytes, fields: Sequence[Field], method: bytes) ->
     if block.count(b"\n") != len(lines) + 1 or block.count(b"\r") != len(lines) + 1:
         raise BadAnswer("a line end stands in a header field")
     try:
-        return http1.parse_response(block, method)
+        return _understood(block, method == b"HEAD")
     except ResponseError as error:
         raise BadAnswer(str(error)) from None
+
+
+@lru_cache(maxsize=64)
+def _understood(block: bytes, to_head: bool) -> ResponseHead:
+    """The head in *block*: an app that repeats itself is understood once."""
+    return http1.parse_response(block, b"HEAD" if to_head else b"GET")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -16,26 +17,32 @@ class Loop:
     """
     The loop of one app.
 
-    :ivar loop: that one
+    :ivar loop: that one, from its start on
     """
 
     def __init__(self, called: str) -> None:
         self._called = called
-        self.loop = asyncio.new_event_loop()
-        self.loop.set_exception_handler(self._told)
+        self.loop: asyncio.AbstractEventLoop
+        self._runs = False
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self) -> None:
-        """Run it; the thread does not keep the process from ending."""
+        """Make it, and run it; the thread does not keep the process from ending."""
+        self.loop = asyncio.new_event_loop()
+        self.loop.set_exception_handler(self._told)
+        self._runs = True
         threading.Thread(target=self._run, name=self._called, daemon=True).start()
 
     def call(self, function: Callable[..., object], *arguments: Any) -> None:
         """From any thread: have *function* called in the loop's."""
-        try:
+        # When it has ended, nobody is left to whom it would make a difference.
+        with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(function, *arguments)
-        except RuntimeError:
-            # It has ended, and nobody is left to whom it would make a difference.
-            return
+
+    @property
+    def runs(self) -> bool:
+        """It was started."""
+        return self._runs
 
     def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """In the loop: begin a task."""

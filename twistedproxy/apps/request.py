@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from twistedproxy.message import Field
@@ -48,17 +49,8 @@ class AppRequest:
 
     def __init__(self, exchange: Any, start: bytes, length: int) -> None:
         """*start* is the head for a peer, line by line; *exchange* is whose it is."""
-        line, *lines = start[:-4].split(b"\r\n")
-        method, target, _ = line.split(b" ")
-        path, _, self.query = target.partition(b"?")
-        self.method = method
-        self.path = path
         self.length = length
-        self.fields: list[Field] = []
-        for each in lines:
-            name, _, value = each.partition(b": ")
-            if name.lower() not in _OF_THE_HOP:
-                self.fields.append((name, value))
+        self.method, self.path, self.query, self.fields = _read(start)
         self.version: int = exchange.head.version
         self.expects = exchange.head.fields.expects_continue
         origin = origin_of(exchange)
@@ -69,6 +61,16 @@ class AppRequest:
     def target(self) -> bytes:
         """Path and query."""
         return self.path + b"?" + self.query if self.query else self.path
+
+
+@lru_cache(maxsize=64)
+def _read(start: bytes) -> tuple[bytes, bytes, bytes, tuple[Field, ...]]:
+    """Method, path, query and fields; clients that repeat themselves have their heads read once."""
+    line, *lines = start[:-4].split(b"\r\n")
+    method, target, _ = line.split(b" ")
+    path, _, query = target.partition(b"?")
+    fields = (each.partition(b": ") for each in lines)
+    return method, path, query, tuple((name, value) for name, _, value in fields if name.lower() not in _OF_THE_HOP)
 
 
 class Origin(NamedTuple):

@@ -92,7 +92,8 @@ def _attempt(number: int, attempts: list[Attempt], pool: Pool, sent: dict[int, S
     attempt = attempts[number]
     heard = sent.get(id(attempt))
     if heard is not None:
-        yield "choose", f"{attempt.peer.name} of [pool {pool.name}], by {pool.settings.balance}"
+        if not isinstance(attempt.peer.address, InProcess):
+            yield "choose", f"{attempt.peer.name} of [pool {pool.name}], by {pool.settings.balance}"
         if heard.start:
             yield "send", heard.start
             yield from (("send", f"    {name}: {value}") for name, value in heard.fields)
@@ -105,7 +106,9 @@ def _attempt(number: int, attempts: list[Attempt], pool: Pool, sent: dict[int, S
 
 def _times(attempt: Attempt) -> Iterator[str]:
     connected = attempt.connect_time
-    if attempt.reused:
+    if isinstance(attempt.peer.address, InProcess):
+        yield "in this process"
+    elif attempt.reused:
         yield "a kept connection"
     elif connected is not None:
         tls = ", TLS included" if attempt.peer.tls else ""
