@@ -146,6 +146,7 @@ def test_an_operator_drains_restores_and_weighs(stage: Stage) -> None:
         assert answer.said["said"].startswith("app1:3000 has weight 9")
     assert peer.weight == 9
     assert "shell: ann@dashboard: drain('app', 'app1:3000', seconds=600)" in log.lines
+    assert {str(changed.who.role) for changed in stage.live.journal.changes} == {"operate"}
 
 
 @pytest.mark.parametrize(

@@ -289,7 +289,7 @@ class Status(Resource):
             failure.trap(VerbError)
             return _send(request, 409, _said("error", str(failure.value)))
 
-        return _later(request, change(self._live, f"{who}@dashboard", asked).addCallbacks(done, failed))
+        return _later(request, change(self._live, who, asked).addCallbacks(done, failed))
 
 
 def _same(answer: _Answer, request: Any) -> _Answer:

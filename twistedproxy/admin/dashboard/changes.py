@@ -8,22 +8,23 @@ from twisted.internet.defer import Deferred, maybeDeferred
 
 from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.admin.live import Live
+from twistedproxy.admin.roles import Role, Who
 from twistedproxy.admin.verbs import Verbs
 
 #: The verbs that there are buttons for, and what each is told beside pool and peer; with ``?``: or not.
 VERBS: Final[dict[str, tuple[str, ...]]] = {"drain": ("minutes?",), "restore": (), "set_weight": ("weight",)}
 
 
-def change(live: Live, who: str, asked: object) -> Deferred[str]:
+def change(live: Live, user: str, asked: object) -> Deferred[str]:
     """
-    Do what is *asked* for, as *who*: ``{"verb": "drain", "pool": …, "peer": …, "minutes": 10}``.
+    Do what is *asked* for, as the operator *user*: ``{"verb": "drain", "pool": …, "peer": …, "minutes": 10}``.
 
     The Deferred fires with what the shell would print, and fails with VerbError when it cannot be done.
     """
-    return maybeDeferred(_call, live, who, asked).addCallback(str)
+    return maybeDeferred(_call, live, Who(f"{user}@dashboard", Role.OPERATE), asked).addCallback(str)
 
 
-def _call(live: Live, who: str, asked: object) -> Any:
+def _call(live: Live, who: Who, asked: object) -> Any:
     if not isinstance(asked, dict) or asked.get("verb") not in list(VERBS):
         raise VerbError(f"a change has a verb: {', '.join(VERBS)}")
     arguments = dict(asked)
