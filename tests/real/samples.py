@@ -196,9 +196,11 @@ class LiveSample:
         for each in said:
             last, lines = lines[each.test.repeat - 1], lines[each.test.repeat :]
             told = self._told(each, last)
-            problems[each.test.name] = [
-                problem for line in each.test.expect for expectation in line if (problem := unmet(expectation, told))
-            ]
+            expected = [expectation for line in each.test.expect for expectation in line]
+            if told.exchange.pool_name and told.exchange.pool_name not in self.settings.pools:
+                # What an app in the proxy's own process hears is seen by rehearsals only.
+                expected = [expectation for expectation in expected if expectation.what not in ("path", "target", "header")]
+            problems[each.test.name] = [problem for expectation in expected if (problem := unmet(expectation, told))]
         return problems
 
     def _lines(self) -> list[list[str]]:
@@ -271,10 +273,11 @@ class LiveSample:
         """As the rehearsal tells of it."""
         route, pool, cache_status, error = ("" if word == "-" else word for word in line)
         known = self.settings.pools.get(pool)
-        # A pool that is not in the file is an app in the proxy's own process.
+        # A pool that is not in the file is an app in the proxy's own process: kind:target.
+        app = SimpleNamespace(target=pool.partition(":")[2]) if pool and known is None else None
         peers = {server.name for server in known.servers} if known is not None else set()
         exchange = SimpleNamespace(
-            route=SimpleNamespace(name=route) if route else None,
+            route=SimpleNamespace(name=route, settings=SimpleNamespace(hosted=app)) if route else None,
             pool_name=pool,
             cache_status=cache_status,
             reason=SimpleNamespace(name=error) if error else None,
@@ -282,6 +285,8 @@ class LiveSample:
         heard = [each for each in said.heard if each.peer in peers]
         if said.test.answer == ("refused",) and not heard and pool:
             heard = [Heard(sorted(peers)[0])]
+        if app is not None and not error:
+            heard = [Heard(pool)]
         copies = [each for each in said.heard if each.peer not in peers]
         return SimpleNamespace(exchange=exchange, head=said.head, body=said.body, heard=heard, copies=copies)
 
