@@ -43,8 +43,8 @@ def free_ports(count: int) -> list[int]:
 
 
 def accepts(port: int) -> bool:
-    """Whether somebody listens on *port* of 127.0.0.1."""
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+    """Whether somebody listens on *port* of 127.0.0.1; a queue that nobody takes connections from is an error."""
+    with contextlib.suppress(ConnectionRefusedError, ConnectionResetError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
 

@@ -114,15 +114,21 @@ class Doors(Service):
         """
         Accept nothing more, by any listener; what is connected finishes: requests, and WebSockets whenever they do.
 
-        A kept connection may bring one more request for a while, and is then told that it was the last.
+        A kept connection may bring one more request for a while, and is then told that it was the last.  Whoever comes now is
+        refused, unless another process has the sockets, too.
         """
         self.close()
+        self._close_sockets()
         self._let_finish()
 
     def close(self) -> None:
         """Accept nothing more, by any listener."""
         for listener in self.listeners:
             listener.stop()
+
+    def _close_sockets(self) -> None:
+        """The system shall not go on to take connections for listeners that accept none."""
+        self._sockets.drop(address for listener in self.listeners for address in listener.settings.on)
 
     def _let_finish(self) -> None:
         for connection in self._closing():
@@ -155,7 +161,7 @@ class Doors(Service):
         for listener in self.all:
             listener.stop()
             listener.give_up_handshakes()
-        self._sockets.drop(address for listener in self.listeners for address in listener.settings.on)
+        self._close_sockets()
         for connection in self._connections():
             if connection.tunnel is not None:
                 connection.tunnel.stop()
