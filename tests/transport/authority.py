@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -20,6 +21,19 @@ _KEYS = {
     "ECDSA": lambda: ec.generate_private_key(ec.SECP256R1()),
     "RSA": lambda: rsa.generate_private_key(65537, 2048),
 }
+
+#: What the key of an authority is for.
+_ISSUES: Final = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 class Authority:
@@ -41,12 +55,20 @@ class Authority:
             .not_valid_before(now - 2000 * DAY)
             .not_valid_after(now + 2000 * DAY)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_ISSUES, critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
+            .add_extension(above._identifier, critical=False)
             .sign(above._key, hashes.SHA256())
         )
         path = directory / f"{name}.pem"
         path.write_bytes(certificate.public_bytes(Encoding.PEM))
         #: The authority's own certificate, for those who believe it.
         self.path = str(path)
+
+    @property
+    def _identifier(self) -> x509.AuthorityKeyIdentifier:
+        """By which certificates name the key that has signed them: who looks strictly wants it (RFC 5280 §4.2.1.1)."""
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
 
     def deputy(self, directory: Path, name: str) -> Authority:
         """An authority below this one."""
@@ -89,6 +111,7 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(end - 100 * DAY)
             .not_valid_after(end)
+            .add_extension(self._identifier, critical=False)
         )
         if alternatives:
             builder = builder.add_extension(
