@@ -80,7 +80,7 @@ def test_every_peer_is_checked_at_once_at_the_start_and_then_once_an_interval() 
         assert all(abs(gap - 5.0) < 0.11 for gap in gaps)
 
 
-def test_later_checks_of_200_peers_and_of_several_pools_are_spread_over_the_interval() -> None:
+def test_later_checks_of_200_peers_and_of_several_pools_are_spread_over_twenty_beats_of_the_interval() -> None:
     clock = HandClock()
     origins = Origins(clock)
     pools = [pool_of(*(server(f"{name}{n}") for n in range(200)), clock=clock, check_interval=1.0) for name in "pq"]
@@ -89,9 +89,10 @@ def test_later_checks_of_200_peers_and_of_several_pools_are_spread_over_the_inte
         Health(pool, origins.probe, clock, Chance()).startService()
     origins.asked.clear()
     clock.pump([0.01] * 100)
-    busiest = Counter(round(when, 2) for _, when in origins.asked).most_common(1)[0][1]
+    at_once = Counter(round(when, 2) for _, when in origins.asked)
     assert len(origins.asked) == 400
-    assert busiest <= 6
+    assert len(at_once) == 20, "the process wakes once for what is due at about the same time"
+    assert max(at_once.values()) <= 30
 
 
 def test_a_peer_is_up_until_fall_checks_in_a_row_have_failed_and_down_until_rise_have_passed() -> None:
@@ -297,7 +298,7 @@ def test_checks_come_early_by_chance_but_never_late_and_the_same_by_seed() -> No
     times = story(1)
     gaps = [after - before for before, after in pairwise(times[1:])]
     assert min(gaps) >= 8.99
-    assert max(gaps) <= 10.02
+    assert max(gaps) <= 10.04
     assert len({round(gap, 1) for gap in gaps}) > 4
     assert story(1) == times
     assert story(2) != times

@@ -7,13 +7,14 @@ delays nothing but itself, and not for longer than ``check_timeout``.  What a ch
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from random import Random
 from typing import Any, Final, cast
 from zlib import crc32
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
@@ -28,6 +29,11 @@ Probe = Callable[[Peer], Deferred[None]]
 
 #: A check comes up to this share of the interval early, so that pools and proxies that fell into step fall out of it again.
 JITTER: Final = 0.1
+#: Checks begin on beats that are so many seconds apart, at most, and the same for all pools: what is due at about the same time
+#: wakes the process once.
+_BEAT: Final = 0.05
+#: An interval has so many beats, at least.
+_BEATS: Final = 20
 #: ``check_fast_interval`` where site.ini does not say it, as a share of ``check_interval``.
 _FAST: Final = 1 / 3
 
@@ -55,7 +61,10 @@ class Health(Service):
         self._chance = (random or Random()).random
         self._take_times()
         self._loops: dict[Peer, LoopingCall] = {}
-        self._running: dict[Peer, Deferred[Any]] = {}
+        #: Checks that run, and those that wait for their turn.
+        self._begun: dict[Peer, Deferred[Any]] = {}
+        self._under_way = 0
+        self._waiting: deque[Deferred[None]] = deque()
         #: Seconds from the first check of a peer to its second one.
         self._first: dict[Peer, float] = {}
 
@@ -65,7 +74,7 @@ class Health(Service):
         self._interval = settings.check_interval
         fast = settings.check_fast_interval
         self._fast = min(self._interval, self._interval * _FAST if fast is None else fast)
-        self._turns = DeferredSemaphore(settings.check_concurrency)
+        self._at_once = settings.check_concurrency
 
     def startService(self) -> None:
         """Check every peer now, and from now on."""
@@ -95,7 +104,7 @@ class Health(Service):
         self._cancel(peer)
 
     def _cancel(self, peer: Peer) -> None:
-        check = self._running.pop(peer, None)
+        check = self._begun.pop(peer, None)
         if check is not None:
             check.cancel()
 
@@ -118,7 +127,7 @@ class Health(Service):
     def _check_soon(self, peer: Peer) -> None:
         """Check *peer* now, unless a check is under way."""
         loop = self._loops[peer]
-        if peer not in self._running and loop.running:
+        if peer not in self._begun and loop.running:
             loop.stop()
             loop.start(self._interval)
 
@@ -134,33 +143,41 @@ class Health(Service):
         """The turn of *peer*: one check, and when the next one is due."""
         loop = self._loops[peer]
         # From now on, whenever the last turns were.
-        loop.starttime = self._reactor.seconds()
+        began = loop.starttime = self._reactor.seconds()
         if peer.state is PeerState.MAINTENANCE:
             loop.interval = self._interval
             return None
-        check = self._running[peer] = self._turns.run(self._ask, peer)
+        check = self._begun[peer] = self._ask(peer) if self._under_way < self._at_once else self._wait_and_ask(peer)
 
         def over(result: object) -> None:
             # Not if it was cancelled: somebody else may run by now.
-            if self._running.get(peer) is check:
-                del self._running[peer]
+            if self._begun.get(peer) is check:
+                del self._begun[peer]
             if isinstance(result, Failure):
                 result.trap(CancelledError)
-            loop.interval = self._until_next(peer)
+            loop.interval = self._until_next(peer, began)
 
         return check.addBoth(over)
 
-    def _until_next(self, peer: Peer) -> float:
-        """Seconds from the beginning of a check to that of the next one."""
+    def _until_next(self, peer: Peer, began: float) -> float:
+        """Seconds from the beginning of a check, at *began*, to that of the next one, which is on a beat."""
         usual = self._interval if peer.is_settled else self._fast
         seconds = usual * (1 - JITTER * self._chance())
         first = self._first.pop(peer, None)
-        return seconds if first is None else min(seconds, max(first, self._interval / 100))
+        if first is not None:
+            seconds = min(seconds, first)
+        beat = min(_BEAT, usual / _BEATS)
+        return max(round((began + seconds) / beat), round(began / beat) + 1) * beat - began
 
-    def _ask(self, peer: Peer) -> Deferred[None] | None:
+    def _wait_and_ask(self, peer: Peer) -> Deferred[None]:
+        """One check of *peer*, when those who wait already have had their turns."""
+        turn: Deferred[None] = Deferred(self._waiting.remove)
+        self._waiting.append(turn)
+        return turn.addCallback(lambda _: self._ask(peer))
+
+    def _ask(self, peer: Peer) -> Deferred[None]:
         """One check of *peer*, whose turn it is."""
-        if peer.state is PeerState.MAINTENANCE:
-            return None
+        self._under_way += 1
         at = self.pool.clock.wall()
         began = self._reactor.seconds()
         timeout = self.pool.settings.check_timeout
@@ -170,7 +187,12 @@ class Health(Service):
             raise CheckTimeout(f"timed out after {timeout:g} s")
 
         def ended(result: Failure | None) -> None:
-            if not self.running or peer.state in (PeerState.MAINTENANCE, PeerState.REMOVED):
+            self._under_way -= 1
+            if not self.running:
+                return
+            if self._waiting:
+                self._waiting.popleft().callback(None)
+            if peer.state in (PeerState.MAINTENANCE, PeerState.REMOVED):
                 return
             duration = self._reactor.seconds() - began
             if isinstance(result, Failure):
