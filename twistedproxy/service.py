@@ -72,7 +72,11 @@ from twistedproxy.running.pools import Surroundings, pooled
 from twistedproxy.running.reload import Reload
 from twistedproxy.running.running import Running
 from twistedproxy.running.upgrade import Command
-from twistedproxy.settings import CacheSettings, HostedApp, RouteSettings, Settings, TracingSettings
+from twistedproxy.settings.answers import HostedApp
+from twistedproxy.settings.caches import CacheSettings
+from twistedproxy.settings.logs import TracingSettings
+from twistedproxy.settings.routes import RouteSettings
+from twistedproxy.settings.site_ini import Settings
 from twistedproxy.spans.export import Spans
 from twistedproxy.tls.parts import tls_parts
 from twistedproxy.transport.deadlines import Deadlines

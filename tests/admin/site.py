@@ -25,18 +25,14 @@ from twistedproxy.cache.responses import Counts, Stats, Summary
 from twistedproxy.forward.route_table import RouteTable
 from twistedproxy.forward.routes import Route
 from twistedproxy.message import Headers
-from twistedproxy.settings import (
-    CacheSettings,
-    ListenSettings,
-    PoolSettings,
-    RedirectAnswer,
-    RouteMatch,
-    RouteSettings,
-    ServerSettings,
-    Settings,
-    SiteSettings,
-    StandsFor,
-)
+from twistedproxy.settings.answers import RedirectAnswer
+from twistedproxy.settings.caches import CacheSettings
+from twistedproxy.settings.listen import ListenSettings
+from twistedproxy.settings.pools import PoolSettings
+from twistedproxy.settings.routes import RouteMatch, RouteSettings
+from twistedproxy.settings.servers import ServerSettings, StandsFor
+from twistedproxy.settings.site import SiteSettings
+from twistedproxy.settings.site_ini import Settings
 
 START = 1_800_000_000.0
 

@@ -7,7 +7,8 @@ from twistedproxy.addresses import Tcp
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.status import snapshot
 from twistedproxy.balance.pool import Pool
-from twistedproxy.settings import BalanceSettings, PoolSettings, ServerSettings, StickySettings
+from twistedproxy.settings.pools import BalanceSettings, PoolSettings, StickySettings
+from twistedproxy.settings.servers import ServerSettings
 
 
 def live_with(clock: HandClock, balance: BalanceSettings, sticky: StickySettings | None) -> Live:

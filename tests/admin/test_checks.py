@@ -10,7 +10,9 @@ from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.admin.live import Live
 from twistedproxy.balance.pool import Pool
 from twistedproxy.balance.standing import CheckResult
-from twistedproxy.settings import CheckSettings, PoolSettings, ServerSettings
+from twistedproxy.settings.checks import CheckSettings
+from twistedproxy.settings.pools import PoolSettings
+from twistedproxy.settings.servers import ServerSettings
 
 
 @pytest.fixture

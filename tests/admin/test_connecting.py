@@ -14,7 +14,9 @@ from twistedproxy.addresses import Tcp, Unix
 from twistedproxy.admin import connecting
 from twistedproxy.admin.connecting import CannotConnect, connect, ssh_command
 from twistedproxy.admin.keys import host_key
-from twistedproxy.settings import Settings, ShellSettings, SiteSettings
+from twistedproxy.settings.operators import ShellSettings
+from twistedproxy.settings.site import SiteSettings
+from twistedproxy.settings.site_ini import Settings
 
 PUBLIC = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJr2z6Q1oT1Y0cVb3bq0bq0bq0bq0bq0bq0bq0bq0bq0 alice\n"
 

@@ -17,7 +17,7 @@ from twistedproxy.addresses import Tcp
 from twistedproxy.admin.dashboard.assets import assets
 from twistedproxy.admin.dashboard.recorder import Recorder
 from twistedproxy.admin.status_site import StatusSite
-from twistedproxy.settings import StatusSettings
+from twistedproxy.settings.operators import StatusSettings
 
 
 class Answer:

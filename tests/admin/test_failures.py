@@ -12,7 +12,7 @@ from tests.kit.reloading import ReloadingPlay
 from twistedproxy.addresses import Tcp
 from twistedproxy.admin.dashboard import failures, now
 from twistedproxy.admin.dashboard.failures import KEPT, Failures, cut
-from twistedproxy.settings import StatusSettings
+from twistedproxy.settings.operators import StatusSettings
 
 SITE = """
 [pool app]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.admin.site import live_site, names
 from twistedproxy.admin.status import snapshot
 from twistedproxy.forward.guards.limit import Limit
-from twistedproxy.settings import LimitSettings
+from twistedproxy.settings.limits import LimitSettings
 
 
 def test_limits_are_listed_with_what_they_did() -> None:

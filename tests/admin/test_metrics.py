@@ -15,7 +15,7 @@ from tests.logs.places import place
 from twistedproxy.admin.live import Live
 from twistedproxy.balance.standing import CheckResult
 from twistedproxy.logs.making import make_log
-from twistedproxy.settings import LogSettings
+from twistedproxy.settings.logs import LogSettings
 
 
 def scraped(live: Live) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:

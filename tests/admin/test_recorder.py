@@ -13,7 +13,7 @@ from twistedproxy.admin.dashboard.recorder import CHANGES_KEPT, Recorder
 from twistedproxy.admin.dashboard.series import COARSE_ROWS, FINE_ROWS, Ring
 from twistedproxy.admin.live import Live
 from twistedproxy.balance.standing import CheckResult
-from twistedproxy.settings import StatusSettings
+from twistedproxy.settings.operators import StatusSettings
 
 
 class Watched:

@@ -18,7 +18,9 @@ from twistedproxy.admin.status import snapshot
 from twistedproxy.admin.status_site import StatusSite, make_status_service
 from twistedproxy.balance.pool import Pool
 from twistedproxy.balance.standing import CheckResult
-from twistedproxy.settings import PoolSettings, QueueSettings, ServerSettings, StatusSettings
+from twistedproxy.settings.operators import StatusSettings
+from twistedproxy.settings.pools import PoolSettings, QueueSettings
+from twistedproxy.settings.servers import ServerSettings
 
 
 def site_of(live: Live, reactor: Any) -> Any:

@@ -19,7 +19,7 @@ from twistedproxy.admin.live import Live
 from twistedproxy.admin.status import snapshot
 from twistedproxy.logs.making import make_log
 from twistedproxy.logs.stream_lines import VALUES, line_of
-from twistedproxy.settings import LogSettings
+from twistedproxy.settings.logs import LogSettings
 from twistedproxy.templates import STREAM_NAMES
 
 SITE = """

@@ -10,7 +10,9 @@ from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.balance.peer import PeerState
 from twistedproxy.balance.pool import Pool
 from twistedproxy.balance.standing import CheckResult
-from twistedproxy.settings import ListenSettings, PoolSettings, QueueSettings, ServerSettings
+from twistedproxy.settings.listen import ListenSettings
+from twistedproxy.settings.pools import PoolSettings, QueueSettings
+from twistedproxy.settings.servers import ServerSettings
 
 
 def test_pools_shows_how_many_peers_are_up() -> None:

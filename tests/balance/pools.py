@@ -14,7 +14,8 @@ from zope.interface import implementer
 from twistedproxy.addresses import Tcp
 from twistedproxy.balance.peer import Peer
 from twistedproxy.balance.pool import Pool
-from twistedproxy.settings import PoolSettings, ServerSettings
+from twistedproxy.settings.pools import PoolSettings
+from twistedproxy.settings.servers import ServerSettings
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 

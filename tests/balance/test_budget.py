@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from twistedproxy.balance.budget import WINDOW, RetryBudget
-from twistedproxy.settings import BudgetSettings
+from twistedproxy.settings.pools import BudgetSettings
 
 
 def spent(budget: RetryBudget, now: float, requests: int, wanted: int = 1000) -> int:

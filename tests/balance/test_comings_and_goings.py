@@ -12,7 +12,7 @@ from twistedproxy import errors
 from twistedproxy.balance.health import Health
 from twistedproxy.balance.peer import Peer, PeerState
 from twistedproxy.balance.pool import PeerExists, UnknownPeer
-from twistedproxy.settings import CheckSettings
+from twistedproxy.settings.checks import CheckSettings
 from twistedproxy.verdicts import ChooseVerdict
 
 

@@ -14,7 +14,8 @@ from twistedproxy.balance.pool import Pool
 from twistedproxy.balance.schedulers.consistent_hash import ConsistentHash, slot_of
 from twistedproxy.balance.standing import CheckResult
 from twistedproxy.errors import READ_TIMEOUT
-from twistedproxy.settings import BalanceSettings, ServerSettings
+from twistedproxy.settings.pools import BalanceSettings
+from twistedproxy.settings.servers import ServerSettings
 from twistedproxy.verdicts import ChooseVerdict
 
 KEYS = [f"10.{n % 7}.{n // 256}.{n % 256}" for n in range(10_000)]

@@ -15,7 +15,7 @@ from twisted.names.error import DNSNameError, DNSQueryRefusedError, DNSServerErr
 from tests.balance.pools import HandClock
 from twistedproxy.addresses import Tcp
 from twistedproxy.balance.dns import TCP_TIMEOUT, Dns, NotFound, TcpFirst, records_of, servers_of
-from twistedproxy.settings import ServerSettings, StandsFor
+from twistedproxy.settings.servers import ServerSettings, StandsFor
 from twistedproxy.transport.names import Answered, Resolved
 
 NAME = ServerSettings(Tcp("app.internal", 3000), tls=True, weight=2, stands_for=StandsFor.ADDRESSES)

@@ -16,7 +16,7 @@ from twistedproxy.balance.peer import Peer, PeerState
 from twistedproxy.balance.pool import Pool
 from twistedproxy.balance.standing import CheckResult
 from twistedproxy.errors import PEER_RESET, CheckFailed
-from twistedproxy.settings import CheckSettings
+from twistedproxy.settings.checks import CheckSettings
 
 
 class Origins:

@@ -7,7 +7,7 @@ from collections import Counter
 from tests.balance.pools import nick, picks, pool_of, server
 from twistedproxy import errors
 from twistedproxy.balance.pool import Pool
-from twistedproxy.settings import NO_BUDGET, BudgetSettings, QueueSettings
+from twistedproxy.settings.pools import NO_BUDGET, BudgetSettings, QueueSettings
 from twistedproxy.verdicts import ChooseVerdict
 
 

@@ -12,7 +12,7 @@ from tests.balance.pools import HandClock, log_lines, picks, pool_of, server
 from twistedproxy.addresses import Tcp, Unix
 from twistedproxy.balance.membership import FoundByName, Membership
 from twistedproxy.balance.pool import PeerExists, Pool, UnknownPeer
-from twistedproxy.settings import ServerSettings, StandsFor
+from twistedproxy.settings.servers import ServerSettings, StandsFor
 
 NAME = ServerSettings(Tcp("app.internal", 80), stands_for=StandsFor.ADDRESSES)
 OTHER = ServerSettings(Tcp("other.internal", 80), stands_for=StandsFor.ADDRESSES)

@@ -27,7 +27,10 @@ from twistedproxy.balance.remembered import FORMAT, NotUnderstood, RememberedPee
 from twistedproxy.balance.standing import CheckResult
 from twistedproxy.config import network
 from twistedproxy.config.scalars import Context
-from twistedproxy.settings import NEVER, CheckSettings, PoolSettings, ServerSettings, StandsFor
+from twistedproxy.settings.checks import CheckSettings
+from twistedproxy.settings.knob import NEVER
+from twistedproxy.settings.pools import PoolSettings
+from twistedproxy.settings.servers import ServerSettings, StandsFor
 
 NAME = ServerSettings(Tcp("app.internal", 80), stands_for=StandsFor.ADDRESSES)
 read_server = partial(network.server, at=Context("/", {}))

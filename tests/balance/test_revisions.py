@@ -13,7 +13,8 @@ from twistedproxy import errors
 from twistedproxy.balance.peer import PeerState
 from twistedproxy.balance.pool import Pool
 from twistedproxy.balance.standing import CheckResult
-from twistedproxy.settings import BalanceSettings, BudgetSettings, CheckSettings, QueueSettings, StickySettings
+from twistedproxy.settings.checks import CheckSettings
+from twistedproxy.settings.pools import BalanceSettings, BudgetSettings, QueueSettings, StickySettings
 
 
 def revised(pool: Pool, **knobs: Any) -> None:

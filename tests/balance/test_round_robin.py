@@ -12,7 +12,7 @@ from tests.balance.pools import LETTERS, nick, picks, server, weighted
 from twistedproxy.balance.peer import Peer
 from twistedproxy.balance.schedulers import round_robin
 from twistedproxy.balance.schedulers.round_robin import SmoothRoundRobin
-from twistedproxy.settings import PoolSettings
+from twistedproxy.settings.pools import PoolSettings
 
 weights = st.lists(st.integers(1, 40), min_size=1, max_size=8)
 

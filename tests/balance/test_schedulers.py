@@ -11,7 +11,7 @@ from tests.balance.pools import LETTERS, HandClock, letter, nick, picks, server
 from twistedproxy.balance.peer import Peer
 from twistedproxy.balance.pool import Pool
 from twistedproxy.errors import READ_TIMEOUT
-from twistedproxy.settings import BalanceSettings, PoolSettings
+from twistedproxy.settings.pools import BalanceSettings, PoolSettings
 
 WEIGHTED = ("round_robin", "least_connections", "random_two")
 WEIGHTS = [(5, 3, 2), (1, 1, 1), (70, 30), (8, 1, 1, 4)]

@@ -11,7 +11,7 @@ from tests.balance.pools import HandClock, nick, picks, pool_of, server
 from twistedproxy.balance.pool import Pool
 from twistedproxy.balance.standing import CheckResult
 from twistedproxy.errors import READ_TIMEOUT
-from twistedproxy.settings import BalanceSettings
+from twistedproxy.settings.pools import BalanceSettings
 
 FAILED = CheckResult(0.0, 0.1, False, "status 500")
 PASSED = CheckResult(0.0, 0.1, True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.balance.pools import nick, server, weighted
 from twistedproxy.balance.stickiness import Sessions, Tags
-from twistedproxy.settings import StickySettings
+from twistedproxy.settings.pools import StickySettings
 
 
 def test_a_tag_stands_for_one_peer_and_says_nothing_of_it() -> None:

@@ -17,7 +17,7 @@ from twistedproxy.cache.outcomes import Outcome, StoreVerdict
 from twistedproxy.cache.responses import Lookup
 from twistedproxy.cache.rules import Rules
 from twistedproxy.message import Headers, RequestFields, RequestHead, ResponseHead
-from twistedproxy.settings import CacheSettings, CacheValid
+from twistedproxy.settings.caches import CacheSettings, CacheValid
 
 START = 1_800_000_000.0
 

@@ -11,7 +11,7 @@ from twistedproxy.cache.outcomes import LookupVerdict, StoreVerdict
 from twistedproxy.cache.policy import NO_WISHES, Terms, Wishes, has_validator, may_store, may_use, request_wishes, stored_fields
 from twistedproxy.cache.rules import Rules
 from twistedproxy.message import RequestHead
-from twistedproxy.settings import CacheValid
+from twistedproxy.settings.caches import CacheValid
 
 ETAG = 'ETag: "1"'
 VALID: CacheValid = ((frozenset({200, 301}), 600.0), (frozenset({404}), 60.0))

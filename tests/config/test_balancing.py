@@ -8,7 +8,7 @@ from tests.config.sites import loaded, warnings
 from tests.config.test_effective import loaded_back
 from tests.config.test_values import refusal
 from twistedproxy.config import network
-from twistedproxy.settings import BalanceSettings, PoolSettings, StickySettings
+from twistedproxy.settings.pools import BalanceSettings, PoolSettings, StickySettings
 
 SITE = """\
 [listen http]

@@ -7,7 +7,8 @@ import pytest
 from tests.config.sites import SMALL, warnings
 from tests.config.test_values import HERE, refusal
 from twistedproxy.config import checks
-from twistedproxy.settings import CheckSettings, HeaderEdit
+from twistedproxy.settings.checks import CheckSettings
+from twistedproxy.settings.edits import HeaderEdit
 
 POOL = "[route /p]\npool = b\n[pool b]\n"
 

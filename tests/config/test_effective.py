@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.config.sites import SMALL, loaded
 from twistedproxy.config.effective import effective
 from twistedproxy.config.reference import reference
-from twistedproxy.settings import Settings
+from twistedproxy.settings.site_ini import Settings
 
 EVERYTHING = """\
 [site]

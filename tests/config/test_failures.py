@@ -11,7 +11,8 @@ from twistedproxy.addresses import Tcp
 from twistedproxy.config import failures, network, scalars
 from twistedproxy.config.effective import effective
 from twistedproxy.forward.retry import WORDS
-from twistedproxy.settings import NO_BUDGET, BudgetSettings, QueueSettings, ServerSettings
+from twistedproxy.settings.pools import NO_BUDGET, BudgetSettings, QueueSettings
+from twistedproxy.settings.servers import ServerSettings
 
 EVERYTHING = """\
 [listen http]

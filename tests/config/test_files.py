@@ -16,7 +16,7 @@ from tests.config.sites import SMALL, loaded
 from twistedproxy.config.effective import effective
 from twistedproxy.config.load import load
 from twistedproxy.config.problems import ConfigError
-from twistedproxy.settings import CertificateFiles
+from twistedproxy.settings.tls import CertificateFiles
 
 TLS = SMALL + "[listen https]\non = tcp:8443\ntls = t\n[tls t]\ncertificates =\n    {}\n"
 

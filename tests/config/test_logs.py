@@ -7,7 +7,7 @@ import pytest
 from tests.config.sites import SMALL, errors, loaded, warnings
 from twistedproxy.config.log_values import condition, log_file
 from twistedproxy.config.scalars import Context, ratio, write_ratio
-from twistedproxy.settings import Measure, SyslogTarget
+from twistedproxy.settings.logs import Measure, SyslogTarget
 
 HERE = Context("/srv", {})
 LOG = "[log a]\nfile = a.log\n"

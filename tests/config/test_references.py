@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.config.sites import SMALL, errors, loaded
 from twistedproxy.config.sections import rows
-from twistedproxy.settings import PoolSettings
+from twistedproxy.settings.pools import PoolSettings
 
 
 def test_a_name_that_leads_nowhere_is_told_the_nearest() -> None:

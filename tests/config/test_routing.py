@@ -11,7 +11,7 @@ from twistedproxy.config.effective import effective
 from twistedproxy.config.routing import route_matches
 from twistedproxy.config.scalars import Context
 from twistedproxy.config.values import KINDS
-from twistedproxy.settings import RouteMatch
+from twistedproxy.settings.routes import RouteMatch
 
 HERE = Context("/srv", {})
 

@@ -7,7 +7,7 @@ import pytest
 from tests.config.sites import SMALL, errors, loaded, warnings
 from tests.config.test_values import refusal
 from twistedproxy.config.effective import effective
-from twistedproxy.settings import SniSettings
+from twistedproxy.settings.streams import SniSettings
 
 #: A complete site without HTTP: what a test appends to its stream begins in line 6.
 STREAM = """\

@@ -14,7 +14,10 @@ from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context
 from twistedproxy.config.sections import SECTIONS, rows
 from twistedproxy.config.values import KINDS
-from twistedproxy.settings import HeaderEdit, RedirectAnswer, RouteMatch, ServerSettings, StandsFor
+from twistedproxy.settings.answers import RedirectAnswer
+from twistedproxy.settings.edits import HeaderEdit
+from twistedproxy.settings.routes import RouteMatch
+from twistedproxy.settings.servers import ServerSettings, StandsFor
 
 HERE = Context("/srv", {})
 

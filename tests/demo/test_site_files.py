@@ -9,7 +9,7 @@ import pytest
 
 from twistedproxy.config.load import load_text
 from twistedproxy.demo.keys import shell_key
-from twistedproxy.settings import Settings
+from twistedproxy.settings.site_ini import Settings
 
 ETC = Path(__file__).parents[2] / "etc"
 

@@ -12,7 +12,7 @@ from tests.transport.test_deadlines import Hands
 from tests.transport.tls_wires import tls
 from twistedproxy import errors
 from twistedproxy.forward.secured import Secured
-from twistedproxy.settings import HstsSettings, TlsSettings
+from twistedproxy.settings.tls import HstsSettings, TlsSettings
 from twistedproxy.transport.contexts import TlsServer
 
 SITE = "[route /]\nredirect = 301 /"

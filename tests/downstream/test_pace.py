@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from twistedproxy.downstream.pace import Pace, time_to_look
-from twistedproxy.settings import RouteKnobs
+from twistedproxy.settings.route_knobs import RouteKnobs
 
 KNOBS = RouteKnobs(client_timeout=60.0, min_rate=1000, min_rate_grace=10.0)
 

@@ -9,7 +9,7 @@ import pytest
 from twistedproxy import errors
 from twistedproxy.errors import REASONS, Reason, Whose
 from twistedproxy.forward.retry import WORDS, RetryPolicy
-from twistedproxy.settings import RouteKnobs
+from twistedproxy.settings.route_knobs import RouteKnobs
 from twistedproxy.verdicts import RetryVerdict
 
 #: Its connection ended, which says nothing of the peer.

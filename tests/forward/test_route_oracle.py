@@ -11,7 +11,7 @@ from twistedproxy.config.load import load_text
 from twistedproxy.config.problems import ConfigError
 from twistedproxy.forward.route_table import RouteTable
 from twistedproxy.forward.routes import Route
-from twistedproxy.settings import RouteMatch, RouteSettings
+from twistedproxy.settings.routes import RouteMatch, RouteSettings
 
 SCHEMES = ("", "http://", "https://")
 HOSTS = ("*", "a.example", "b.example", "*.example", "*.a.example")

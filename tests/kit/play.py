@@ -54,7 +54,8 @@ from twistedproxy.forward.maps import MapTable
 from twistedproxy.forward.routes import Backend
 from twistedproxy.forward.site import Site
 from twistedproxy.running.hosted import Hosted, hosted
-from twistedproxy.settings import HostedApp, PoolSettings
+from twistedproxy.settings.answers import HostedApp
+from twistedproxy.settings.pools import PoolSettings
 from twistedproxy.transport.contexts import TlsClient
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.transport.tcp import Connection

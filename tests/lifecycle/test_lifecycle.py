@@ -18,7 +18,7 @@ from tests.logs.places import place
 from twistedproxy.admin.audit import Audit
 from twistedproxy.lifecycle import CannotStart, Proxy, Rotation
 from twistedproxy.logs.making import make_log
-from twistedproxy.settings import LogSettings
+from twistedproxy.settings.logs import LogSettings
 from twistedproxy.transport.port import CannotListen
 
 

@@ -19,7 +19,7 @@ from twistedproxy.forward.guards.identity import Identity
 from twistedproxy.logs.access_log import AccessLog
 from twistedproxy.logs.making import make_log
 from twistedproxy.logs.request_lines import basic_user, escaped, line_of
-from twistedproxy.settings import LogSettings
+from twistedproxy.settings.logs import LogSettings
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from tests.logs.exchanges import exchange
 from twistedproxy.forward.guards.identity import Identity
 from twistedproxy.logs.request_lines import line_of
 from twistedproxy.logs.syslog_messages import Messages
-from twistedproxy.settings import LogSettings, SyslogTarget
+from twistedproxy.settings.logs import LogSettings, SyslogTarget
 
 #: What people have put into User-Agent, Referer and paths to write lines of their own, or to work on whoever reads them.
 CORPUS = [

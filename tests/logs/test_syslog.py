@@ -21,7 +21,7 @@ from twistedproxy.logs.access_log import AccessLog
 from twistedproxy.logs.making import make_log
 from twistedproxy.logs.syslog_messages import Messages, framed
 from twistedproxy.logs.syslog_stream import STALLED, SyslogStream
-from twistedproxy.settings import LogSettings, SyslogTarget
+from twistedproxy.settings.logs import LogSettings, SyslogTarget
 
 HEAD = r"<190>1 2027-01-15T08:00:0\d\.\d{3}Z \S+ twistedproxy \d+ access - "
 

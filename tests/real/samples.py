@@ -31,7 +31,9 @@ from twistedproxy.message import Headers, ResponseHead
 from twistedproxy.rehearsal.expectations import answer_of, unmet
 from twistedproxy.rehearsal.peers import Answer
 from twistedproxy.rehearsal.request import SOMEBODY, made_up
-from twistedproxy.settings import ListenSettings, Settings, TrialSettings
+from twistedproxy.settings.listen import ListenSettings
+from twistedproxy.settings.site_ini import Settings
+from twistedproxy.settings.trials import TrialSettings
 
 ETC: Final = Path(__file__).parents[2] / "etc"
 _LOG: Final = """

@@ -11,7 +11,7 @@ from twisted.logger import globalLogBeginner, textFileLogObserver
 from tests.admin.site import live_site
 from twistedproxy.addresses import Tcp, Unix
 from twistedproxy.admin.manhole import make_shell_service
-from twistedproxy.settings import ShellSettings
+from twistedproxy.settings.operators import ShellSettings
 
 
 def main(directory: str) -> None:

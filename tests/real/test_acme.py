@@ -21,7 +21,7 @@ from tests.real.client import fetch
 from tests.real.conftest import StartProxy
 from tests.real.origins import Origin, answering
 from tests.real.programs import ROOT
-from twistedproxy.settings import AcmeBinding, TlsSettings
+from twistedproxy.settings.tls import AcmeBinding, TlsSettings
 from twistedproxy.tls.acme import Account
 from twistedproxy.tls.issuing import AcmeProblem, Proof
 

@@ -14,7 +14,7 @@ import pytest
 from tests.real.conftest import StartProxy
 from tests.real.programs import free_ports
 from tests.transport.authority import Authority
-from twistedproxy.settings import CertificateFiles
+from twistedproxy.settings.tls import CertificateFiles
 
 grpc = pytest.importorskip("grpc", reason="needs grpcio")
 

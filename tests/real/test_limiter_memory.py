@@ -9,7 +9,7 @@ from typing import Final
 _MEASURE: Final = """
 import resource
 from twistedproxy.forward.guards.limit import Limit
-from twistedproxy.settings import LimitSettings
+from twistedproxy.settings.limits import LimitSettings
 
 def resident():
     with open("/proc/self/statm") as file:

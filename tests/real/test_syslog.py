@@ -14,7 +14,7 @@ from tests.real.client import fetch
 from tests.real.conftest import StartProxy
 from tests.real.programs import eventually
 from tests.transport.authority import Authority
-from twistedproxy.settings import CertificateFiles
+from twistedproxy.settings.tls import CertificateFiles
 
 SITE = """
 [listen http]

@@ -21,7 +21,7 @@ from twistedproxy.running.heritage import VARIABLE, Heritage, bequeath, inherit
 from twistedproxy.running.life import Life, Outside
 from twistedproxy.running.notify import Notify
 from twistedproxy.running.upgrade import PATIENCE, Command
-from twistedproxy.settings import SiteSettings
+from twistedproxy.settings.site import SiteSettings
 from twistedproxy.transport.sockets import Sockets
 
 

@@ -11,7 +11,7 @@ from tests.scenes.sites import ANSWER, ASKED, FIRST, FORWARDED, SECOND, TWO
 from twistedproxy.addresses import Tcp
 from twistedproxy.balance.drains import Drains
 from twistedproxy.balance.membership import Membership
-from twistedproxy.settings import ServerSettings, StandsFor
+from twistedproxy.settings.servers import ServerSettings, StandsFor
 
 THIRD = "10.0.0.3:80"
 

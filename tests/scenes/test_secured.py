@@ -11,7 +11,7 @@ from tests.kit.party import Party
 from tests.kit.play import Play
 from twistedproxy import errors
 from twistedproxy.forward.secured import Secured, secured_by
-from twistedproxy.settings import HstsSettings, TlsSettings
+from twistedproxy.settings.tls import HstsSettings, TlsSettings
 from twistedproxy.transport.client_certificates import ClientCert
 
 ALICE = ClientCert("CN=Alice", "CN=Clients", "2A", "ab12", 2e9, "AAAA")

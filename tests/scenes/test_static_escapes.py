@@ -14,7 +14,7 @@ from twistedproxy.answers.files.finding import Finding
 from twistedproxy.answers.files.paths import Candidates, file_path, is_hidden
 from twistedproxy.answers.files.tree import NotServed
 from twistedproxy.errors import RequestError
-from twistedproxy.settings import RouteSettings
+from twistedproxy.settings.routes import RouteSettings
 
 SECRET = b"SECRET"
 

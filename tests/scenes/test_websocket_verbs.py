@@ -18,7 +18,8 @@ from twistedproxy.admin.live import Live
 from twistedproxy.admin.verbs import Verbs
 from twistedproxy.admin.websockets import shown
 from twistedproxy.forward.route_table import RouteTable
-from twistedproxy.settings import Settings, SiteSettings
+from twistedproxy.settings.site import SiteSettings
+from twistedproxy.settings.site_ini import Settings
 from twistedproxy.websocket.recording import BadRecording, client_messages
 
 

@@ -18,7 +18,8 @@ from twistedproxy.admin.live import Live
 from twistedproxy.admin.recall import Recall
 from twistedproxy.admin.verbs import Verbs
 from twistedproxy.forward.remembered import Remembered, facts, resized
-from twistedproxy.settings import Settings, SiteSettings
+from twistedproxy.settings.site import SiteSettings
+from twistedproxy.settings.site_ini import Settings
 from twistedproxy.story.story import as_json
 
 GET = "GET /a?b HTTP/1.1\nHost: example.com"

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from tests.config.sites import SMALL, loaded
 from tests.kit.play import Play
-from twistedproxy.settings import TracingSettings
+from twistedproxy.settings.logs import TracingSettings
 from twistedproxy.spans.export import Spans
 from twistedproxy.spans.otlp import OtlpSender
 from twistedproxy.spans.records import SpanRecord

@@ -15,7 +15,7 @@ from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 from tests.transport.authority import Authority
 from tests.transport.test_deadlines import Hands
 from tests.transport.tls_wires import tls
-from twistedproxy.settings import CertificateFiles
+from twistedproxy.settings.tls import CertificateFiles
 from twistedproxy.tls.watch import Watch
 from twistedproxy.transport.contexts import TlsServer
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
-from twistedproxy.settings import CertificateFiles
+from twistedproxy.settings.tls import CertificateFiles
 from twistedproxy.transport.certificates import load
 from twistedproxy.transport.credentials import Credential
 

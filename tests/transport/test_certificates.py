@@ -12,7 +12,7 @@ import pytest
 from tests.transport.authority import Authority
 from tests.transport.test_deadlines import Hands
 from tests.transport.tls_wires import pool, tls
-from twistedproxy.settings import CertificateFiles
+from twistedproxy.settings.tls import CertificateFiles
 from twistedproxy.transport.certificates import CertificateProblem, load
 from twistedproxy.transport.contexts import TlsClient, TlsServer
 from twistedproxy.transport.self_signed import self_signed

@@ -18,7 +18,7 @@ from tests.transport.authority import Authority
 from tests.transport.test_deadlines import Hands
 from tests.transport.tls_wires import Arrival, Door, Foreign, foreign_client, tls
 from tests.transport.wires import Epoll, turn_until
-from twistedproxy.settings import CertificateFiles
+from twistedproxy.settings.tls import CertificateFiles
 from twistedproxy.tls.watch import Watch
 from twistedproxy.transport.certificates import CertificateProblem
 from twistedproxy.transport.client_certificates import ClientCert

@@ -15,7 +15,7 @@ from tests.transport.authority import Authority
 from tests.transport.test_deadlines import Hands
 from tests.transport.tls_wires import Foreign, arrive, foreign_client, tls
 from tests.transport.wires import Epoll
-from twistedproxy.settings import TlsSettings
+from twistedproxy.settings.tls import TlsSettings
 from twistedproxy.transport.certificates import load
 from twistedproxy.transport.contexts import TlsServer
 from twistedproxy.transport.credentials import Credential, by_name

@@ -9,7 +9,8 @@ from typing import Any
 from tests.transport.test_deadlines import Hands
 from tests.transport.wires import Epoll, Peer, Plain, turn_until
 from twistedproxy.addresses import Address, Tcp
-from twistedproxy.settings import PoolSettings, TlsSettings
+from twistedproxy.settings.pools import PoolSettings
+from twistedproxy.settings.tls import TlsSettings
 from twistedproxy.transport.contexts import TlsClient, TlsServer
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.transport.tls import TlsConnection

@@ -14,7 +14,9 @@ from tests.kit.party import Party
 from tests.kit.streams import HandPoller, connected
 from twistedproxy.addresses import Address, Tcp
 from twistedproxy.errors import CheckFailed
-from twistedproxy.settings import CheckSettings, PoolSettings, ServerSettings
+from twistedproxy.settings.checks import CheckSettings
+from twistedproxy.settings.pools import PoolSettings
+from twistedproxy.settings.servers import ServerSettings
 from twistedproxy.transport.contexts import TlsClient
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.transport.tcp import Connection

@@ -19,7 +19,8 @@ from twistedproxy.addresses import Tcp
 from twistedproxy.balance.peer import Peer
 from twistedproxy.errors import Reason
 from twistedproxy.message import Headers, ResponseHead
-from twistedproxy.settings import PoolSettings, ServerSettings
+from twistedproxy.settings.pools import PoolSettings
+from twistedproxy.settings.servers import ServerSettings
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.transport.tcp import Connection
 from twistedproxy.transport.tls_problems import TlsProblem

@@ -11,7 +11,8 @@ from tests.kit.clock import HandClock
 from tests.upstream.test_http1_connections import Note
 from twistedproxy.addresses import Address, Tcp, Unix
 from twistedproxy.balance.peer import Peer
-from twistedproxy.settings import PoolSettings, ServerSettings
+from twistedproxy.settings.pools import PoolSettings
+from twistedproxy.settings.servers import ServerSettings
 from twistedproxy.transport.contexts import TlsClient
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.upstream.connector import Connector

@@ -11,7 +11,8 @@ from twisted.internet.error import DNSLookupError
 
 from tests.upstream.checks import HERE, OK, TCP, Check, http
 from twistedproxy.addresses import Address, Tcp, Unix
-from twistedproxy.settings import CheckSettings, HeaderEdit
+from twistedproxy.settings.checks import CheckSettings
+from twistedproxy.settings.edits import HeaderEdit
 from twistedproxy.transport.tls_problems import TlsProblem
 from twistedproxy.wire.proxy_protocol import SIGNATURE
 

@@ -14,7 +14,10 @@ from tests.transport.test_deadlines import Hands
 from tests.transport.tls_wires import Arrival, Door, tls
 from tests.transport.wires import Epoll, settle, turn_until
 from twistedproxy.addresses import Tcp
-from twistedproxy.settings import CertificateFiles, CheckSettings, PoolSettings, ServerSettings
+from twistedproxy.settings.checks import CheckSettings
+from twistedproxy.settings.pools import PoolSettings
+from twistedproxy.settings.servers import ServerSettings
+from twistedproxy.settings.tls import CertificateFiles
 from twistedproxy.transport.certificates import CertificateProblem
 from twistedproxy.transport.contexts import TlsServer
 from twistedproxy.transport.deadlines import Deadlines

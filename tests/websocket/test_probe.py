@@ -13,7 +13,7 @@ from tests.kit.frames import BINARY, CLOSE, PING, PONG, TEXT, closing, frame
 from tests.kit.party import Party
 from tests.upstream.checks import PING as CHECK
 from tests.upstream.checks import Check
-from twistedproxy.settings import HeaderEdit
+from twistedproxy.settings.edits import HeaderEdit
 from twistedproxy.websocket.probe import GRACE
 
 WORD = b"revproxy check"

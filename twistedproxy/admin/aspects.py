@@ -14,7 +14,7 @@ from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.balance.membership import Membership, Name
 from twistedproxy.balance.peer import Peer, PeerState
 from twistedproxy.balance.pool import PeerExists, Pool
-from twistedproxy.settings import NEVER
+from twistedproxy.settings.knob import NEVER
 
 if TYPE_CHECKING:
     from twistedproxy.admin.live import Live

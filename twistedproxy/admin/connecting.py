@@ -13,7 +13,7 @@ from twisted.conch.ssh.keys import BadKeyError, Key
 
 from twistedproxy.addresses import Address, Tcp, Unix
 from twistedproxy.admin.keys import HOST_KEY, read_authorized_keys
-from twistedproxy.settings import Settings
+from twistedproxy.settings.site_ini import Settings
 
 #: How the proxy is called in the file by which ssh knows it.
 _NAME: Final = "revproxy"

@@ -18,7 +18,7 @@ from twistedproxy.forward.guards.limit import Limit
 from twistedproxy.forward.route_table import RouteTable
 from twistedproxy.forward.site import Site
 from twistedproxy.logs.access_log import AccessLog
-from twistedproxy.settings import Settings
+from twistedproxy.settings.site_ini import Settings
 from twistedproxy.spans.export import Spans
 from twistedproxy.tls.parts import TlsParts
 from twistedproxy.websocket.register import Register

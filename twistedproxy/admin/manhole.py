@@ -28,7 +28,7 @@ from twistedproxy.admin.live import Live
 from twistedproxy.admin.ports import Ports
 from twistedproxy.admin.roles import Role, Who
 from twistedproxy.admin.session import Operator, ShellSession
-from twistedproxy.settings import ShellSettings
+from twistedproxy.settings.operators import ShellSettings
 from twistedproxy.transport.sockets import Sockets
 
 #: Seconds in which a client must have logged in.

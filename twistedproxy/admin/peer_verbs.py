@@ -18,7 +18,7 @@ from twistedproxy.balance.pool import PeerExists, Pool
 from twistedproxy.config import network
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context
-from twistedproxy.settings import ServerSettings, StandsFor
+from twistedproxy.settings.servers import ServerSettings, StandsFor
 
 if TYPE_CHECKING:
     from twistedproxy.admin.live import Live

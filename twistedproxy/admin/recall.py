@@ -15,7 +15,7 @@ from twistedproxy.downstream.http2 import Http2Connection
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.forward.remembered import Remembered, facts
 from twistedproxy.forward.routes import Route
-from twistedproxy.settings import NEVER
+from twistedproxy.settings.knob import NEVER
 from twistedproxy.story.tale import RanAt, Tale
 
 

@@ -15,7 +15,8 @@ from twistedproxy.config.load import Loaded, load
 from twistedproxy.config.problems import ConfigError
 from twistedproxy.config.reader import read, written
 from twistedproxy.config.saved_changes import KIND
-from twistedproxy.settings import NEVER, ServerSettings
+from twistedproxy.settings.knob import NEVER
+from twistedproxy.settings.servers import ServerSettings
 
 if TYPE_CHECKING:
     from twistedproxy.admin.live import Live

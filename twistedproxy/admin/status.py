@@ -18,7 +18,7 @@ from twistedproxy.downstream.door import Door
 from twistedproxy.forward.durations import STEPS
 from twistedproxy.forward.guards.limit import Limit
 from twistedproxy.forward.routes import Route
-from twistedproxy.settings import NEVER
+from twistedproxy.settings.knob import NEVER
 from twistedproxy.version import VERSION
 
 

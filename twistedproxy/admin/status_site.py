@@ -30,7 +30,7 @@ from twistedproxy.admin.status import snapshot
 from twistedproxy.admin.why_json import why_json
 from twistedproxy.forward.guards.basic import Passwords, credentials_of
 from twistedproxy.forward.guards.premises import Premises
-from twistedproxy.settings import StatusSettings
+from twistedproxy.settings.operators import StatusSettings
 from twistedproxy.transport.sockets import Sockets
 
 _log = Logger()
@@ -112,7 +112,7 @@ class StatusSite(Site):
     def __init__(
         self, live: Live, recorder: Recorder, reactor: Any, operators: Operators | None = None, protect: str = "changes"
     ) -> None:
-        """*protect*: what needs a login, as in :class:`twistedproxy.settings.StatusSettings`."""
+        """*protect*: what needs a login, as in :class:`twistedproxy.settings.operators.StatusSettings`."""
         Site.__init__(self, Status(live, recorder, operators, protect), StatusRequest, reactor=reactor)
         self.displayTracebacks = False
 

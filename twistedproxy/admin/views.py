@@ -21,7 +21,7 @@ from twistedproxy.downstream.listener import AnyConnection
 from twistedproxy.downstream.stream_connection import StreamConnection
 from twistedproxy.forward.guards.limit import Limit
 from twistedproxy.forward.routes import Route
-from twistedproxy.settings import NEVER
+from twistedproxy.settings.knob import NEVER
 
 #: Entries of a cache that are listed; it may hold millions.
 MOST_ENTRIES: Final = 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twistedproxy.answers.answer import Asked
 from twistedproxy.answers.replies import phrase
 from twistedproxy.message import Field, Headers, ResponseHead
-from twistedproxy.settings import FixedAnswer
+from twistedproxy.settings.answers import FixedAnswer
 from twistedproxy.templates import Template
 
 #: Statuses without a body (RFC 9110 §6.4.1).

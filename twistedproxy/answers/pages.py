@@ -16,7 +16,7 @@ from typing import Final
 from twistedproxy.answers import replies
 from twistedproxy.answers.media_types import HTML, PLAIN, preferred
 from twistedproxy.message import Field, Headers, ResponseHead
-from twistedproxy.settings import ErrorPage, PageFile
+from twistedproxy.settings.pages import ErrorPage, PageFile
 
 #: What is said in a page.
 NAMES: Final = ("status", "reason", "request_id", "host", "path")

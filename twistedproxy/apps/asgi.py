@@ -24,7 +24,7 @@ from twistedproxy.apps.lifespan import Lifespan
 from twistedproxy.apps.loading import CannotLoad, loaded
 from twistedproxy.apps.loop import Loop
 from twistedproxy.apps.process import Process
-from twistedproxy.settings import HostedApp
+from twistedproxy.settings.answers import HostedApp
 
 _log = Logger()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from twistedproxy.apps.call import App, Call
-from twistedproxy.settings import PoolSettings
+from twistedproxy.settings.pools import PoolSettings
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.upstream.receiver import Receiver
 

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twistedproxy.apps.call import Call
 from twistedproxy.apps.loading import CannotLoad, loaded
 from twistedproxy.message import Field
-from twistedproxy.settings import HostedApp
+from twistedproxy.settings.answers import HostedApp
 
 _NO_LOOP: Final = (
     "it awaits something of asyncio, and this reactor is not asyncio's: run twistd with --reactor=asyncio, await Deferreds of "

@@ -13,7 +13,7 @@ from twistedproxy.apps.coroutine import CoroutineApp
 from twistedproxy.apps.process import Process
 from twistedproxy.apps.resource import ResourceApp, ResourceConnector
 from twistedproxy.apps.wsgi import WsgiApp
-from twistedproxy.settings import HostedApp
+from twistedproxy.settings.answers import HostedApp
 
 #: An app, which starts and stops as a service, and where attempts find it.
 Made = tuple[IService, Any]

@@ -8,7 +8,7 @@ import re
 import sys
 from typing import Any, Final
 
-from twistedproxy.settings import HostedApp
+from twistedproxy.settings.answers import HostedApp
 
 #: With ``()`` behind it, what is named is called, and what it returns is meant.
 TARGET: Final = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(\(\))?", re.ASCII)

@@ -20,7 +20,8 @@ from twisted.web.server import Request, Session, Site
 from twistedproxy.apps.loading import CannotLoad, loaded
 from twistedproxy.apps.process import Process
 from twistedproxy.apps.request import origin_of
-from twistedproxy.settings import HostedApp, PoolSettings
+from twistedproxy.settings.answers import HostedApp
+from twistedproxy.settings.pools import PoolSettings
 from twistedproxy.transport.pipe import PipeEnd, pipe
 from twistedproxy.upstream.connector import Connector
 from twistedproxy.upstream.http1 import UpstreamConnection

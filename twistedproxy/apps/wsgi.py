@@ -22,7 +22,7 @@ from twistedproxy.apps.loading import CannotLoad, loaded
 from twistedproxy.apps.process import Process
 from twistedproxy.apps.threads import Threads
 from twistedproxy.message import Field
-from twistedproxy.settings import HostedApp
+from twistedproxy.settings.answers import HostedApp
 from twistedproxy.transport.sending import HIGH_WATER
 
 #: What ``start_response`` is given: status and fields.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from twistedproxy.settings import BudgetSettings
+from twistedproxy.settings.pools import BudgetSettings
 
 #: Seconds for which a request counts.
 WINDOW: Final = 10.0

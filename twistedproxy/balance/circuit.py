@@ -12,7 +12,7 @@ from collections import deque
 from typing import Final
 
 from twistedproxy.errors import Reason
-from twistedproxy.settings import PoolSettings
+from twistedproxy.settings.pools import PoolSettings
 
 #: A window slides in this many steps.
 _SLICES: Final = 10

@@ -19,7 +19,7 @@ from twisted.names.error import DNSNameError, DNSServerError, DomainError
 from twisted.python.failure import Failure
 
 from twistedproxy.addresses import Tcp
-from twistedproxy.settings import ServerSettings, StandsFor
+from twistedproxy.settings.servers import ServerSettings, StandsFor
 from twistedproxy.transport.names import LookUp, Resolved
 
 #: Seconds that a server has to answer over TCP.

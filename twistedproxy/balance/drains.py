@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from twistedproxy.balance.peer import Change, Peer, PeerState
 from twistedproxy.balance.pool import Pool
-from twistedproxy.settings import NEVER
+from twistedproxy.settings.knob import NEVER
 
 #: Seconds between two looks at whether the last exchange of a peer on its way out is gone.
 LOOK: Final = 0.5

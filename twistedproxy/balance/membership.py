@@ -21,7 +21,8 @@ from twisted.python.failure import Failure
 from twistedproxy.addresses import Tcp
 from twistedproxy.balance.peer import Peer, PeerState, will_by
 from twistedproxy.balance.pool import PeerExists, Pool, UnknownPeer
-from twistedproxy.settings import NEVER, ServerSettings, StandsFor
+from twistedproxy.settings.knob import NEVER
+from twistedproxy.settings.servers import ServerSettings, StandsFor
 from twistedproxy.spelling import choose_from
 
 #: Finds what a line of ``servers`` stands for; the Deferred fails with an exception whose text is a reason for people.

@@ -24,7 +24,7 @@ from twistedproxy.balance.peer import Peer, will_by
 from twistedproxy.balance.pool import PeerExists, UnknownPeer
 from twistedproxy.balance.remembered import NotUnderstood, ReadServer, RememberedPeer, RememberedPool, WriteServer, read, written
 from twistedproxy.clock import Clock
-from twistedproxy.settings import NEVER
+from twistedproxy.settings.knob import NEVER
 
 #: Seconds for which changes are collected before they are written.
 DELAY: Final = 1.0

@@ -18,7 +18,9 @@ from twistedproxy.balance.answer_time import AnswerTime
 from twistedproxy.balance.circuit import Circuit
 from twistedproxy.balance.standing import CheckResult, Standing
 from twistedproxy.errors import KEPT_CLOSED, PEER_LEFT, Reason, Whose
-from twistedproxy.settings import NEVER, PoolSettings, ServerSettings
+from twistedproxy.settings.knob import NEVER
+from twistedproxy.settings.pools import PoolSettings
+from twistedproxy.settings.servers import ServerSettings
 
 #: Results of active checks that a peer remembers.
 CHECKS_KEPT: Final = 20

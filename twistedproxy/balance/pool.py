@@ -23,7 +23,9 @@ from twistedproxy.balance.schedulers.consistent_hash import ConsistentHash
 from twistedproxy.balance.slow_start import apportion
 from twistedproxy.balance.stickiness import Bindings
 from twistedproxy.clock import Clock
-from twistedproxy.settings import NEVER, PoolSettings, ServerSettings, StandsFor
+from twistedproxy.settings.knob import NEVER
+from twistedproxy.settings.pools import PoolSettings
+from twistedproxy.settings.servers import ServerSettings, StandsFor
 from twistedproxy.spelling import choose_from
 from twistedproxy.verdicts import ChooseVerdict
 

@@ -13,7 +13,8 @@ from math import isfinite
 from typing import Any, Final, NoReturn
 
 from twistedproxy.balance.peer import PeerState
-from twistedproxy.settings import NEVER, ServerSettings
+from twistedproxy.settings.knob import NEVER
+from twistedproxy.settings.servers import ServerSettings
 
 #: Of the text; another number is another format.
 FORMAT: Final = 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from twistedproxy.balance.peer import STEPS, Peer
-from twistedproxy.settings import NEVER
+from twistedproxy.settings.knob import NEVER
 
 
 def apportion(peers: Sequence[Peer], now: float) -> float:

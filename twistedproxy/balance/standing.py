@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from twistedproxy.settings import PoolSettings
+from twistedproxy.settings.pools import PoolSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from twistedproxy.cache.shelf import Shelf
 from twistedproxy.cache.store import Store
 from twistedproxy.cache.validation import freshened_fields, head_update, invalidated_keys, speaks_of
 from twistedproxy.message import Headers, RequestHead, ResponseHead
-from twistedproxy.settings import CacheSettings
+from twistedproxy.settings.caches import CacheSettings
 
 #: Keys of which is remembered how often they were asked for, while that is too seldom to store anything.
 _COUNTED: Final = 4096

@@ -37,7 +37,7 @@ from twistedproxy.cache.upkeep import Upkeep
 from twistedproxy.cache.validation import client_has
 from twistedproxy.clock import Clock
 from twistedproxy.message import RequestHead
-from twistedproxy.settings import CacheSettings
+from twistedproxy.settings.caches import CacheSettings
 
 _log = Logger()
 

@@ -7,7 +7,7 @@ from typing import Final
 from twistedproxy.cache.dates import parse_date, single_date
 from twistedproxy.cache.directives import Directives, age_value
 from twistedproxy.message import Headers
-from twistedproxy.settings import CacheValid
+from twistedproxy.settings.caches import CacheValid
 
 #: A guess at freshness is this part of the time since the last modification, and at most a day (RFC 9111 §4.2.2).
 GUESSED_PART: Final = 0.1

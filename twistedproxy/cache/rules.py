@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from twistedproxy.message import Headers
-from twistedproxy.settings import CacheValid
+from twistedproxy.settings.caches import CacheValid
 
 #: What ``cache_ignore`` may name.
 IGNORABLE: Final = ("cache-control", "cdn-cache-control", "expires", "set-cookie", "vary")

@@ -10,7 +10,9 @@ from twistedproxy.config.files import path
 from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import Context
-from twistedproxy.settings import APP_KINDS, RouteKnobs, RouteSettings
+from twistedproxy.settings.answers import APP_KINDS
+from twistedproxy.settings.route_knobs import RouteKnobs
+from twistedproxy.settings.routes import RouteSettings
 
 #: Keys that say how peers are reached, or that several of them are there.
 _ONLY_WITH_PEERS = ("connect_timeout", "hedge", "tries", "retry", "retry_timeout", "retry_unsafe", "websocket_resume")

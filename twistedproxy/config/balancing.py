@@ -10,7 +10,7 @@ from twistedproxy.config.network import host
 from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import Context, duration, whole_number, write_duration
-from twistedproxy.settings import BALANCES, BalanceSettings, PoolSettings, StickySettings
+from twistedproxy.settings.pools import BALANCES, BalanceSettings, PoolSettings, StickySettings
 from twistedproxy.spelling import choose_from
 from twistedproxy.templates import REQUEST_NAMES, Template
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
-from twistedproxy.settings import RouteKnobs
+from twistedproxy.settings.route_knobs import RouteKnobs
 from twistedproxy.templates import REQUEST_NAMES, Template
 
 _IGNORED: Final = {

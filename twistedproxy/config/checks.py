@@ -13,7 +13,9 @@ from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.rewriting import plain_edit
 from twistedproxy.config.scalars import Context, write_duration
-from twistedproxy.settings import CheckSettings, HeaderEdit, PoolSettings
+from twistedproxy.settings.checks import CheckSettings
+from twistedproxy.settings.edits import HeaderEdit
+from twistedproxy.settings.pools import PoolSettings
 
 _TARGET = re.compile(r"/[!-~]*")
 #: What a handshake says by itself (RFC 6455 §4.1).

@@ -8,7 +8,7 @@ from typing import Final
 from twistedproxy.addresses import Endpoint
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.sections import Built, Draft
-from twistedproxy.settings import StreamSettings
+from twistedproxy.settings.streams import StreamSettings
 from twistedproxy.spelling import choose_from
 from twistedproxy.templates import Template
 from twistedproxy.transport.endpoints import SYSTEMD

@@ -8,7 +8,7 @@ from typing import Any
 from twistedproxy.config.reader import written
 from twistedproxy.config.sections import SECTIONS, rows
 from twistedproxy.config.values import KINDS, Shape
-from twistedproxy.settings import Settings
+from twistedproxy.settings.site_ini import Settings
 
 
 def sections_of(settings: Settings) -> dict[str, tuple[Any, ...]]:

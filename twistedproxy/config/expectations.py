@@ -9,7 +9,7 @@ from typing import Final
 from twistedproxy.config.http import TOKEN
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context
-from twistedproxy.settings import EXPECTATIONS, Expectation
+from twistedproxy.settings.trials import EXPECTATIONS, Expectation
 from twistedproxy.spelling import choose_from
 
 _STATUS: Final = re.compile(r"[1-5][0-9]{2}")

@@ -8,7 +8,8 @@ from twistedproxy.config.http import status, status_range
 from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import Context, duration, share, whole_number, write_duration, write_share
-from twistedproxy.settings import NO_BUDGET, BudgetSettings, PoolSettings, QueueSettings, RouteKnobs
+from twistedproxy.settings.pools import NO_BUDGET, BudgetSettings, PoolSettings, QueueSettings
+from twistedproxy.settings.route_knobs import RouteKnobs
 from twistedproxy.spelling import choose_from
 
 #: The words of ``retry`` beside statuses.

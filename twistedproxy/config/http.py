@@ -7,7 +7,7 @@ from typing import Final
 
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context, duration, whole_number, write_duration
-from twistedproxy.settings import FixedAnswer, RedirectAnswer
+from twistedproxy.settings.answers import FixedAnswer, RedirectAnswer
 from twistedproxy.templates import REQUEST_NAMES, Template
 
 # RFC 9110 §5.6.2.

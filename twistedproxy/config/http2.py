@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
-from twistedproxy.settings import PoolSettings
+from twistedproxy.settings.pools import PoolSettings
 
 
 def errors_of_pool(section: Section, pool: PoolSettings | None) -> Iterator[Problem]:

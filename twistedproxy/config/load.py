@@ -13,7 +13,8 @@ from twistedproxy.config.reader import Section, read
 from twistedproxy.config.scalars import Context
 from twistedproxy.config.sections import Draft, build, rows
 from twistedproxy.config.values import Failed, parse
-from twistedproxy.settings import Settings, SiteSettings
+from twistedproxy.settings.site import SiteSettings
+from twistedproxy.settings.site_ini import Settings
 
 
 @dataclass(frozen=True)

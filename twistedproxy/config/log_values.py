@@ -9,7 +9,8 @@ from typing import Final
 from twistedproxy.config import files, network, routing
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context, duration, size, whole_number
-from twistedproxy.settings import COMPARISONS, Measure, RouteCondition, SyslogTarget
+from twistedproxy.settings.logs import COMPARISONS, Measure, SyslogTarget
+from twistedproxy.settings.routes import RouteCondition
 from twistedproxy.spelling import choose_from, nearest
 from twistedproxy.templates import LOG_NAMES, STREAM_NAMES, Template
 

@@ -9,7 +9,7 @@ from twistedproxy.config.log_values import NAMES
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.sections import Draft
-from twistedproxy.settings import LogSettings, Measure, SyslogTarget
+from twistedproxy.settings.logs import LogSettings, Measure, SyslogTarget
 from twistedproxy.templates import LOG_NAMES, STREAM_NAMES, Template
 
 #: What a route says in ``log`` that is in no log.

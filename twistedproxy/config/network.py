@@ -11,7 +11,8 @@ from urllib.parse import unquote
 from twistedproxy.addresses import UNIX_CLIENTS, Address, Endpoint, Tcp, Unix
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context, duration, whole_number, write_duration
-from twistedproxy.settings import RouteMatch, ServerSettings, StandsFor
+from twistedproxy.settings.routes import RouteMatch
+from twistedproxy.settings.servers import ServerSettings, StandsFor
 from twistedproxy.spelling import choose_from, nearest
 from twistedproxy.transport.endpoint_strings import BadEndpoint, parts_of
 from twistedproxy.transport.endpoints import check_server, client_string, plain_address

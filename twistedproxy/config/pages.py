@@ -12,7 +12,8 @@ from twistedproxy.config.http import status
 from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import Context, boolean
-from twistedproxy.settings import ErrorPage, PageFile, RouteKnobs
+from twistedproxy.settings.pages import ErrorPage, PageFile
+from twistedproxy.settings.route_knobs import RouteKnobs
 
 _STATUS: Final = re.compile(r"[0-9]{3}|[0-9][xX]{2}", re.ASCII)
 #: Bytes of a page: all of them are kept in memory.

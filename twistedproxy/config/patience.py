@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
-from twistedproxy.settings import RouteKnobs
+from twistedproxy.settings.route_knobs import RouteKnobs
 
 
 def warnings(section: Section, knobs: RouteKnobs) -> Iterator[Problem]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from twistedproxy.config.effective import items, sections_of
 from twistedproxy.config.sections import SECTIONS, rows
-from twistedproxy.settings import Settings
+from twistedproxy.settings.site_ini import Settings
 
 
 class Deed(Enum):

@@ -1,4 +1,4 @@
-"""docs/reference.md, made from the rows of settings.py: ``python -m twistedproxy.config.reference > docs/reference.md``."""
+"""docs/reference.md, made from the rows of settings/: ``python -m twistedproxy.config.reference > docs/reference.md``."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 from twistedproxy.config.sections import SECTIONS, SectionKind, rows
 from twistedproxy.config.values import KINDS, Shape
-from twistedproxy.settings import RouteKnobs
+from twistedproxy.settings.route_knobs import RouteKnobs
 from twistedproxy.templates import LOG_NAMES, REQUEST_NAMES
 
 _HEAD = """\
 # Reference: every section and every key
 
-This page is generated from `twistedproxy/settings.py` (`make docs`). How the file is written, and how its errors look, stands
+This page is generated from `twistedproxy/settings/` (`make docs`). How the file is written, and how its errors look, stands
 in [configuration.md](configuration.md).
 
 Durations are written `250ms 5s 10m 24h 30d` or `0`, sizes `512 4k 10m 1g` (powers of 1024), switches `yes` or `no`. Relative

@@ -13,7 +13,7 @@ from twistedproxy.config.http2 import errors_of_pool
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.sections import SECTIONS, Built, Draft, rows
-from twistedproxy.settings import APP_KINDS
+from twistedproxy.settings.answers import APP_KINDS
 from twistedproxy.spelling import choose_from
 
 #: The kinds of knobs that name a section, and the kind of section that is named.

@@ -13,7 +13,8 @@ from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import Context, choice
 from twistedproxy.config.websockets import origin
 from twistedproxy.forward.map_lines import quoted_word, split_words, written_word
-from twistedproxy.settings import HEADER_ACTIONS, CookieFlags, FromTo, HeaderEdit, RewriteRule, RouteKnobs, Substitution
+from twistedproxy.settings.edits import HEADER_ACTIONS, CookieFlags, FromTo, HeaderEdit, RewriteRule, Substitution
+from twistedproxy.settings.route_knobs import RouteKnobs
 from twistedproxy.spelling import choose_from
 from twistedproxy.templates import PEER_NAMES, REQUEST_NAMES, RESPONSE_NAMES, Template
 

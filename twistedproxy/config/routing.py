@@ -14,7 +14,8 @@ from twistedproxy.config.reader import Section
 from twistedproxy.config.rewriting import regex, template
 from twistedproxy.config.scalars import Context
 from twistedproxy.forward.map_lines import parse_file, parse_line
-from twistedproxy.settings import MapRow, RouteCondition, RouteMatch, RouteSettings, SplitLine
+from twistedproxy.settings.maps import MapRow
+from twistedproxy.settings.routes import RouteCondition, RouteMatch, RouteSettings, SplitLine
 from twistedproxy.spelling import choose_from
 from twistedproxy.templates import REQUEST_NAMES
 

@@ -23,7 +23,7 @@ from twistedproxy.config import network
 from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Item, Section
 from twistedproxy.config.scalars import Context
-from twistedproxy.settings import ServerSettings
+from twistedproxy.settings.servers import ServerSettings
 from twistedproxy.spelling import choose_from
 
 #: The kind of these sections.

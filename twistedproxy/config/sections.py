@@ -1,4 +1,4 @@
-"""Sections become settings: one dataclass for each kind of section, its keys read by the rows of settings.py."""
+"""Sections become settings: one dataclass for each kind of section, its keys read by the rows of settings/."""
 
 from __future__ import annotations
 
@@ -14,25 +14,20 @@ from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Entry, Section
 from twistedproxy.config.scalars import Context
 from twistedproxy.config.values import KINDS, Failed, Shape, parse
-from twistedproxy.settings import (
-    APP_KINDS,
-    AppSettings,
-    CacheSettings,
-    LimitSettings,
-    ListenSettings,
-    LogSettings,
-    MapSettings,
-    PoolSettings,
-    RouteKnobs,
-    RouteSettings,
-    ShellSettings,
-    SiteSettings,
-    StatusSettings,
-    StreamSettings,
-    TlsSettings,
-    TracingSettings,
-    TrialSettings,
-)
+from twistedproxy.settings.answers import APP_KINDS
+from twistedproxy.settings.caches import CacheSettings
+from twistedproxy.settings.limits import LimitSettings
+from twistedproxy.settings.listen import ListenSettings
+from twistedproxy.settings.logs import LogSettings, TracingSettings
+from twistedproxy.settings.maps import MapSettings
+from twistedproxy.settings.operators import AppSettings, ShellSettings, StatusSettings
+from twistedproxy.settings.pools import PoolSettings
+from twistedproxy.settings.route_knobs import RouteKnobs
+from twistedproxy.settings.routes import RouteSettings
+from twistedproxy.settings.site import SiteSettings
+from twistedproxy.settings.streams import StreamSettings
+from twistedproxy.settings.tls import TlsSettings
+from twistedproxy.settings.trials import TrialSettings
 from twistedproxy.spelling import choose_from, nearest
 
 

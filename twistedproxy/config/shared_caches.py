@@ -13,7 +13,7 @@ from itertools import combinations
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.sections import Built, Draft
 from twistedproxy.forward.route_table import precedence
-from twistedproxy.settings import RouteMatch, RouteSettings
+from twistedproxy.settings.routes import RouteMatch, RouteSettings
 
 
 def of(draft: Draft) -> Iterator[Problem]:

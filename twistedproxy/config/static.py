@@ -12,7 +12,9 @@ from twistedproxy.config.files import path
 from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import Context, duration, write_duration
-from twistedproxy.settings import Expiry, MimeType, RouteKnobs, RouteSettings
+from twistedproxy.settings.answers import Expiry, MimeType
+from twistedproxy.settings.route_knobs import RouteKnobs
+from twistedproxy.settings.routes import RouteSettings
 
 #: Seconds of ``expires = max``: ten years, as nginx has it.
 MAX: Final = 315_360_000.0

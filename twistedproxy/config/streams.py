@@ -8,7 +8,7 @@ from typing import Final
 from twistedproxy.config.network import host
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context
-from twistedproxy.settings import SniSettings
+from twistedproxy.settings.streams import SniSettings
 from twistedproxy.spelling import choose_from
 
 # RFC 7301 knows any octets; those that IANA has registered are visible ASCII.

@@ -11,7 +11,9 @@ from twistedproxy.config import files, network
 from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import Context, duration, write_duration
-from twistedproxy.settings import AcmeBinding, HstsSettings, ListenSettings, RouteKnobs, TlsSettings
+from twistedproxy.settings.listen import ListenSettings
+from twistedproxy.settings.route_knobs import RouteKnobs
+from twistedproxy.settings.tls import AcmeBinding, HstsSettings, TlsSettings
 from twistedproxy.spelling import choose_from
 from twistedproxy.tls import expiry
 from twistedproxy.tls.ocsp import issuer_of, responder_of

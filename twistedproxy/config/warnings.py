@@ -36,7 +36,10 @@ from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import write_size
 from twistedproxy.config.sections import Built, Draft
-from twistedproxy.settings import CacheSettings, CertificateFiles, PoolSettings, RouteSettings
+from twistedproxy.settings.caches import CacheSettings
+from twistedproxy.settings.pools import PoolSettings
+from twistedproxy.settings.routes import RouteSettings
+from twistedproxy.settings.tls import CertificateFiles
 from twistedproxy.tls import expiry
 
 _DOLLAR_NAME: Final = re.compile(r"\$([a-z_]+)")

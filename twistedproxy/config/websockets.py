@@ -10,7 +10,7 @@ from twistedproxy.config.network import authority
 from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import Context
-from twistedproxy.settings import RouteKnobs
+from twistedproxy.settings.route_knobs import RouteKnobs
 from twistedproxy.spelling import choose_from
 
 _RATE: Final = re.compile(r"([0-9]{1,9})r/([sm])")

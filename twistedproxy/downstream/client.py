@@ -18,7 +18,7 @@ from twistedproxy.downstream.pace import Pace, time_to_look
 from twistedproxy.errors import Reason
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.forward.secured import Secured
-from twistedproxy.settings import RouteKnobs
+from twistedproxy.settings.route_knobs import RouteKnobs
 from twistedproxy.transport.deadlines import Timed
 from twistedproxy.transport.sending import HIGH_WATER
 from twistedproxy.transport.tunnel import Joined

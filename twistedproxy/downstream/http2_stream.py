@@ -18,7 +18,7 @@ from twistedproxy.downstream.http2_tunnel import TunnelEnd
 from twistedproxy.downstream.pace import Pace, time_to_look
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.message import Headers, RequestHead, ResponseHead
-from twistedproxy.settings import RouteKnobs
+from twistedproxy.settings.route_knobs import RouteKnobs
 from twistedproxy.transport.multiplexed import SendingStream
 from twistedproxy.wire.framing import Piece
 from twistedproxy.wire.hpack import encode

@@ -13,7 +13,7 @@ from twistedproxy.downstream.stream import Way
 from twistedproxy.forward.clients import TrustedProxies
 from twistedproxy.forward.secured import Secured, secured_by
 from twistedproxy.forward.site import Site
-from twistedproxy.settings import ListenSettings
+from twistedproxy.settings.listen import ListenSettings
 from twistedproxy.transport.adapted import AdaptedConnection
 from twistedproxy.transport.client_certificates import ClientCert
 from twistedproxy.transport.contexts import TlsServer

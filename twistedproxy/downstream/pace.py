@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twistedproxy.settings import RouteKnobs
+from twistedproxy.settings.route_knobs import RouteKnobs
 
 
 def time_to_look(settings: RouteKnobs) -> float:

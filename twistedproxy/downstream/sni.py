@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
-from twistedproxy.settings import SniSettings
+from twistedproxy.settings.streams import SniSettings
 from twistedproxy.wire.client_hello import ClientHello
 
 Way = TypeVar("Way")

@@ -21,7 +21,8 @@ from twistedproxy.downstream.sni import SniTable
 from twistedproxy.downstream.stream_connection import StreamConnection
 from twistedproxy.errors import Reason
 from twistedproxy.forward.guards.addresses import AddressList
-from twistedproxy.settings import PoolSettings, SniSettings, StreamSettings
+from twistedproxy.settings.pools import PoolSettings
+from twistedproxy.settings.streams import SniSettings, StreamSettings
 from twistedproxy.templates import REQUEST_NAMES, Template
 from twistedproxy.transport.contexts import TlsServer
 from twistedproxy.transport.deadlines import Deadlines

@@ -15,7 +15,7 @@ import zstandard
 
 from twistedproxy.filters.chain import BodyFilter
 from twistedproxy.message import CHUNKED, Field, Headers, RequestHead, ResponseHead
-from twistedproxy.settings import RouteKnobs
+from twistedproxy.settings.route_knobs import RouteKnobs
 from twistedproxy.wire.content_codings import preferred
 from twistedproxy.wire.framing import Piece
 

@@ -15,7 +15,8 @@ from twistedproxy.filters.chain import BodyFilter, Templated
 from twistedproxy.filters.decoding import Decoder, decoder_of
 from twistedproxy.filters.replacing import LiteralStream, PatternStream, Stream
 from twistedproxy.message import CHUNKED, Field, Headers, RequestHead, ResponseHead
-from twistedproxy.settings import RouteKnobs, Substitution
+from twistedproxy.settings.edits import Substitution
+from twistedproxy.settings.route_knobs import RouteKnobs
 from twistedproxy.templates import RESPONSE_NAMES, Template
 from twistedproxy.wire.framing import Piece
 

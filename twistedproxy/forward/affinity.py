@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from twistedproxy.balance.pool import Pool
     from twistedproxy.forward.exchange import Exchange
     from twistedproxy.forward.routes import Affinity
-    from twistedproxy.settings import PoolSettings, StickySettings
+    from twistedproxy.settings.pools import PoolSettings, StickySettings
 
 #: What templates have for what is not there.
 _NOTHING: Final = ("-", "")

@@ -11,7 +11,9 @@ from twistedproxy.forward.mirror import Mirror
 from twistedproxy.forward.route_table import RouteTable
 from twistedproxy.forward.routes import Backend, Guard, Route
 from twistedproxy.forward.split import Split
-from twistedproxy.settings import HostedApp, RouteSettings, Settings
+from twistedproxy.settings.answers import HostedApp
+from twistedproxy.settings.routes import RouteSettings
+from twistedproxy.settings.site_ini import Settings
 
 if TYPE_CHECKING:
     from twistedproxy.cache.cache import Cache

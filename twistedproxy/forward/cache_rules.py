@@ -10,7 +10,7 @@ from twistedproxy.cache.outcomes import LookupVerdict
 from twistedproxy.cache.policy import Wishes, request_wishes
 from twistedproxy.cache.rules import Rules
 from twistedproxy.forward import values
-from twistedproxy.settings import RouteSettings
+from twistedproxy.settings.routes import RouteSettings
 from twistedproxy.templates import REQUEST_NAMES, Template
 
 if TYPE_CHECKING:

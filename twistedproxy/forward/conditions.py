@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from twistedproxy.forward import values
 from twistedproxy.forward.clients import TrustedProxies
-from twistedproxy.settings import RouteCondition
+from twistedproxy.settings.routes import RouteCondition
 from twistedproxy.templates import VOLATILE_NAMES, Template
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from twistedproxy import errors
 from twistedproxy.message import Field, Headers, ResponseHead
-from twistedproxy.settings import RouteSettings
+from twistedproxy.settings.routes import RouteSettings
 from twistedproxy.websocket.origins import allow_list
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from twistedproxy.answers.pages import Page, Pages
 from twistedproxy.filters.chain import BodyFilter, Informed
 from twistedproxy.forward import rewrite
 from twistedproxy.message import ResponseHead
-from twistedproxy.settings import Settings
+from twistedproxy.settings.site_ini import Settings
 from twistedproxy.wire.framing import Piece
 
 if TYPE_CHECKING:

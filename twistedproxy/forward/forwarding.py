@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from twistedproxy.message import CERT_FIELDS, Field, Headers, RequestHead
-from twistedproxy.settings import RouteSettings
+from twistedproxy.settings.routes import RouteSettings
 from twistedproxy.wire.forwarded import write_element
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from twistedproxy.message import Field, Headers
-from twistedproxy.settings import HeaderEdit
+from twistedproxy.settings.edits import HeaderEdit
 from twistedproxy.templates import PEER_NAMES, RESPONSE_NAMES, Template
 
 #: What no value of a field may hold (RFC 9110 §5.5); a client's own words may.

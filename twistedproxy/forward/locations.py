@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from twistedproxy.forward.header_edits import rendered
 from twistedproxy.message import Field
-from twistedproxy.settings import FromTo, RouteSettings
+from twistedproxy.settings.edits import FromTo
+from twistedproxy.settings.routes import RouteSettings
 from twistedproxy.templates import Template
 
 if TYPE_CHECKING:

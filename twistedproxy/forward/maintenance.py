@@ -11,7 +11,7 @@ from twistedproxy import errors
 from twistedproxy.forward import error_pages
 from twistedproxy.forward.guards.addresses import AddressList
 from twistedproxy.message import ResponseHead
-from twistedproxy.settings import RouteSettings
+from twistedproxy.settings.routes import RouteSettings
 
 if TYPE_CHECKING:
     from twistedproxy.forward.exchange import Exchange

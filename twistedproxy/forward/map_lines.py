@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from twistedproxy.settings import MapRow
+from twistedproxy.settings.maps import MapRow
 
 _WORD: Final = re.compile(r'"((?:[^"\\]|\\.)*)"(\*?)|([^\s"]\S*)')
 _QUOTED: Final = re.compile(r'\\(["\\])')

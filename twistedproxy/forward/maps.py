@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from twistedproxy.forward.map_lines import parse_file, parse_line
-from twistedproxy.settings import MapRow, MapSettings
+from twistedproxy.settings.maps import MapRow, MapSettings
 from twistedproxy.templates import Template
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from twistedproxy.settings import RouteMatch
+from twistedproxy.settings.routes import RouteMatch
 
 
 def compiled(match: RouteMatch) -> re.Pattern[bytes]:

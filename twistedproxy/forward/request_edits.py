@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from twistedproxy.forward.header_edits import Editing
-from twistedproxy.settings import HeaderEdit, RouteSettings
+from twistedproxy.settings.edits import HeaderEdit
+from twistedproxy.settings.routes import RouteSettings
 
 
 def request_edits(settings: RouteSettings) -> Editing:

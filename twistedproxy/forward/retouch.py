@@ -16,7 +16,8 @@ from twistedproxy.forward.cors import Cors
 from twistedproxy.forward.header_edits import Editing, edited
 from twistedproxy.forward.locations import Locations
 from twistedproxy.message import Headers, ResponseHead
-from twistedproxy.settings import HeaderEdit, RouteSettings
+from twistedproxy.settings.edits import HeaderEdit
+from twistedproxy.settings.routes import RouteSettings
 
 if TYPE_CHECKING:
     from twistedproxy.forward.exchange import Exchange

@@ -28,7 +28,8 @@ from twistedproxy.errors import (
     Reason,
 )
 from twistedproxy.message import IDEMPOTENT
-from twistedproxy.settings import NEVER, RouteKnobs
+from twistedproxy.settings.knob import NEVER
+from twistedproxy.settings.route_knobs import RouteKnobs
 from twistedproxy.verdicts import RetryVerdict
 
 _REFUSED: Final = frozenset(

@@ -21,7 +21,7 @@ from twistedproxy.forward.forwarding import (
 )
 from twistedproxy.forward.header_edits import Edits, edited
 from twistedproxy.message import CERT_FIELDS, CHUNKED, Field, Headers, RequestHead, ResponseHead
-from twistedproxy.settings import RouteSettings
+from twistedproxy.settings.routes import RouteSettings
 
 #: What Via calls us (RFC 9110 §7.6.3).
 PSEUDONYM: Final = b"twistedproxy"

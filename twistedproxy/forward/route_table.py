@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from twistedproxy.forward.error_pages import SitePages
 from twistedproxy.forward.guards.disguises import is_guarded
 from twistedproxy.forward.patterns import compiled
-from twistedproxy.settings import RouteMatch, RouteSettings
+from twistedproxy.settings.routes import RouteMatch, RouteSettings
 
 if TYPE_CHECKING:
     from twistedproxy.forward.conditions import Condition

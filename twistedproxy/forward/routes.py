@@ -32,7 +32,7 @@ from twistedproxy.forward.site_filters.asked_first import SiteFilters
 from twistedproxy.forward.targets import Targets
 from twistedproxy.forward.total_time import TotalTimeout
 from twistedproxy.forward.whole import Whole
-from twistedproxy.settings import RouteSettings
+from twistedproxy.settings.routes import RouteSettings
 
 if TYPE_CHECKING:
     from twistedproxy.balance.peer import Change, Peer

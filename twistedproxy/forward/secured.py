@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from twistedproxy import errors
 from twistedproxy.errors import Reason
 from twistedproxy.message import CERT_FIELDS, Headers, ResponseHead
-from twistedproxy.settings import TlsSettings
+from twistedproxy.settings.tls import TlsSettings
 from twistedproxy.transport.client_certificates import ClientCert
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from twistedproxy.forward.conditions import is_volatile
-from twistedproxy.settings import SplitLine
+from twistedproxy.settings.routes import SplitLine
 from twistedproxy.templates import Template
 
 if TYPE_CHECKING:

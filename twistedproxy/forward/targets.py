@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote_from_bytes
 
 from twistedproxy.message import RequestHead
-from twistedproxy.settings import RewriteRule, RouteSettings
+from twistedproxy.settings.edits import RewriteRule
+from twistedproxy.settings.routes import RouteSettings
 from twistedproxy.templates import Template
 
 if TYPE_CHECKING:

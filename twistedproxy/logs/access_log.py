@@ -22,7 +22,7 @@ from twistedproxy.forward.exchange import Exchange
 from twistedproxy.logs import request_lines, stream_lines
 from twistedproxy.logs.choice import choice_of
 from twistedproxy.logs.output import Output
-from twistedproxy.settings import LogSettings
+from twistedproxy.settings.logs import LogSettings
 
 #: Seconds between two writes.
 INTERVAL: Final = 0.5

@@ -12,7 +12,8 @@ from twistedproxy.forward.conditions import Condition
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.forward.tracing import request_id
 from twistedproxy.logs.stream_lines import StreamCondition
-from twistedproxy.settings import COMPARISONS, LogSettings, Measure, RouteCondition
+from twistedproxy.settings.logs import COMPARISONS, LogSettings, Measure
+from twistedproxy.settings.routes import RouteCondition
 
 #: Whether something is to be logged.
 Choice = Callable[[Any], bool]

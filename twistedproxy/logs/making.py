@@ -19,7 +19,7 @@ from twistedproxy.logs.output import Output
 from twistedproxy.logs.syslog_datagrams import SyslogDatagrams
 from twistedproxy.logs.syslog_messages import Messages
 from twistedproxy.logs.syslog_stream import SyslogStream
-from twistedproxy.settings import LogSettings, SyslogTarget
+from twistedproxy.settings.logs import LogSettings, SyslogTarget
 from twistedproxy.transport.names import LookUp, Names
 
 #: Seconds for which the address of a syslog server is taken as it is.

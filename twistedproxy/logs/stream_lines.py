@@ -16,7 +16,7 @@ from twistedproxy.addresses import Tcp
 from twistedproxy.downstream.stream_connection import StreamConnection
 from twistedproxy.forward.clients import TrustedProxies
 from twistedproxy.logs.request_lines import escaped, local_time
-from twistedproxy.settings import RouteCondition
+from twistedproxy.settings.routes import RouteCondition
 from twistedproxy.templates import STREAM_NAMES, Template
 
 LineOf = Callable[[StreamConnection], bytes]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from twistedproxy.logs.syslog_messages import Messages
-from twistedproxy.settings import SyslogTarget
+from twistedproxy.settings.logs import SyslogTarget
 from twistedproxy.transport.names import Names, Resolved
 
 #: The receiver is behind, or we are: the same message may go a little later.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 
-from twistedproxy.settings import SYSLOG_FACILITIES, SYSLOG_SEVERITIES, LogSettings
+from twistedproxy.settings.logs import SYSLOG_FACILITIES, SYSLOG_SEVERITIES, LogSettings
 
 
 class Messages:

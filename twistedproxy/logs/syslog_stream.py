@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twistedproxy.logs.syslog_messages import Messages, framed
-from twistedproxy.settings import SyslogTarget
+from twistedproxy.settings.logs import SyslogTarget
 
 #: Bytes handed over in one go; more follow when the kernel has taken them.
 _PORTION: Final = 64 * 1024

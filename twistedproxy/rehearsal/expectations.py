@@ -11,7 +11,8 @@ from twistedproxy.message import Headers, ResponseHead
 from twistedproxy.rehearsal.peers import Answer
 from twistedproxy.rehearsal.request import NotAsked, made_up
 from twistedproxy.rehearsal.stage import Stage, Told
-from twistedproxy.settings import Expectation, Settings, TrialSettings
+from twistedproxy.settings.site_ini import Settings
+from twistedproxy.settings.trials import Expectation, TrialSettings
 
 
 def run(settings: Settings, test: TrialSettings) -> list[str]:

@@ -33,7 +33,9 @@ from twistedproxy.forward.site import Site
 from twistedproxy.message import RequestHead
 from twistedproxy.rehearsal.peers import Peers
 from twistedproxy.rehearsal.stage import SECRET, Stage, StageClock, Told
-from twistedproxy.settings import CacheSettings, HostedApp, Settings
+from twistedproxy.settings.answers import HostedApp
+from twistedproxy.settings.caches import CacheSettings
+from twistedproxy.settings.site_ini import Settings
 from twistedproxy.story.tale import Tale
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.upstream.connector import Connector

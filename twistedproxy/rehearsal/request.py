@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from twistedproxy.addresses import Tcp
 from twistedproxy.cache.key import split_url
 from twistedproxy.message import RequestHead
-from twistedproxy.settings import ListenSettings, Settings
+from twistedproxy.settings.listen import ListenSettings
+from twistedproxy.settings.site_ini import Settings
 from twistedproxy.wire.http1 import Limits, parse_request
 
 #: Who asks, unless something else is said: an address of nobody's (RFC 5737).

@@ -32,7 +32,10 @@ from twistedproxy.message import Field, Headers, ResponseHead
 from twistedproxy.rehearsal.client import Client
 from twistedproxy.rehearsal.peers import Answer, Peers
 from twistedproxy.rehearsal.request import Request
-from twistedproxy.settings import HostedApp, PoolSettings, ServerSettings, Settings, StandsFor
+from twistedproxy.settings.answers import HostedApp
+from twistedproxy.settings.pools import PoolSettings
+from twistedproxy.settings.servers import ServerSettings, StandsFor
+from twistedproxy.settings.site_ini import Settings
 from twistedproxy.story.tale import Sent, Tale
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.upstream.connector import Connector

@@ -13,7 +13,7 @@ from twistedproxy.apps.wsgi import WsgiApp
 from twistedproxy.balance.pool import Pool
 from twistedproxy.clock import Clock
 from twistedproxy.forward.routes import Backend
-from twistedproxy.settings import HostedApp
+from twistedproxy.settings.answers import HostedApp
 
 
 @dataclass(frozen=True)

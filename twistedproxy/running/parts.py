@@ -22,7 +22,11 @@ from twistedproxy.lifecycle import Storing
 from twistedproxy.logs.access_log import AccessLog
 from twistedproxy.running.hosted import Hosted
 from twistedproxy.running.pools import Pooled
-from twistedproxy.settings import HostedApp, ListenSettings, RouteSettings, Settings, StreamSettings
+from twistedproxy.settings.answers import HostedApp
+from twistedproxy.settings.listen import ListenSettings
+from twistedproxy.settings.routes import RouteSettings
+from twistedproxy.settings.site_ini import Settings
+from twistedproxy.settings.streams import StreamSettings
 from twistedproxy.spans.export import Spans
 from twistedproxy.tls.parts import NO_PARTS, TlsParts
 

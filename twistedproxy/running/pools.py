@@ -19,7 +19,7 @@ from twistedproxy.clock import Clock
 from twistedproxy.downstream.stream import Target
 from twistedproxy.forward.affinity import affinity_of, sticky_key
 from twistedproxy.forward.routes import Backend
-from twistedproxy.settings import PoolSettings
+from twistedproxy.settings.pools import PoolSettings
 from twistedproxy.transport.contexts import HTTP_1, HTTP_2, TlsClient
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.transport.names import LookUp, Names

@@ -26,7 +26,7 @@ from twistedproxy.forward.site import Site
 from twistedproxy.logs.access_log import AccessLog
 from twistedproxy.running.doors import Doors, EveryDoor
 from twistedproxy.running.parts import Parts
-from twistedproxy.settings import Settings
+from twistedproxy.settings.site_ini import Settings
 from twistedproxy.transport.certificates import CertificateProblem
 from twistedproxy.transport.port import CannotListen
 from twistedproxy.transport.sockets import Sockets

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.forward.tracing import Sampling
-from twistedproxy.settings import TracingSettings
+from twistedproxy.settings.logs import TracingSettings
 from twistedproxy.spans.records import SpanRecord, is_seen, records_of
 
 #: Spans that are sent at once, without waiting for the interval.

@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags, set_span_in_context
 
-from twistedproxy.settings import TracingSettings
+from twistedproxy.settings.logs import TracingSettings
 from twistedproxy.spans.records import SpanRecord
 from twistedproxy.version import VERSION
 

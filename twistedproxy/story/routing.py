@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from twistedproxy.forward.routes import Route
-from twistedproxy.settings import RouteMatch
+from twistedproxy.settings.routes import RouteMatch
 from twistedproxy.story.lines import Line
 from twistedproxy.story.tale import Tale
 

@@ -25,7 +25,7 @@ from josepy.errors import Error as JoseError
 from josepy.jwa import ES256
 from josepy.jwk import JWKEC
 
-from twistedproxy.settings import TlsSettings
+from twistedproxy.settings.tls import TlsSettings
 from twistedproxy.tls.files import write_private
 from twistedproxy.tls.issuing import AcmeProblem, Issued, Proof, Stage
 from twistedproxy.transport.certificates import is_address

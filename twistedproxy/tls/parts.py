@@ -13,7 +13,9 @@ from twisted.application.service import IService
 from twisted.internet.threads import deferToThreadPool
 
 from twistedproxy.clock import Clock
-from twistedproxy.settings import ListenSettings, Settings, StreamSettings
+from twistedproxy.settings.listen import ListenSettings
+from twistedproxy.settings.site_ini import Settings
+from twistedproxy.settings.streams import StreamSettings
 from twistedproxy.tls.asking import asking
 from twistedproxy.tls.issuing import Issued, Stage
 from twistedproxy.tls.renewal import Ground, Obtain, Renewal

@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twistedproxy.clock import Clock
-from twistedproxy.settings import CertificateFiles
+from twistedproxy.settings.tls import CertificateFiles
 from twistedproxy.tls.files import write_private
 from twistedproxy.tls.issuing import AcmeProblem, Issued, Proof, Stage
 from twistedproxy.tls.watch import Watch

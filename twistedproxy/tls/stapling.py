@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twistedproxy.clock import Clock
-from twistedproxy.settings import TlsSettings
+from twistedproxy.settings.tls import TlsSettings
 from twistedproxy.tls.files import write_private
 from twistedproxy.tls.ocsp import OcspProblem, Staple, issuer_of, judged, request_for, responder_of
 from twistedproxy.transport.contexts import TlsServer

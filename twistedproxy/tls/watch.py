@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twistedproxy.clock import Clock
-from twistedproxy.settings import TlsSettings
+from twistedproxy.settings.tls import TlsSettings
 from twistedproxy.tls import expiry
 from twistedproxy.transport.certificates import CertificateProblem, load_revocations
 from twistedproxy.transport.contexts import TlsServer

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL, crypto
 
-from twistedproxy.settings import TlsSettings
+from twistedproxy.settings.tls import TlsSettings
 from twistedproxy.transport.certificates import CertificateProblem, load_chain, load_revocations
 from twistedproxy.transport.tls_problems import TlsProblem, distrust_of
 

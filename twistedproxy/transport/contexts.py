@@ -15,7 +15,8 @@ from service_identity.pyopenssl import verify_hostname, verify_ip_address
 
 from twistedproxy.addresses import Address, Tcp
 from twistedproxy.clock import Clock
-from twistedproxy.settings import CertificateFiles, PoolSettings, TlsSettings
+from twistedproxy.settings.pools import PoolSettings
+from twistedproxy.settings.tls import CertificateFiles, TlsSettings
 from twistedproxy.transport.acme_tls import AcmeTls
 from twistedproxy.transport.certificates import CertificateProblem, is_address, load, names_of
 from twistedproxy.transport.credentials import Credential

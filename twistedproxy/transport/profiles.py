@@ -12,7 +12,7 @@ from typing import Final
 
 from OpenSSL import SSL
 
-from twistedproxy.settings import TlsSettings
+from twistedproxy.settings.tls import TlsSettings
 from twistedproxy.transport.tls_records import set_groups
 
 #: Names of versions, the oldest first.

@@ -9,7 +9,7 @@ from typing import Final
 from cryptography.hazmat.primitives import hashes
 from OpenSSL import SSL
 
-from twistedproxy.settings import TlsSettings
+from twistedproxy.settings.tls import TlsSettings
 from twistedproxy.transport.client_certificates import ask
 from twistedproxy.transport.credentials import Credential, by_name, install
 from twistedproxy.transport.profiles import context_for, offer_of

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from twistedproxy.addresses import Address
-from twistedproxy.settings import PoolSettings, ServerSettings
+from twistedproxy.settings.pools import PoolSettings
+from twistedproxy.settings.servers import ServerSettings
 from twistedproxy.transport.contexts import HTTP_1, TlsClient
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.upstream.http1 import UpstreamConnection
@@ -72,7 +73,7 @@ class Connector:
             return None
         if self._tls is None:
             self._tls = TlsClient(self._settings, self.alpn)
-        return self._tls.called(peer.settings.tls_name(self._settings))
+        return self._tls.called(self._settings.tls_name(peer.settings))
 
     def keep(self, connection: Any) -> None:
         """Put a connection whose exchange ended cleanly among the idle ones; the oldest goes when there are too many."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from twistedproxy.settings import PoolSettings
+from twistedproxy.settings.pools import PoolSettings
 from twistedproxy.transport.contexts import HTTP_2, TlsClient
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.upstream.connector import Connector, Dial, PeerLike

@@ -26,7 +26,9 @@ from twistedproxy import errors
 from twistedproxy.addresses import Address, Tcp
 from twistedproxy.errors import CheckFailed, Reason, Whose
 from twistedproxy.message import Headers, ResponseHead
-from twistedproxy.settings import CheckSettings, PoolSettings, ServerSettings, StatusRanges
+from twistedproxy.settings.checks import CheckSettings, StatusRanges
+from twistedproxy.settings.pools import PoolSettings
+from twistedproxy.settings.servers import ServerSettings
 from twistedproxy.transport.contexts import TlsClient
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.upstream.connector import Connector, Dial

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twistedproxy.settings import PoolSettings
+from twistedproxy.settings.pools import PoolSettings
 from twistedproxy.transport.contexts import TlsClient
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.upstream.connector import Connector, Dial, PeerLike

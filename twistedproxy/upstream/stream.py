@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IProtocol
 
-from twistedproxy.settings import PoolSettings
+from twistedproxy.settings.pools import PoolSettings
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.upstream.connector import Connector, Dial, PeerLike
 from twistedproxy.wire.proxy_protocol import ENCODERS, Ends

@@ -17,7 +17,9 @@ from zope.interface import implementer
 
 from twistedproxy.errors import ResponseError
 from twistedproxy.message import ResponseHead
-from twistedproxy.settings import CheckSettings, PoolSettings, ServerSettings
+from twistedproxy.settings.checks import CheckSettings
+from twistedproxy.settings.pools import PoolSettings
+from twistedproxy.settings.servers import ServerSettings
 from twistedproxy.transport.deadlines import Deadlines
 from twistedproxy.upstream.connector import Dial
 from twistedproxy.upstream.probes import Asking, HttpProbe

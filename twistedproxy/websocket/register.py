@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from twistedproxy.errors import TOO_MANY_OF_CLIENT, TOO_MANY_WEBSOCKETS, RequestError
 
 if TYPE_CHECKING:
-    from twistedproxy.settings import RouteSettings
+    from twistedproxy.settings.routes import RouteSettings
     from twistedproxy.transport.tunnel import Tunnel
     from twistedproxy.websocket.recording import Recording
     from twistedproxy.websocket.relay import Relay

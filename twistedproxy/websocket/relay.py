@@ -22,7 +22,7 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
-from twistedproxy.settings import RouteKnobs
+from twistedproxy.settings.route_knobs import RouteKnobs
 from twistedproxy.transport.deadlines import Deadlines, Timed
 from twistedproxy.websocket.rate import Bucket
 from twistedproxy.websocket.resumption import LEAVING, Resumption

@@ -12,7 +12,7 @@ from twistedproxy.answers.files.paths import Candidate
 from twistedproxy.answers.files.representation import Describing, Representation
 from twistedproxy.answers.files.shelf import Shelf
 from twistedproxy.answers.files.tree import NotServed, Tree
-from twistedproxy.settings import RouteSettings
+from twistedproxy.settings.routes import RouteSettings
 from twistedproxy.verdicts import FileVerdict
 
 #: There is no such file: any other error is trouble.

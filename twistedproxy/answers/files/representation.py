@@ -9,7 +9,8 @@ from twistedproxy.answers.files.open_file import Identity, OpenFile
 from twistedproxy.answers.files.types import MediaTypes
 from twistedproxy.cache.dates import format_date
 from twistedproxy.message import Field, Headers, ResponseHead
-from twistedproxy.settings import Expiry, RouteSettings
+from twistedproxy.settings.answers import Expiry
+from twistedproxy.settings.routes import RouteSettings
 
 #: A file that was changed less than so many seconds ago may change again and look the same: clocks of file systems are coarse.
 _SETTLED: Final = 2.0

@@ -28,7 +28,7 @@ from twistedproxy.cache.ranges import Plan, parts, plan_length, planned
 from twistedproxy.cache.validation import not_modified_fields
 from twistedproxy.errors import Reason, RequestError, Whose
 from twistedproxy.message import Headers, RequestHead, ResponseHead
-from twistedproxy.settings import RouteSettings
+from twistedproxy.settings.routes import RouteSettings
 from twistedproxy.verdicts import FileVerdict
 from twistedproxy.wire.content_codings import preferred
 from twistedproxy.wire.framing import Piece

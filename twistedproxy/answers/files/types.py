@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from mimetypes import MimeTypes
 from typing import Final
 
-from twistedproxy.settings import MimeType
+from twistedproxy.settings.answers import MimeType
 
 #: What the standard library does not know, or knows otherwise than browsers of today.
 _MODERN: Final = {

@@ -17,7 +17,7 @@ from twistedproxy.forward.guards.identity import Identity
 from twistedproxy.forward.guards.premises import Premises
 from twistedproxy.forward.guards.watched_file import WatchedFile
 from twistedproxy.message import Field
-from twistedproxy.settings import RouteSettings
+from twistedproxy.settings.routes import RouteSettings
 
 if TYPE_CHECKING:
     from twistedproxy.forward.exchange import Exchange

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
-from twistedproxy.settings import RouteSettings
+from twistedproxy.settings.routes import RouteSettings
 
 if TYPE_CHECKING:
     from twistedproxy.forward.exchange import Exchange

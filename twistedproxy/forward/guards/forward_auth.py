@@ -14,7 +14,7 @@ from twistedproxy.forward.guards.decisions import Decision, Refusal
 from twistedproxy.forward.guards.identity import Identity, plain_name
 from twistedproxy.forward.guards.premises import Fetched, Premises
 from twistedproxy.message import Field, Headers, ResponseHead
-from twistedproxy.settings import RouteSettings
+from twistedproxy.settings.routes import RouteSettings
 
 if TYPE_CHECKING:
     from twistedproxy.forward.exchange import Exchange

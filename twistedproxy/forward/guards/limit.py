@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from twistedproxy.forward.guards.arrivals import Arrivals, Rate
 from twistedproxy.message import Field
-from twistedproxy.settings import LimitSettings
+from twistedproxy.settings.limits import LimitSettings
 from twistedproxy.templates import REQUEST_NAMES, Template
 
 if TYPE_CHECKING:

@@ -28,7 +28,8 @@ from twistedproxy.forward.guards.limiting import Limiting
 from twistedproxy.forward.guards.pace import Pacing
 from twistedproxy.forward.guards.premises import Premises
 from twistedproxy.forward.routes import Guard
-from twistedproxy.settings import JWT_PAIRS, LimitSettings, RouteSettings
+from twistedproxy.settings.limits import JWT_PAIRS, LimitSettings
+from twistedproxy.settings.routes import RouteSettings
 
 
 class Guards:

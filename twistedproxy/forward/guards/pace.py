@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from twistedproxy.forward.exchange import Exchange
     from twistedproxy.forward.guards.limit import Limit
-    from twistedproxy.settings import RouteSettings
+    from twistedproxy.settings.routes import RouteSettings
 
 #: Seconds from one slice to the next, at least.
 TICK: Final = 0.1

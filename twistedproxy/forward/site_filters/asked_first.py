@@ -15,7 +15,7 @@ from twistedproxy.forward.guards.refusing import refuse
 from twistedproxy.forward.site_filters.asking import asked, told
 from twistedproxy.forward.site_filters.screen import Screen
 from twistedproxy.forward.site_filters.seen import Seen
-from twistedproxy.settings import RouteSettings
+from twistedproxy.settings.routes import RouteSettings
 
 if TYPE_CHECKING:
     from twistedproxy.forward.exchange import Exchange

@@ -24,7 +24,7 @@ from twistedproxy.wire.framing import Piece
 if TYPE_CHECKING:
     from twistedproxy.forward.exchange import Exchange
     from twistedproxy.forward.site_filters.seen import Seen
-    from twistedproxy.settings import RouteSettings
+    from twistedproxy.settings.routes import RouteSettings
 
 #: What is not true any more of a body that was shown to filters.
 _GONE: Final = frozenset(
