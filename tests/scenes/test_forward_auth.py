@@ -49,6 +49,8 @@ def test_the_server_hears_of_the_request_and_lets_it_in() -> None:
             "Accept: text/html",
             "X-Forwarded-Uri: /other",
             "X_Original_URL: /other",
+            "X-Client-Cert-Subject: CN=root",
+            "X_Client_Cert_Verified: SUCCESS",
             "Range: bytes=0-1",
             "Content-Length: 4",
             line="POST /page?a=b HTTP/1.1",

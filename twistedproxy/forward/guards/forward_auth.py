@@ -13,7 +13,7 @@ from twistedproxy.forward import rewrite
 from twistedproxy.forward.guards.decisions import Decision, Refusal
 from twistedproxy.forward.guards.identity import Identity, plain_name
 from twistedproxy.forward.guards.premises import Fetched, Premises
-from twistedproxy.message import Field, Headers, ResponseHead
+from twistedproxy.message import CERT_FIELDS, Field, Headers, ResponseHead
 from twistedproxy.settings.routes import RouteSettings
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ _NOT_ASKED: Final = rewrite.HOP_BY_HOP | frozenset(
         b"x-real-ip",
     )
 )
+#: The same for whoever is not believed.
+_NOT_ASKED_CLIENTS: Final = _NOT_ASKED | CERT_FIELDS
 #: Families of fields that only we say.
 _OURS: Final = (b"x-forwarded-", b"x-original-", b"sec-websocket-")
 #: Fields of the server's answer that do not go to a client as they are.
@@ -94,12 +96,15 @@ class ForwardAuth:
 
 def asked_fields(exchange: Exchange) -> tuple[Field, ...]:
     """The fields of the question about *exchange*: those of its request, and where that was meant to go."""
-    head = exchange.head
+    head, downstream = exchange.head, exchange.downstream
     connection = head.fields.connection
+    # Of a client's certificate only those speak whom a peer would believe, too.
+    speaks = downstream.trusted and not (downstream.secured is not None and downstream.secured.verifies)
+    not_asked = _NOT_ASKED if speaks else _NOT_ASKED_CLIENTS
     fields: list[Field] = []
     for name, value in head.headers.items:
         plain = plain_name(name)
-        if plain in _NOT_ASKED or plain.startswith(_OURS) or (plain in connection and plain not in (b"authorization", b"cookie")):
+        if plain in not_asked or plain.startswith(_OURS) or (plain in connection and plain not in (b"authorization", b"cookie")):
             continue
         fields.append((name, value))
     client = exchange.client.encode("ascii", "replace")
