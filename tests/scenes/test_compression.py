@@ -46,6 +46,19 @@ def test_a_page_is_compressed_as_the_client_can_read_it(coding: str, chunked: bo
     assert decoded(coding, body) == PAGE
 
 
+def test_no_digest_of_what_it_was_stays() -> None:
+    head, _ = changed(SITE, HTML + "\nRepr-Digest: sha-256=:AAAA:\nContent-Digest: sha-256=:AAAA:", PAGE, request=get("gzip"))
+    assert head.fields["content-encoding"] == "gzip"
+    assert not {"repr-digest", "content-digest"} & set(head.fields)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
+def test_the_level_is_a_matter_of_the_site(coding: str) -> None:
+    text = b"".join(b"<p>%d words, %x of them alike</p>" % (number * number % 977, number * 7919) for number in range(2000))
+    sizes = [len(changed(SITE + f"compress_level = {level}\n", HTML, text, request=get(coding))[1]) for level in (1, 9)]
+    assert len(set(sizes)) == 2
+
+
 @pytest.mark.parametrize(
     ("accepted", "coding"),
     [

@@ -14,14 +14,12 @@ import brotli
 import zstandard
 
 from twistedproxy.filters.chain import BodyFilter
-from twistedproxy.message import CHUNKED, Field, Headers, RequestHead, ResponseHead
+from twistedproxy.filters.changed import WITHOUT_WHOLE_BODY, may_be_changed, of_changed_body, weakened
+from twistedproxy.message import CHUNKED, Headers, RequestHead, ResponseHead
 from twistedproxy.settings.route_knobs import RouteKnobs
 from twistedproxy.wire.content_codings import preferred
 from twistedproxy.wire.framing import Piece
 
-#: What is not true any more of a body that was compressed.
-_GONE: Final = frozenset((b"content-length", b"accept-ranges", b"content-md5", b"digest", b"content-digest"))
-_WITHOUT_BODY: Final = frozenset((204, 205, 304))
 #: Logarithm of the bytes that Brotli and Zstandard look back: bounds the memory of an exchange.
 _WINDOW: Final = 18
 
@@ -106,22 +104,22 @@ class Compressing:
         headers = head.headers
         if head.status == 304:
             return _confirmed(request, head), None
-        if head.status < 200 or head.status in _WITHOUT_BODY or head.status == 206 or b"content-range" in headers:
+        if head.status < 200 or head.status in WITHOUT_WHOLE_BODY or b"content-range" in headers:
             return head, None
         kind = (headers.get(b"content-type") or b"").partition(b";")[0].strip(b" \t").lower()
         if (kind not in self._types and b"*" not in self._types) or b"content-encoding" in headers:
             return head, None
-        if b"no-transform" in (each.lower() for each in headers.elements(b"cache-control")):
+        if not may_be_changed(headers):
             return head, None
         length = headers.get(b"content-length")
         if length is not None and (not length.isdigit() or int(length) < max(self._least, 1)):
             return head, None
         # Others may get another coding of it, or none: caches have to know (RFC 9110 §12.5.5).
-        fields = _varied(headers)
+        headers = _varied(headers)
         coding = preferred(request.headers.elements(b"accept-encoding"), self._codings)
         if coding is None:
-            return ResponseHead(head.status, head.reason, Headers(fields), length=head.length), None
-        fields = [_weak(field) for field in fields if field[0].lower() not in _GONE]
+            return ResponseHead(head.status, head.reason, headers, length=head.length), None
+        fields = of_changed_body(headers)
         fields.append((b"Content-Encoding", coding))
         made = ResponseHead(head.status, head.reason, Headers(fields), length=CHUNKED)
         if request.method == b"HEAD":
@@ -157,18 +155,9 @@ class _Compressed:
         """The exchange is over."""
 
 
-def _varied(headers: Headers) -> list[Field]:
-    fields = list(headers)
+def _varied(headers: Headers) -> Headers:
     named = {each.lower() for each in headers.elements(b"vary")}
-    if not named & {b"*", b"accept-encoding"}:
-        fields.append((b"Vary", b"Accept-Encoding"))
-    return fields
-
-
-def _weak(field: Field) -> Field:
-    """An ETag becomes weak: what it stands for are other bytes now (RFC 9110 §8.8.1)."""
-    name, value = field
-    return (name, b"W/" + value) if name.lower() == b"etag" and not value.startswith(b"W/") else field
+    return headers if named & {b"*", b"accept-encoding"} else headers.plus((b"Vary", b"Accept-Encoding"))
 
 
 def _confirmed(request: RequestHead, head: ResponseHead) -> ResponseHead:
@@ -176,5 +165,5 @@ def _confirmed(request: RequestHead, head: ResponseHead) -> ResponseHead:
     etag = head.headers.get(b"etag")
     if etag is None or b"W/" + etag not in (request.headers.joined(b"if-none-match") or b""):
         return head
-    fields = [_weak(field) for field in _varied(head.headers)]
+    fields = [weakened(field) for field in _varied(head.headers)]
     return ResponseHead(head.status, head.reason, Headers(fields), length=head.length)

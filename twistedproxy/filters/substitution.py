@@ -9,22 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from twistedproxy.filters.chain import BodyFilter, Templated
+from twistedproxy.filters.changed import WITHOUT_WHOLE_BODY, may_be_changed, of_changed_body, weakened
 from twistedproxy.filters.decoding import Decoder, decoder_of
 from twistedproxy.filters.replacing import LiteralStream, PatternStream, Stream
-from twistedproxy.message import CHUNKED, Field, Headers, RequestHead, ResponseHead
+from twistedproxy.message import CHUNKED, Headers, RequestHead, ResponseHead
 from twistedproxy.settings.edits import Substitution
 from twistedproxy.settings.route_knobs import RouteKnobs
 from twistedproxy.templates import RESPONSE_NAMES, Template
 from twistedproxy.wire.framing import Piece
-
-#: What is not true any more of a body that was changed.
-_GONE: Final = frozenset(
-    (b"content-length", b"content-encoding", b"accept-ranges", b"content-md5", b"digest", b"content-digest", b"repr-digest")
-)
-_WITHOUT_BODY: Final = frozenset((204, 205, 304))
 
 Lookup = Callable[[str], str]
 
@@ -41,21 +35,19 @@ class Substituting(Templated):
     def begin_for(self, lookup: Lookup, request: RequestHead, head: ResponseHead) -> tuple[ResponseHead, BodyFilter | None]:
         """As :meth:`twistedproxy.filters.chain.Filter.begin`; *lookup* knows the names of templates."""
         headers = head.headers
-        if head.status in _WITHOUT_BODY or head.status == 206:
+        if head.status in WITHOUT_WHOLE_BODY:
             # What a 304 confirms is what was changed; a part of it never is.
-            return (_weak(head) if head.status == 304 else head), None
+            return (_confirmed(head) if head.status == 304 else head), None
         kind = (headers.get(b"content-type") or b"").partition(b";")[0].strip(b" \t").lower()
-        if (kind not in self._types and b"*" not in self._types) or b"no-transform" in headers.elements(b"cache-control"):
+        if (kind not in self._types and b"*" not in self._types) or not may_be_changed(headers):
             return head, None
         try:
             decoder = decoder_of(headers.elements(b"content-encoding"))
         except KeyError:
             return head, None
-        made = _weak(head)
-        length = 0 if head.length == 0 and request.method != b"HEAD" else CHUNKED
-        if length == 0:
-            return made, None
-        made = ResponseHead(head.status, head.reason, made.headers.without(_GONE), length=length)
+        if head.length == 0 and request.method != b"HEAD":
+            return _confirmed(head), None
+        made = ResponseHead(head.status, head.reason, Headers(of_changed_body(headers)), length=CHUNKED)
         if request.method == b"HEAD":
             return made, None
         return made, Replacing(decoder, [line.stream(lookup) for line in self._lines])
@@ -123,10 +115,6 @@ class Replacing:
         """The exchange is over."""
 
 
-def _weak(head: ResponseHead) -> ResponseHead:
-    """*head* with a weak ETag (RFC 9110 §8.8.1)."""
-    etag = head.headers.get(b"etag")
-    if etag is None or etag.startswith(b"W/"):
-        return head
-    fields: list[Field] = [(name, b"W/" + value if name.lower() == b"etag" else value) for name, value in head.headers]
-    return ResponseHead(head.status, head.reason, Headers(fields), length=head.length)
+def _confirmed(head: ResponseHead) -> ResponseHead:
+    """*head*, without a body, with the ETag of what was changed."""
+    return ResponseHead(head.status, head.reason, Headers(map(weakened, head.headers)), length=head.length)

@@ -8,7 +8,7 @@ sent before the filters have seen the head.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from twistedproxy import errors
 from twistedproxy.answers import replies
+from twistedproxy.filters.changed import WITHOUT_WHOLE_BODY, of_changed_body
 from twistedproxy.filters.decoding import Decoder, decoder_of
 from twistedproxy.forward.site_filters.asking import asked, told
 from twistedproxy.message import CHUNKED, Headers, ResponseHead
@@ -25,12 +26,6 @@ if TYPE_CHECKING:
     from twistedproxy.forward.exchange import Exchange
     from twistedproxy.forward.site_filters.seen import Seen
     from twistedproxy.settings.routes import RouteSettings
-
-#: What is not true any more of a body that was shown to filters.
-_GONE: Final = frozenset(
-    (b"content-length", b"content-encoding", b"accept-ranges", b"content-md5", b"digest", b"content-digest", b"repr-digest")
-)
-_WITHOUT_BODY: Final = frozenset((204, 205, 304))
 
 _log = Logger()
 
@@ -133,7 +128,7 @@ class Screen:
         status = seen.status if 200 <= seen.status <= 599 else head.status
         phrase = head.reason if status == head.status else replies.phrase(status).encode("ascii")
         headers = Headers(seen.response_headers.items)
-        shown = any(hasattr(each, "body") for each in self._filters) and head.status not in _WITHOUT_BODY and head.status != 206
+        shown = any(hasattr(each, "body") for each in self._filters) and head.status not in WITHOUT_WHOLE_BODY
         is_head = self._exchange.head.method == b"HEAD"
         decoder, length = None, head.length
         if shown and (length or is_head):
@@ -143,7 +138,7 @@ class Screen:
                 # What nobody can read passes as it is.
                 shown = False
             else:
-                headers, length = _changed(headers), CHUNKED
+                headers, length = Headers(of_changed_body(headers)), CHUNKED
         return ResponseHead(status, phrase, headers, version=head.version, length=length), shown and not is_head, decoder
 
     async def _body(self, each: Any, piece: bytes) -> bytes:
@@ -218,12 +213,3 @@ class Screen:
             exchange.fail(errors.FILTER_FAILED)
         else:
             exchange.request_malformed(errors.FILTER_FAILED, "")
-
-
-def _changed(headers: Headers) -> Headers:
-    """The fields of an answer whose body is not the peer's any more (RFC 9110 §8.8.1: its ETag is weak)."""
-    kept = []
-    for name, value in headers.fields_without(_GONE):
-        weak = name.lower() == b"etag" and not value.startswith(b"W/")
-        kept.append((name, b"W/" + value if weak else value))
-    return Headers(kept)
