@@ -111,6 +111,10 @@ def test_and_for_programs(root: Path) -> None:
     os.utime(root / "plain" / "one.bin", (1_700_000_000, 1_700_000_000))
     answered = asked(root, "/plain/", "Accept: application/json", more="listing = yes\n")
     assert (answered.fields["content-type"], answered.fields["vary"]) == ("application/json", "Accept")
+    both = asked(root, "/plain/", "Accept: text/html;q=0.5, application/json", more="listing = yes\n")
+    assert both.fields["content-type"] == "application/json"
+    either = asked(root, "/plain/", "Accept: text/html, application/json, */*", more="listing = yes\n")
+    assert either.fields["content-type"] == "text/html; charset=utf-8"
     assert json.loads(answered.body) == [{"name": "one.bin", "type": "file", "mtime": "2023-11-14T22:13:20Z", "size": 256}]
 
 

@@ -9,9 +9,10 @@ from typing import Final
 HTML: Final = b"text/html"
 PROBLEM: Final = b"application/problem+json"
 PLAIN: Final = b"text/plain"
+JSON: Final = b"application/json"
 
 #: Who asks for JSON of any kind can read a problem (RFC 9457 §3).
-_ALSO_CALLED: Final = {PROBLEM: b"application/json", b"application/json": PROBLEM}
+_ALSO_CALLED: Final = {PROBLEM: JSON, JSON: PROBLEM}
 
 #: Nobody who means it writes more.
 _LONGEST: Final = 1024

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from twistedproxy.answers import replies
-from twistedproxy.answers.media_types import HTML, PLAIN, preferred
+from twistedproxy.answers.media_types import HTML, JSON, PLAIN, preferred
 from twistedproxy.message import Field, Headers, ResponseHead
 from twistedproxy.settings.pages import ErrorPage, PageFile
 
@@ -90,7 +90,7 @@ class Page:
         self._texts = {file.media_type.encode("ascii"): _Text(file) for file in settings.files}
         own = tuple(self._texts)
         built_in = () if 0 < self.status < 400 else tuple(form for form in replies.FORMS if form not in own)
-        if b"application/json" in own:
+        if JSON in own:
             built_in = tuple(form for form in built_in if form in (HTML, PLAIN))
         # Pages come first: who takes anything gets the first of them.
         self._offers = (*own, *built_in)

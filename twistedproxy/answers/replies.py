@@ -8,7 +8,7 @@ from functools import cache
 from http import HTTPStatus
 from typing import Final
 
-from twistedproxy.answers.media_types import HTML, PLAIN, PROBLEM
+from twistedproxy.answers.media_types import HTML, JSON, PLAIN, PROBLEM
 from twistedproxy.errors import FILE_METHOD, Reason, Whose
 from twistedproxy.message import Field, Headers, ResponseHead
 
@@ -43,9 +43,9 @@ def phrase(status: int) -> str:
 FORMS: Final = (HTML, PROBLEM, PLAIN)
 CONTENT_TYPES: Final = {
     HTML: b"text/html; charset=utf-8",
-    PROBLEM: b"application/problem+json",
+    PROBLEM: PROBLEM,
     PLAIN: b"text/plain; charset=utf-8",
-    b"application/json": b"application/json",
+    JSON: JSON,
     b"application/xml": b"application/xml; charset=utf-8",
 }
 #: Which of them it is depends on the request (RFC 9110 §12.5.5).

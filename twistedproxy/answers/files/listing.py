@@ -79,12 +79,6 @@ def _served(tree: Tree, path: bytes, names: Iterator[bytes], descriptor: int, *,
                 return
 
 
-def wants_json(accept: bytes) -> bool:
-    """Whether a client with this Accept is a program that reads JSON."""
-    kinds = [each.partition(b";")[0].strip().lower() for each in accept.split(b",")]
-    return b"application/json" in kinds and b"text/html" not in kinds
-
-
 def page(path: bytes, found: list[Item], *, as_json: bool, has_parent: bool) -> tuple[ResponseHead, bytes]:
     """
     Head and body of the list.

@@ -16,13 +16,15 @@ from twistedproxy.answers import replies
 from twistedproxy.answers.answer import Asked
 from twistedproxy.answers.files.body import FileBody
 from twistedproxy.answers.files.finding import Finding, Found
-from twistedproxy.answers.files.listing import Item, page, wants_json
+from twistedproxy.answers.files.listing import Item, page
 from twistedproxy.answers.files.open_file import OpenFile
 from twistedproxy.answers.files.paths import Candidate, Candidates, file_path, is_hidden
 from twistedproxy.answers.files.preconditions import CONDITIONS, outcome
 from twistedproxy.answers.files.representation import Representation
 from twistedproxy.answers.files.shelf import LARGEST
 from twistedproxy.answers.files.tree import NotServed
+from twistedproxy.answers.media_types import HTML, JSON
+from twistedproxy.answers.media_types import preferred as preferred_type
 from twistedproxy.cache.extent import Span
 from twistedproxy.cache.ranges import Plan, parts, plan_length, planned
 from twistedproxy.cache.validation import not_modified_fields
@@ -290,7 +292,7 @@ def _listed(exchange: Asked, path: bytes, found: list[Item]) -> None:
     if exchange.finished:
         return
     head = exchange.head
-    as_json = wants_json(head.headers.joined(b"accept") or b"")
+    as_json = preferred_type(head.headers.joined(b"accept"), (HTML, JSON)) == JSON
     made, body = page(file_path(head.path) or path, found, as_json=as_json, has_parent=path != b"/")
     exchange.deliver(exchange.outgoing(made), () if head.method == b"HEAD" else (body,), True)
     exchange.finish()
