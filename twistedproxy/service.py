@@ -31,7 +31,6 @@ from typing import Any
 
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
 from twisted.python.reflect import namedAny
 
 from twistedproxy.admin.dashboard.recorder import Recorder
@@ -131,7 +130,8 @@ def make_service(settings: Settings, reactor: Any, origin: Origin | None = None)
     deadlines = Deadlines(reactor, clock)
     look_up = system_look_up(reactor.callInThread, reactor.callFromThread)
     state_dir = settings.site.state_dir
-    site = Site(RouteTable(()), clock, reactor, deadlines, in_thread=threads(reactor))
+    in_thread = threads(reactor)
+    site = Site(RouteTable(()), clock, reactor, deadlines, in_thread=in_thread)
     stream_site = StreamSite(poller, deadlines, reactor, clock, numbers=site.numbers)
     live = Live(settings, {}, {}, site.routes, (), clock, clock.wall(), {}, site.websockets, site=site, reactor=reactor)
     live.finished = site.finished
@@ -146,8 +146,7 @@ def make_service(settings: Settings, reactor: Any, origin: Origin | None = None)
         return Dialer(poller, names, reactor).dial
 
     around = Surroundings(dial_of, reactor, clock, deadlines, look_up, dns.find, state_dir)
-    in_thread = partial(_in_thread, reactor)
-    premises = Premises(clock, reactor, threads(reactor), Fetcher(reactor), os.urandom(16))
+    premises = Premises(clock, reactor, in_thread, Fetcher(reactor), os.urandom(16))
     heritage = inherit(os.environ) if origin is not None else Heritage()
     sockets = Sockets(heritage.sockets, heritage.nameless)
     process = Process(reactor, deadlines, reactor.callFromThread)
@@ -267,7 +266,3 @@ def _same_route(parts: Parts, before: Parts, settings: RouteSettings) -> Route |
 
 def _same_maps(tables: dict[str, MapTable], before: Parts) -> bool:
     return tables.keys() == before.maps.keys() and all(before.maps[name] is table for name, table in tables.items())
-
-
-def _in_thread(reactor: Any, work: Any) -> Deferred[Any]:
-    return deferToThreadPool(reactor, reactor.getThreadPool(), work)

@@ -6,7 +6,6 @@ What a client sent is escaped in all three, so that nobody can write a line, or 
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import time
@@ -14,6 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from twistedproxy.forward.exchange import Exchange
+from twistedproxy.forward.guards.basic import credentials_of
 from twistedproxy.forward.values import value_of
 from twistedproxy.templates import LOG_NAMES, Template
 
@@ -122,14 +122,8 @@ def _user(exchange: Exchange, authorization: bytes | None) -> bytes:
 
 def basic_user(authorization: bytes) -> bytes:
     """The name in Basic credentials (RFC 7617 §2), as the client claims it; ``-`` when there is none."""
-    scheme, _, credentials = authorization.partition(b" ")
-    if scheme.lower() != b"basic":
-        return b"-"
-    try:
-        name, colon, _ = base64.b64decode(credentials.strip(), validate=True).partition(b":")
-    except ValueError:
-        return b"-"
-    return escaped(name).replace(b" ", b"\\x20") or b"-" if colon else b"-"
+    credentials = credentials_of(authorization)
+    return b"-" if credentials is None else escaped(credentials[0]).replace(b" ", b"\\x20") or b"-"
 
 
 class Json:
