@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 Scope = dict[str, Any]
 
 scopes: list[Scope] = []
 heard: list[str] = []
+#: Set when :func:`hesitant` may be ready.
+go = threading.Event()
 
 
 def begin() -> None:
     """Forget what was heard."""
     scopes.clear()
     heard.clear()
+    go.clear()
 
 
 async def plain(scope: Scope, receive: Any, send: Any) -> None:
@@ -94,6 +98,14 @@ async def living(scope: Scope, receive: Any, send: Any) -> None:
         return
     await send({"type": "http.response.start", "status": 200})
     await send({"type": "http.response.body", "body": scope["state"]["answer"].encode()})
+
+
+async def hesitant(scope: Scope, receive: Any, send: Any) -> None:
+    """Takes its time to start; else as :func:`living`."""
+    if scope["type"] == "lifespan":
+        while not go.is_set():
+            await asyncio.sleep(0.005)
+    await living(scope, receive, send)
 
 
 async def unborn(scope: Scope, receive: Any, send: Any) -> None:

@@ -65,6 +65,17 @@ def test_an_app_whose_lines_are_the_same_stays_and_one_that_has_gone_is_told() -
         play.until(lambda: asgi_apps.heard == ["lifespan.startup", "lifespan.shutdown"])
 
 
+def test_an_app_that_goes_before_it_is_ready_answers_those_who_wait_for_it() -> None:
+    asgi_apps.begin()
+    with ReloadingPlay("[listen http]\non = tcp:80\n[route /]\nasgi = tests.apps.asgi_apps:hesitant\n") as play:
+        client = asks(play, "/")
+        play.reload(("asgi = tests.apps.asgi_apps:hesitant", "respond = 410"))
+        asgi_apps.go.set()
+        play.until(lambda: len(play.finished) == 1)
+        assert client.hears_message().body == b"42"
+        play.until(lambda: asgi_apps.heard == ["lifespan.startup", "lifespan.shutdown"])
+
+
 def test_the_shell_and_the_status_page_show_them() -> None:
     with begin() as play:
         client = asks(play, "/whole")

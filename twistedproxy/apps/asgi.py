@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.application.service import Service
@@ -76,7 +77,7 @@ class AsgiApp(Service):
             call.failed_by(f"it has not started: {self._problem}")
         elif not self._ready:
             self._early.append(call)
-            call.on_gone = lambda: self._early.remove(call)
+            call.on_gone = partial(self._left, call)
         else:
             self._begin(call)
 
@@ -93,13 +94,18 @@ class AsgiApp(Service):
         early, self._early = self._early, []
         for call in early:
             self.call(call)
+        self._end_if_idle()
+
+    def _left(self, call: Call) -> None:
+        self._early.remove(call)
+        self._end_if_idle()
 
     def _over(self, talk: Talk) -> None:
         self.talks.discard(talk)
         self._end_if_idle()
 
     def _end_if_idle(self) -> None:
-        if self._stopped is not None and not self.talks:
+        if self._stopped is not None and not self.talks and not self._early:
             stopped, self._stopped = self._stopped, None
             self.loop.call(self.loop.begin, self._stop(stopped))
 
