@@ -86,6 +86,8 @@ def test_an_app_is_called_as_the_standard_says() -> None:
 def test_heads_have_no_body() -> None:
     with site("valid") as play:
         assert answer(play, asks(play, method="HEAD"), head_only=True).status == 200
+    with site("whole") as play:
+        assert answer(play, asks(play, method="HEAD"), head_only=True).fields["content-length"] == "5"
     with site("endless") as play:
         client = asks(play, method="HEAD")
         assert answer(play, client, head_only=True).status == 200

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from twistedproxy.apps.answer_head import BadAnswer
 from twistedproxy.apps.asgi_talk import Message, Talk, unexpected
-from twistedproxy.apps.call import BadAnswer, Call
+from twistedproxy.apps.call import Call
 from twistedproxy.apps.loop import Loop
 from twistedproxy.apps.process import Process
 from twistedproxy.message import Field
@@ -24,7 +25,6 @@ class HttpTalk(Talk):
         self._complete = False
         self._start: tuple[int, list[Field]] | None = None
         self._begun = False
-        self._has_body = call.request.method != b"HEAD"
 
     # On the reactor.
 
@@ -102,16 +102,10 @@ class HttpTalk(Talk):
             if self._begun:
                 self.in_reactor(self._write, data, ended)
             else:
-                self._begin(*self._start, data, ended)
+                self._begun = True
+                self.in_reactor(self._answer, *self._start, data, ended)
         if ended:
             self.tell()
-
-    def _begin(self, status: int, fields: list[Field], data: bytes, ended: bool) -> None:
-        self._begun = True
-        measured = any(name.lower() == b"content-length" for name, _ in fields)
-        if ended and self._has_body and status not in (204, 304) and not measured:
-            fields = [*fields, (b"Content-Length", b"%d" % len(data))]
-        self.in_reactor(self._answer, status, fields, data, ended)
 
     def returned(self) -> None:
         """The app has returned: its answer must be complete."""

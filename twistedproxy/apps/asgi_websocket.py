@@ -13,8 +13,9 @@ from typing import Any, Final
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
+from twistedproxy.apps.answer_head import BadAnswer
 from twistedproxy.apps.asgi_talk import Message, Talk, unexpected
-from twistedproxy.apps.call import BadAnswer, Call
+from twistedproxy.apps.call import Call
 from twistedproxy.apps.loop import Loop
 from twistedproxy.apps.process import Process
 from twistedproxy.message import Field
@@ -108,7 +109,7 @@ class WebSocketTalk(Talk):
 
     def _refuse(self, status: int, fields: list[Field], data: bytes) -> None:
         try:
-            self.call.answer(status, [*fields, (b"Content-Length", b"%d" % len(data))], (data,) if data else (), True)
+            self.call.answer(status, fields, (data,) if data else (), True)
         except BadAnswer as problem:
             self.call.failed_by(str(problem))
 

@@ -7,10 +7,7 @@ back-pressure.  Everything here happens on the reactor; kinds of apps that live 
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from hashlib import sha1
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -18,32 +15,20 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twistedproxy import errors
-from twistedproxy.answers.replies import phrase
+from twistedproxy.apps.answer_head import BadAnswer, accepting, answer_head, is_measured
 from twistedproxy.apps.request import AppRequest
-from twistedproxy.errors import Reason, ResponseError
+from twistedproxy.errors import Reason
 from twistedproxy.message import CHUNKED, UNTIL_CLOSE, Field, Headers, ResponseHead
 from twistedproxy.transport.deadlines import Deadlines, Timed
 from twistedproxy.transport.sending import HIGH_WATER
-from twistedproxy.wire import http1
 from twistedproxy.wire.framing import Piece
 
 if TYPE_CHECKING:
     from twistedproxy.upstream.receiver import Receiver
 
 _CONTINUE: Final = ResponseHead(100, b"Continue", Headers(), length=0)
-#: What an app may say of its hop: nothing (PEP 3333: "apps must not send hop-by-hop headers").
-_OF_THE_HOP: Final = frozenset(
-    (b"connection", b"transfer-encoding", b"keep-alive", b"proxy-connection", b"upgrade", b"te", b"trailer")
-)
-
-#: RFC 6455 §1.3.
-_WEBSOCKET: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 _log = Logger()
-
-
-class BadAnswer(ValueError):
-    """What an app says cannot be an answer; the text says why."""
 
 
 class App(Protocol):
@@ -242,11 +227,6 @@ class Call(Timed):
     # As the app sees it.
 
     @property
-    def body_complete(self) -> bool:
-        """All of the body has come, and was taken."""
-        return self.body_ended and not self._inbox
-
-    @property
     def is_here(self) -> bool:
         """Something of the body is here."""
         return bool(self._inbox)
@@ -276,7 +256,7 @@ class Call(Timed):
 
     def answer(self, status: int, fields: Sequence[Field], pieces: Sequence[Piece], ended: bool, reason: bytes = b"") -> None:
         """
-        Begin the answer; *ended*: that is all of it.
+        Begin the answer; *ended*: that is all of it, and gets a Content-Length if it has none.
 
         :raises BadAnswer: it cannot be one; nothing was sent
         """
@@ -284,12 +264,14 @@ class Call(Timed):
             return
         if self.answered:
             raise BadAnswer("the answer has begun before")
-        head = _head(status, reason, fields, self.request.method)
         size = sum(map(len, pieces))
         bodiless = self._bodiless or status in (204, 304)
+        # Of what was not said in an answer to HEAD the length is not known.
+        if ended and status not in (204, 304) and (size or not bodiless) and not is_measured(fields):
+            fields = (*fields, (b"Content-Length", b"%d" % size))
+        head = answer_head(status, reason, fields, self.request.method)
         if head.length == UNTIL_CLOSE:
-            length = size if ended else CHUNKED
-            head = ResponseHead(head.status, head.reason, head.headers, length=length)
+            head = ResponseHead(head.status, head.reason, head.headers, length=CHUNKED)
         elif not bodiless:
             self._left = head.length
             pieces = self._counted(pieces, size)
@@ -348,7 +330,7 @@ class Call(Timed):
         :raises BadAnswer: they cannot be
         """
         key = next(value for name, value in self.request.fields if name.lower() == b"sec-websocket-key")
-        said = _head(200, b"", fields, b"GET").headers
+        said = answer_head(200, b"", fields, b"GET").headers
         receiver, self.receiver = self.receiver, None
         self._upgraded = transport
         self._leave(gone=False)
@@ -376,32 +358,3 @@ class Call(Timed):
         self._leave(gone=reason is not errors.APP_FAILED)
         if receiver is not None:
             receiver.failed(errors.RESPONSE_CUT if self.answered and reason is errors.APP_FAILED else reason, detail)
-
-
-def accepting(key: bytes) -> tuple[Field, ...]:
-    """The fields by which a WebSocket's handshake with *key* is accepted (RFC 6455 §4.2.2)."""
-    accept = b64encode(sha1(key + _WEBSOCKET, usedforsecurity=False).digest())
-    return (b"Upgrade", b"websocket"), (b"Connection", b"Upgrade"), (b"Sec-WebSocket-Accept", accept)
-
-
-def _head(status: int, reason: bytes, fields: Sequence[Field], method: bytes) -> ResponseHead:
-    """The head of an answer, held to the grammar that peers are held to."""
-    if not 200 <= status <= 599:
-        raise BadAnswer(f"{status} is not the status of an answer")
-    lines = [b"HTTP/1.1 %d %b" % (status, reason or phrase(status).encode("ascii"))]
-    for name, value in fields:
-        if name.lower() not in _OF_THE_HOP:
-            lines.append(b"%b: %b" % (name, value.strip(b" \t")))
-    block = b"\r\n".join((*lines, b"", b""))
-    if block.count(b"\n") != len(lines) + 1 or block.count(b"\r") != len(lines) + 1:
-        raise BadAnswer("a line end stands in a header field")
-    try:
-        return _understood(block, method == b"HEAD")
-    except ResponseError as error:
-        raise BadAnswer(str(error)) from None
-
-
-@lru_cache(maxsize=64)
-def _understood(block: bytes, to_head: bool) -> ResponseHead:
-    """The head in *block*: an app that repeats itself is understood once."""
-    return http1.parse_response(block, b"HEAD" if to_head else b"GET")

@@ -137,10 +137,7 @@ class CoroutineApp(Service):
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         body = response.body.encode("utf-8") if isinstance(response.body, str) else response.body
         if isinstance(body, bytes | bytearray | memoryview):
-            if not body or any(name.lower() == b"content-length" for name, _ in fields):
-                call.answer(response.status, fields, (body,) if body else (), True)
-            else:
-                call.answer(response.status, [*fields, (b"Content-Length", b"%d" % len(body))], (body,), True)
+            call.answer(response.status, fields, (body,) if body else (), True)
             return
         call.answer(response.status, fields, (), False)
         try:

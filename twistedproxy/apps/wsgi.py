@@ -15,7 +15,8 @@ from twisted.application.service import Service
 from twisted.python.failure import Failure
 
 from twistedproxy import errors
-from twistedproxy.apps.call import BadAnswer, Call
+from twistedproxy.apps.answer_head import BadAnswer
+from twistedproxy.apps.call import Call
 from twistedproxy.apps.environ import environ_of
 from twistedproxy.apps.input import Input
 from twistedproxy.apps.loading import CannotLoad, loaded
@@ -76,7 +77,6 @@ class _Run:
         #: What the app has said by start_response; None: nothing yet.
         self._started: Started | None = None
         self._begun = False
-        self._has_body = call.request.method != b"HEAD"
         #: Of the body: what came and was not read.
         self._body = b""
         self._body_ended = False
@@ -223,15 +223,7 @@ class _Run:
             self._in_reactor(self._write, data)
             return
         self._begun = True
-        status, reason, fields = self._started
-        if (
-            ended
-            and self._has_body
-            and status not in (204, 304)
-            and not any(name.lower() == b"content-length" for name, _ in fields)
-        ):
-            fields = [*fields, (b"Content-Length", b"%d" % len(data))]
-        self._in_reactor(self._answer, (status, reason, fields), data, ended)
+        self._in_reactor(self._answer, self._started, data, ended)
 
     def _more_body(self) -> bytes:
         """More of the body, for the app's ``wsgi.input``; empty at the end."""
