@@ -92,6 +92,20 @@ def test_peers_hear_of_claims_from_nobody_else(tmp_path: Path) -> None:
         assert "authorization" not in head.fields
 
 
+def test_the_site_says_whether_tokens_end_and_which_claim_is_the_user(tmp_path: Path) -> None:
+    endless = jwt.encode({"alg": "RS256", "kid": KEY.kid}, {"sub": "anna", "name": "Anna"}, KEY)
+    with site(tmp_path, "jwt_user = name") as play:
+        client = play.client()
+        asks(client, f"Authorization: Bearer {endless}")
+        assert client.hears_message().status == 401
+        assert play.exchange().value("error") == "token_invalid"
+    with site(tmp_path, "jwt_expires = no\njwt_user = name") as play:
+        client = play.client()
+        asks(client, f"Authorization: Bearer {endless}")
+        passed(play, client)
+        assert play.exchange().value("user") == "Anna"
+
+
 @pytest.mark.parametrize(("place", "field"), [("cookie session", "Cookie: a=b; session={}"), ("header X-Token", "X-Token: {}")])
 def test_the_token_may_be_elsewhere(tmp_path: Path, place: str, field: str) -> None:
     with site(tmp_path, f"jwt_from = {place}") as play:
