@@ -57,12 +57,14 @@ def test_peers_tell_their_state_and_their_checks() -> None:
     peer.begin()
     peer.checked(CheckResult(clock.wall(), 0.0123, passed=False, reason="connection refused"))
     live.pools["app"].drain("app2:3000")
+    live.pools["app"].maintain("spare:3000")
     samples = scraped(live)
     one, two = (("peer", "app1:3000"), ("pool", "app")), (("peer", "app2:3000"), ("pool", "app"))
     assert samples["twistedproxy_peer_up", one] == 1
     assert samples["twistedproxy_peer_up", two] == 0
     assert samples["twistedproxy_peer_state", (*two, ("state", "draining"))] == 1
     assert samples["twistedproxy_peer_state", (*two, ("state", "up"))] == 0
+    assert samples["twistedproxy_peer_state", (("peer", "spare:3000"), ("pool", "app"), ("state", "maintenance"))] == 1
     assert samples["twistedproxy_peer_requests_in_flight", one] == 1
     assert samples["twistedproxy_peer_attempts_total", one] == 1
     assert samples["twistedproxy_peer_check_passed", one] == 0

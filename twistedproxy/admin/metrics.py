@@ -16,13 +16,15 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 
 from twistedproxy.admin.status import snapshot
+from twistedproxy.balance.peer import PeerState
 
 State = dict[str, Any]
 #: Labels and a value.
 Sample = tuple[tuple[str, ...], float]
 
 _PREFIX: Final = "twistedproxy_"
-_STATES: Final = ("up", "down", "draining", "maintenance", "ejected", "removed")
+#: The label for each state that a snapshot tells.
+_STATES: Final = {str(state): state.name.lower() for state in PeerState}
 
 
 class Metrics:
@@ -139,7 +141,9 @@ def _peers(state: State) -> Iterator[Metric]:
         return [(values, number) for values, number in found if number is not None]
 
     yield _gauge("peer_up", "Whether the peer takes new requests.", labels, each(lambda peer: peer["available"]))
-    states = [((name, peer["name"], word), float(peer["state"] == word)) for name, peer in peers for word in _STATES]
+    states = [
+        ((name, peer["name"], label), float(peer["state"] == state)) for name, peer in peers for state, label in _STATES.items()
+    ]
     yield _gauge("peer_state", "1 for the state that the peer is in.", (*labels, "state"), states)
     yield _gauge(
         "peer_weight",
