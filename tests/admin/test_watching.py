@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.admin.site import Things, live_site, names
+from tests.admin.site import Log, Things, live_site, names
 from tests.admin.test_shell import Client
 from twistedproxy.admin import request_tail
 from twistedproxy.admin.interpreter import VerbError
@@ -53,6 +53,14 @@ def test_tail_chooses_by_an_expression_and_fits_the_terminal() -> None:
     assert client.screen.splitlines()[-2].startswith("08:00:00.012 503")
     assert len(client.screen.splitlines()[-2]) <= 70
     assert client.screen.endswith(">>>")
+
+
+def test_what_cannot_be_shown_does_no_harm_to_the_request() -> None:
+    client = Client().terminal(120).type("tail()\r")
+    with Log() as log:
+        ends(client.live, Things(status=200), exchange(client.live))
+    assert "a request could not be shown to an operator" in log.lines[0]
+    assert client.screen.splitlines()[-1].endswith("192.0.2.9")
 
 
 @pytest.mark.parametrize("end", ["\x03", "\x04"])
@@ -141,7 +149,7 @@ def test_top_draws_what_happens_each_second_until_q() -> None:
     client.clock.advance(1)
     lines = client.screen.splitlines()
     assert lines[0] == ("08:00:01 UTC  100.0 requests/s  p50 3.8ms p95 4.9ms p99 375ms  2.0 failed/s  hit ratio -  3 connections")
-    assert lines[3].split() == ["/api/", "api", "100.0", "3.8ms", "4.9ms", "375ms", "0.0", "2.0", "2.0"]
+    assert lines[3].split() == ["/api/", "pool", "api", "100.0", "3.8ms", "4.9ms", "375ms", "0.0", "2.0", "2.0"]
     assert lines[8].split()[:6] == ["api", "api1:4000", "up", "0", "101.0", "1.0"]
     assert lines[8].endswith("the peer refused the connection")
     client.clock.advance(1)

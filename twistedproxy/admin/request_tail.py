@@ -6,13 +6,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from twistedproxy.admin.expressions import Expression
-from twistedproxy.admin.ongoing import Ongoing
+from twistedproxy.admin.ongoing import Stage
 from twistedproxy.admin.tables import duration, printable, size
+from twistedproxy.admin.watch import Watch
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IDelayedCall
-
+    from twistedproxy.admin.expressions import Expression
     from twistedproxy.admin.live import Live
     from twistedproxy.forward.exchange import Exchange
 
@@ -22,65 +21,35 @@ MOST_LINES: Final = 100
 _SHOWN: Final = 500
 
 
-class RequestTail(Ongoing):
-    """
-    Shows each request that ends, if the *expression* holds for it.
-
-    :param most: so many, then it ends; None: it does not
-    :param seconds: after which it ends; None: it does not
-    """
+class RequestTail(Watch):
+    """Shows each in a line, which has at most as many characters as *width* says."""
 
     def __init__(
         self,
         live: Live,
-        expression: Expression | None,
+        which: Expression | None,
         width: Callable[[], int | None],
         most: int | None = None,
         seconds: float | None = None,
     ) -> None:
-        super().__init__()
-        self._live = live
-        self._expression = expression
+        super().__init__(live, which, most, seconds)
         self._width = width
-        self._most = most
-        self._seconds = seconds
-        self._timer: IDelayedCall | None = None
         self._second = 0
         self._lines = 0
         self._left_out = 0
-        self._shown = 0
 
-    def began(self) -> None:
-        """Watch from now on."""
-        self._live.finished.append(self._finished)
-        if self._seconds is not None:
-            self._timer = self._live.reactor.callLater(self._seconds, self.stop)
-
-    def ended(self) -> None:
-        """Watch no more."""
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        # Somebody may go through the list at this moment, and must not miss the one behind.
-        self._live.reactor.callLater(0, self._live.finished.remove, self._finished)
-
-    def _finished(self, exchange: Exchange) -> None:
-        stage = self.stage
-        if stage is None:
-            return
-        if self._expression is not None and not self._expression.holds(exchange):
-            return
-        if self._is_one_too_many():
-            return
+    def tell(self, stage: Stage, exchange: Exchange) -> bool:
+        """Show its line, unless there were too many in this second."""
+        if self._is_one_too_many(stage):
+            return False
         stage.line(line_of(exchange, self._width()))
-        self._shown += 1
-        if self._most is not None and self._shown >= self._most:
-            self.stop()
+        return True
 
-    def _is_one_too_many(self) -> bool:
+    def _is_one_too_many(self, stage: Stage) -> bool:
         second = int(self._live.clock.monotonic())
         if second != self._second:
-            if self._left_out and self.stage is not None:
-                self.stage.line(f"… {self._left_out} more")
+            if self._left_out:
+                stage.line(f"… {self._left_out} more")
             self._second, self._lines, self._left_out = second, 0, 0
         self._lines += 1
         if self._lines > MOST_LINES:

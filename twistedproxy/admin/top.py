@@ -11,6 +11,7 @@ from twisted.internet.task import LoopingCall
 
 from twistedproxy.admin.ongoing import Ongoing
 from twistedproxy.admin.tables import Column, count, duration, percent, printable, table
+from twistedproxy.admin.views import destination
 from twistedproxy.forward.durations import Durations
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ _PEERS: Final = (
 def _route(route: Route, statuses: Sequence[int], took: Durations, failed: float, seconds: float) -> list[str]:
     return [
         route.name,
-        route.settings.pool or "-",
+        destination(route),
         _rate(sum(statuses), seconds),
         *(duration(took.percentile(share)) for share in (0.5, 0.95, 0.99)),
         _rate(statuses[4], seconds),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import Logger
-
 from twistedproxy.admin.expressions import Expression
 from twistedproxy.admin.live import Live
-from twistedproxy.admin.ongoing import Ongoing
+from twistedproxy.admin.ongoing import Stage
 from twistedproxy.admin.recall import Recall
 from twistedproxy.admin.tables import duration, printable
+from twistedproxy.admin.watch import Watch
 from twistedproxy.balance.peer import counted
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.forward.remembered import Remembered, facts
@@ -18,57 +16,25 @@ from twistedproxy.story.story import story
 from twistedproxy.story.tale import Tale
 
 
-class Trace(Ongoing):
-    """
-    Tells each request that ends, if the expression holds for it.
-
-    :param which: the requests that are meant; None: all
-    :param most: so many, then it ends; *seconds*: after which it ends
-    """
-
-    log = Logger()
+class Trace(Watch):
+    """Tells each with its story, and at the end how many there were."""
 
     def __init__(self, live: Live, which: Expression | None, most: int, seconds: float) -> None:
-        super().__init__()
-        self._live = live
+        super().__init__(live, which, most, seconds)
         self._recall = Recall(live)
-        self._which = which
-        self._most = most
-        self._seconds = seconds
-        self._told = 0
-        self._timer: IDelayedCall | None = None
+        self._within = f"within {duration(seconds)} and at most {most}"
 
-    def began(self) -> None:
-        """Watch from now on."""
-        self._live.finished.append(self._finished)
-        self._timer = self._live.reactor.callLater(self._seconds, self._over)
+    def tell(self, stage: Stage, exchange: Exchange) -> bool:
+        """Tell its story."""
+        stage.line(told(self._recall.tale(Remembered(*facts(exchange)))))
+        return True
 
-    def ended(self) -> None:
-        """Watch no more."""
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        # Somebody may go through the list at this moment, and must not miss the one behind.
-        self._live.reactor.callLater(0, self._live.finished.remove, self._finished)
-
-    def _over(self) -> None:
+    def over(self) -> None:
+        """Say how many were told, and end."""
         if self.stage is not None:
-            told = f"{counted(self._told, 'request')} traced" if self._told else "no such request has ended"
-            self.stage.line(f"{told}, within {duration(self._seconds)} and at most {self._most}")
+            traced = f"{counted(self.told, 'request')} traced" if self.told else "no such request has ended"
+            self.stage.line(f"{traced}, {self._within}")
         self.stop()
-
-    def _finished(self, exchange: Exchange) -> None:
-        """*exchange* has ended; nothing that goes wrong in here reaches it."""
-        if self.stage is None:
-            return
-        try:
-            if self._which is not None and not self._which.holds(exchange):
-                return
-            self.stage.line(told(self._recall.tale(Remembered(*facts(exchange)))))
-            self._told += 1
-            if self._told >= self._most:
-                self._over()
-        except Exception:
-            self.log.failure("a request could not be told")
 
 
 def told(tale: Tale) -> str:
