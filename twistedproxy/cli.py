@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from twistedproxy.config.effective import effective
 from twistedproxy.config.load import Loaded, load
-from twistedproxy.config.problems import ConfigError
+from twistedproxy.config.problems import BadValue, ConfigError
+from twistedproxy.config.scalars import Context
 from twistedproxy.version import VERSION
 
 
@@ -88,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="LINE",
         help="what the peer says: a status, then 'Name: value'; or refused",
     )
-    explain.add_argument("--times", type=int, default=1, metavar="N", help="ask so many times, and tell of the last")
+    explain.add_argument("--times", type=_times, default=1, metavar="N", help="ask so many times, and tell of the last")
     explain.set_defaults(run=_explain)
     replay = commands.add_parser(
         "replay",
@@ -130,6 +131,7 @@ def _test(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
+    from twistedproxy.config import expectations
     from twistedproxy.errors import RequestError
     from twistedproxy.rehearsal.expectations import answer_of
     from twistedproxy.rehearsal.request import NotAsked, made_up
@@ -142,10 +144,10 @@ def _explain(options: argparse.Namespace) -> int:
         return 1
     line = f"{options.method} {options.url}"
     try:
-        request = made_up(
-            loaded.settings, line, options.header, body=options.data, client=options.client, listener=options.listen
-        )
-    except NotAsked as problem:
+        answer = answer_of(expectations.answer(options.answer))
+        client = expectations.address(options.client, Context("", {})) if options.client else ""
+        request = made_up(loaded.settings, line, options.header, body=options.data, client=client, listener=options.listen)
+    except (BadValue, NotAsked) as problem:
         print(problem, file=sys.stderr)
         return 1
     except RequestError as error:
@@ -153,9 +155,17 @@ def _explain(options: argparse.Namespace) -> int:
         return 0
     with Stage(loaded.settings) as stage:
         for _ in range(options.times):
-            told = stage.ask(request, answer_of(options.answer))
+            told = stage.ask(request, answer)
     print(written(story(told.tale)))
     return 0
+
+
+def _times(text: str) -> int:
+    """How often something is asked; argparse makes a sentence of the error."""
+    times = int(text)
+    if times < 1:
+        raise argparse.ArgumentTypeError(f"{text} times is never; ask once or more")
+    return times
 
 
 def _loaded(site: str) -> Loaded | None:

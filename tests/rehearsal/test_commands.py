@@ -131,10 +131,22 @@ def test_explain_tells_what_no_route_means(tmp_path: Path, capsys: pytest.Captur
         (("GET", "https://a/"), "no listener takes https"),
         (("GET", "http://a/", "--listen", "none"), "there is no [listen none]"),
         (("GET A", "http://a/"), "is not METHOD URL"),
+        (("GET", "http://a/", "--answer", "ok"), "'ok' is nothing that a peer says"),
+        (("GET", "http://a/", "--answer", "X-A: 1"), "'X-A: 1' begins no answer"),
+        (("GET", "http://a/", "--answer", "200", "--answer", "404"), "'404' stands below another"),
+        (("GET", "http://a/", "--answer", "refused", "--answer", "X-A: 1"), "write refused alone"),
+        (("GET", "http://a/", "--client", "me"), "'me' is not an address"),
     ],
 )
 def test_what_cannot_be_asked(site: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str) -> None:
     assert said in explained(site, capsys, *words, status=1)
+
+
+@pytest.mark.parametrize("times", ["0", "-1", "x"])
+def test_whoever_asks_asks_at_least_once(site: Path, capsys: pytest.CaptureFixture[str], times: str) -> None:
+    with pytest.raises(SystemExit):
+        main(["explain", str(site), "GET", "http://a/", "--times", times])
+    assert "--times" in capsys.readouterr().err
 
 
 TESTS = """
@@ -212,6 +224,7 @@ def test_a_site_with_errors_is_not_tried(tmp_path: Path, capsys: pytest.CaptureF
         ("request = GET http://a/\nexpect = header a: b", "is not the name of a field"),
         ("request = GET http://a/\nexpect = not", "is nothing that can be expected"),
         ("request = GET http://a/\nexpect = status 200\nanswer = ok", "is nothing that a peer says"),
+        ("request = GET http://a/\nexpect = status 200\nanswer =\n    X-A: 1\n    200", "'X-A: 1' begins no answer"),
         ("request = GET http://a/\nexpect = status 200\nclient = me", "is not an address"),
         ("request = GET http://a/\nexpect = status 200\nlisten = none", "there is no [listen none]"),
         ("request = GET http://a/", "expect is missing"),

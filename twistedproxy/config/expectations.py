@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from twistedproxy.config.http import TOKEN
-from twistedproxy.config.problems import BadValue
+from twistedproxy.config.problems import BadValue, Problem
+from twistedproxy.config.reader import Section
 from twistedproxy.config.scalars import Context
-from twistedproxy.settings.trials import EXPECTATIONS, Expectation
+from twistedproxy.settings.trials import EXPECTATIONS, Expectation, TrialSettings
 from twistedproxy.spelling import choose_from
 
 _STATUS: Final = re.compile(r"[1-5][0-9]{2}")
@@ -34,6 +36,26 @@ def answer_line(text: str, at: Context) -> str:
     if text == "refused" or _STATUS.fullmatch(text) or (TOKEN.fullmatch(text.partition(":")[0]) and ":" in text):
         return text
     raise BadValue(f"{text!r} is nothing that a peer says", "write a status first, and below it Name: value; or refused")
+
+
+def answer(lines: Sequence[str]) -> tuple[str, ...]:
+    """The *lines* of one answer, none for the usual one.  Raises BadValue."""
+    for place, line in enumerate(lines):
+        answer_line(line, Context("", {}))
+        if (place == 0) is not (line == "refused" or _STATUS.fullmatch(line) is not None):
+            what = "begins no answer" if place == 0 else "stands below another"
+            raise BadValue(f"{line!r} {what}", "write one status first, and below it Name: value; or nothing but refused")
+    if len(lines) > 1 and lines[0] == "refused":
+        raise BadValue("who refuses the connection says nothing more", "write refused alone, or a status in its place")
+    return tuple(lines)
+
+
+def errors(section: Section, trial: TrialSettings | None) -> Iterator[Problem]:
+    """What is wrong with a section as a whole."""
+    try:
+        answer(trial.answer if trial is not None else ())
+    except BadValue as bad:
+        yield section.problem("answer", bad.reason, bad.remedy)
 
 
 def address(text: str, at: Context) -> str:

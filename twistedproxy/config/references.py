@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from twistedproxy.addresses import Address, Tcp, Unix
-from twistedproxy.config import apps, doors, guards, logs, rewriting, routing, static, tls, tracing
+from twistedproxy.config import apps, doors, expectations, guards, logs, rewriting, routing, static, tls, tracing
 from twistedproxy.config.http2 import errors_of_pool
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
@@ -59,6 +59,8 @@ def check(draft: Draft, problems: list[Problem]) -> None:
         problems += errors_of_pool(each.section, each.value)
     for each in draft.built["tls"]:
         problems += tls.errors(each.section, each.value)
+    for each in draft.built["test"]:
+        problems += expectations.errors(each.section, each.value)
 
 
 def _dangling(draft: Draft) -> Iterator[Problem]:
