@@ -152,7 +152,10 @@ def live_site(clock: HandClock | None = None) -> Live:
     connections = [
         StillConnection(1),
         StillConnection(
-            2, exchange=Things(head=head, peer_name="app1:3000", number=2, started=0.0, client="192.0.2.7", route=None)
+            2,
+            exchange=Things(
+                head=head, peer_name="app1:3000", number=2, started=0.0, client="192.0.2.7", route=None, upgrade=None
+            ),
         ),
         StillConnection(3, tunnel=Things(route_name="/ws/", peer_name="app2:3000", bytes_up=10, bytes_down=4096)),
     ]

@@ -15,6 +15,7 @@ from twistedproxy.admin.life import CannotBeDone, Reloaded, Stage
 from twistedproxy.admin.status_site import Status
 from twistedproxy.admin.touched import touched
 from twistedproxy.config.plan import Change, Deed, KeyChange, Plan
+from twistedproxy.downstream.http2 import Http2Connection
 
 PLAN = Plan((Change(Deed.CHANGED, "pool", "app", (KeyChange("rise", ("2",), ("5",)),)), Change(Deed.ADDED, "route", "/new/")))
 
@@ -113,8 +114,9 @@ def test_each_change_says_what_it_touches() -> None:
     live = live_site()
     live.pools["app"].peers[0].begin()
     busy = Things(exchange=Things(route=Things(name="/"), upgrade=None))
-    waiting = Things(streams={1: Things(exchange=Things(route=Things(name="/"), upgrade=None)), 3: Things(exchange=None)})
-    live.listeners[0].connections = {busy, waiting}
+    waiting = Http2Connection.__new__(Http2Connection)
+    waiting.streams = {1: Things(exchange=Things(route=Things(name="/"), upgrade=None)), 3: Things(exchange=None)}  # type: ignore[dict-item]
+    live.listeners[0].connections = {busy, waiting}  # type: ignore[assignment]
     websocket = Things(joined=Things(route_name="/"))
     live.websockets = [websocket]  # type: ignore[assignment]
     plan = Plan(

@@ -14,6 +14,9 @@ from tests.kit.frames import TEXT, closing, frame, from_client
 from tests.kit.http2 import Http2Client
 from tests.kit.party import Party
 from tests.kit.play import Play
+from tests.kit.reloading import ReloadingPlay
+from twistedproxy.admin.dashboard import now
+from twistedproxy.admin.status import snapshot
 
 SITE = """
 [pool app]
@@ -41,6 +44,17 @@ def agrees(origin: Party, *fields: str) -> str:
     lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Accept: {accept}"]
     origin.says("\n".join([*lines, *fields]))
     return head
+
+
+def test_several_on_one_connection_are_counted_each_and_run_no_more() -> None:
+    with ReloadingPlay(TUNNEL) as play:
+        client = Http2Client(play)
+        opened(play, client)
+        opened(play, client)
+        client.asks("GET", "/")
+        play.origin().overlooks()
+        assert snapshot(play.live)["totals"]["websockets"] == 2
+        assert now.running(play.live)["count"] == 1
 
 
 def opened(play: Play, client: Http2Client) -> tuple[int, Party]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -14,6 +14,8 @@ from twistedproxy.balance.pool import Pool
 from twistedproxy.cache.cache import Cache
 from twistedproxy.clock import Clock
 from twistedproxy.downstream.door import Door
+from twistedproxy.downstream.http2 import Http2Connection
+from twistedproxy.forward.exchange import Exchange
 from twistedproxy.forward.guards.limit import Limit
 from twistedproxy.forward.route_table import RouteTable
 from twistedproxy.forward.site import Site
@@ -74,6 +76,15 @@ class Live:
 
     def __post_init__(self) -> None:
         self.journal = Journal(self.clock, self.reactor)
+
+    def running(self) -> Iterator[Exchange]:
+        """The exchanges that have not ended, those that became WebSockets included."""
+        for door in self.listeners:
+            for connection in list(door.connections):
+                if isinstance(connection, Http2Connection):
+                    yield from (stream.exchange for stream in list(connection.streams.values()) if stream.exchange is not None)
+                elif connection.exchange is not None:
+                    yield connection.exchange
 
     def __repr__(self) -> str:
         names = ", ".join(each.name for each in fields(self))

@@ -11,7 +11,6 @@ from twistedproxy.admin.live import Live
 from twistedproxy.admin.tables import duration
 from twistedproxy.balance.lookback import Seen
 from twistedproxy.balance.peer import Peer
-from twistedproxy.downstream.http2 import Http2Connection
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.forward.remembered import Remembered, facts
 from twistedproxy.forward.routes import Route
@@ -37,21 +36,12 @@ class Recall:
         for each in reversed(list(site.remembered) if site is not None and site.remembered is not None else []):
             yield Remembered(*each)
 
-    def running(self) -> Iterator[Exchange]:
-        """Those that have not ended."""
-        for listener in self._live.listeners:
-            for connection in list(listener.connections):
-                if isinstance(connection, Http2Connection):
-                    yield from (stream.exchange for stream in list(connection.streams.values()) if stream.exchange is not None)
-                elif connection.exchange is not None:
-                    yield connection.exchange
-
     def find(self, wanted: int | str) -> Tale | None:
         """The request with that number, or that request id; None: it is not known (any more)."""
         for past in self.latest():
             if wanted in (past.number, past.request_id or None):
                 return self.tale(past)
-        for exchange in self.running():
+        for exchange in self._live.running():
             known = Remembered(*facts(exchange))
             if wanted in (known.number, known.request_id or None):
                 lasts = self._live.clock.monotonic() - known.started
@@ -111,7 +101,7 @@ class Recall:
         latest = list(self.latest())
         if len(latest) >= self.most and latest and latest[-1].ended > moment:
             return None
-        others = [*latest, *(Remembered(*facts(exchange)) for exchange in self.running())]
+        others = [*latest, *(Remembered(*facts(exchange)) for exchange in self._live.running())]
         return Counter(peer for other in others if other.number != past.number for peer in _on(other, moment))
 
 

@@ -42,7 +42,7 @@ def snapshot(live: Live) -> dict[str, Any]:
         "totals": {
             "accepted": sum(listener.accepted for listener in live.listeners),
             "connections": len(connections),
-            "websockets": sum(connection.tunnel is not None for connection in connections),
+            "websockets": len(live.websockets),
             "requests": sum(route.requests for route in routes),
             "errors": sum(route.errors for route in routes),
         },

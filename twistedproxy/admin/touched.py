@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from twistedproxy.admin.live import Live
 from twistedproxy.balance.peer import counted
 from twistedproxy.config.plan import Change, Deed, Plan
-from twistedproxy.forward.exchange import Exchange
 
 
 def touched(plan: Plan, live: Live) -> str:
@@ -43,16 +40,7 @@ def _route(change: Change, live: Live) -> str:
     name = change.name.partition(" (listen = ")[0]
     websockets = sum(websocket.joined.route_name == name for websocket in live.websockets)
     requests = sum(
-        exchange.route is not None and exchange.route.name == name and exchange.upgrade is None for exchange in _running(live)
+        exchange.route is not None and exchange.route.name == name and exchange.upgrade is None for exchange in live.running()
     )
     parts = [counted(number, noun) for number, noun in ((requests, "request"), (websockets, "WebSocket")) if number]
     return f"{' and '.join(parts)} finish under the old rules" if parts else ""
-
-
-def _running(live: Live) -> Iterator[Exchange]:
-    for listener in live.listeners:
-        for connection in listener.connections:
-            streams = getattr(connection, "streams", None)
-            for each in [connection] if streams is None else streams.values():
-                if each.exchange is not None:
-                    yield each.exchange

@@ -9,7 +9,6 @@ from twistedproxy.admin.dashboard.failures import asked
 from twistedproxy.admin.live import Live
 from twistedproxy.downstream.http2 import Http2Connection
 from twistedproxy.downstream.stream_connection import StreamConnection
-from twistedproxy.forward.exchange import Exchange
 from twistedproxy.websocket.relay import Relay
 
 #: Rows of each kind.
@@ -18,13 +17,7 @@ MOST: Final = 30
 
 def running(live: Live) -> dict[str, Any]:
     """``count`` of the requests that wait for their answers' end, and the ``oldest`` of them."""
-    exchanges: list[Exchange] = []
-    for door in live.listeners:
-        for connection in door.connections:
-            if isinstance(connection, Http2Connection):
-                exchanges += [stream.exchange for stream in connection.streams.values() if stream.exchange is not None]
-            elif connection.tunnel is None and (exchange := getattr(connection, "exchange", None)) is not None:
-                exchanges.append(exchange)
+    exchanges = [exchange for exchange in live.running() if exchange.upgrade is None]
     now = live.clock.monotonic()
     oldest = nsmallest(MOST, exchanges, key=lambda exchange: exchange.started)
     return {
