@@ -12,10 +12,10 @@ from twisted.logger import Logger
 
 from twistedproxy.clock import Clock
 from twistedproxy.downstream.stream_connection import StreamConnection
-from twistedproxy.errors import MAINTENANCE, Whose
+from twistedproxy.errors import Whose
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.remedies import remedy_for
-from twistedproxy.story.causes import nobody_because, tries_told
+from twistedproxy.story.causes import is_failure, nobody_because, tries_told
 
 #: Lines written in one second; of more failures only the number is told.
 MOST_LINES: Final = 20
@@ -37,7 +37,7 @@ class FailureLog:
     def exchange_failed(self, exchange: Exchange) -> None:
         """*exchange* has ended with a reason."""
         reason = exchange.reason
-        if reason is None or reason.whose is Whose.DOWNSTREAM or reason is MAINTENANCE:
+        if reason is None or not is_failure(reason):
             return
         if self._is_one_too_many():
             return

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from twistedproxy.balance.peer import Peer, PeerState
+from twistedproxy.balance.peer import Peer, PeerState
 
 #: Views that a pool keeps.
 KEPT: Final = 20
@@ -48,7 +47,7 @@ class Seen:
         """Why it could not be chosen, in words; empty when it could."""
         if self.chosen_from:
             return ""
-        if self.state.name == "UP":
+        if self.state is PeerState.UP:
             return "a backup, and not needed" if self.backup and self.weight else "of weight 0"
         return f"{self.state}: {self.why}" if self.why else str(self.state)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from twistedproxy.balance.peer import Peer, counted
+from twistedproxy.balance.peer import Peer, PeerState, counted
 from twistedproxy.balance.pool import Pool
-from twistedproxy.errors import NO_PEER, Reason
+from twistedproxy.errors import MAINTENANCE, NO_PEER, Reason, Whose
 from twistedproxy.verdicts import ChooseVerdict, RetryVerdict, Verdict
 
 #: Peers of a pool that are named.
@@ -16,6 +16,15 @@ _NAMED: Final = 5
 _WENT_ON: Final = frozenset(
     (RetryVerdict.ELSEWHERE, RetryVerdict.AGAIN, RetryVerdict.HEDGED, RetryVerdict.ANSWERED_BADLY, ChooseVerdict.BACKUP)
 )
+
+
+def is_failure(reason: Reason) -> bool:
+    """
+    Whether a peer, or the proxy itself, has failed an exchange that ended for *reason*.
+
+    What clients do wrong is no failure of the site: told where operators look, it would let strangers hide what is.
+    """
+    return reason.whose is not Whose.DOWNSTREAM and reason is not MAINTENANCE
 
 
 def tries_told(verdicts: Sequence[Verdict], tries: int) -> str:
@@ -37,7 +46,7 @@ def nobody_because(reason: Reason, pool: Pool | None) -> str:
 
 def away(peer: Peer) -> str:
     """Why *peer* gets no requests."""
-    state = "up, of weight 0" if peer.state.name == "UP" else str(peer.state)
+    state = "up, of weight 0" if peer.state is PeerState.UP else str(peer.state)
     why = f": {peer.why}" if peer.why else ""
     last = f" (its last failure: {peer.last_failure.text})" if peer.last_failure is not None else ""
     return f"{peer.name} is {state}{why}{last}"

@@ -7,6 +7,7 @@ from typing import Final
 
 from twistedproxy.addresses import InProcess
 from twistedproxy.balance.lookback import Seen, View
+from twistedproxy.balance.peer import PeerState
 from twistedproxy.balance.pool import Pool
 from twistedproxy.forward.attempt import Attempt
 from twistedproxy.story.lines import Line, lasting
@@ -70,7 +71,7 @@ def _standing(tale: Tale, view: View, seen: Seen, pool: Pool, moment: float) -> 
     if most:
         busy += f" (max_connections={most})"
     if not seen.chosen_from:
-        last = f" (its last failure: {seen.last_failure})" if seen.last_failure and seen.state.name != "UP" else ""
+        last = f" (its last failure: {seen.last_failure})" if seen.last_failure and seen.state is not PeerState.UP else ""
         return f"out, {seen.is_out}{last}"
     total = sum(other.weight for other in view.peers if other.chosen_from)
     share = f"weight {seen.weight:g}" + (f", {100 * seen.weight / total:.0f}% of the requests" if total else "")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from twistedproxy.admin.tables import printable
-from twistedproxy.errors import MAINTENANCE, Whose
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.remedies import remedy_for
+from twistedproxy.story.causes import is_failure
 
 #: Failures that are remembered: some hundred bytes each.
 KEPT: Final = 100
@@ -47,8 +47,6 @@ class Failures:
     """
     Remembers failed exchanges.
 
-    What clients do wrong is no failure of the site: it would let strangers push out what is.
-
     :ivar causes: failures since the start, by the name of their reason
     """
 
@@ -59,7 +57,7 @@ class Failures:
     def exchange_failed(self, exchange: Exchange) -> None:
         """*exchange* has ended with a reason."""
         reason = exchange.reason
-        if reason is None or reason.whose is Whose.DOWNSTREAM or reason is MAINTENANCE:
+        if reason is None or not is_failure(reason):
             return
         remedy = remedy_for(reason)
         self.causes[reason.name] += 1
