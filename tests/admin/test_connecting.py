@@ -30,9 +30,9 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(SiteSettings(state_dir=str(tmp_path)), (), (), shell=shell)
 
 
-def on(settings: Settings, *addresses: Any) -> Settings:
+def on(settings: Settings, *addresses: Any) -> ShellSettings:
     assert settings.shell is not None
-    return replace(settings, shell=replace(settings.shell, on=addresses))
+    return replace(settings.shell, on=addresses)
 
 
 class Ssh:

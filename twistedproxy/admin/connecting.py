@@ -13,6 +13,7 @@ from twisted.conch.ssh.keys import BadKeyError, Key
 
 from twistedproxy.addresses import Address, Tcp, Unix
 from twistedproxy.admin.keys import HOST_KEY, read_authorized_keys
+from twistedproxy.settings.operators import ShellSettings
 from twistedproxy.settings.site_ini import Settings
 
 #: How the proxy is called in the file by which ssh knows it.
@@ -24,46 +25,37 @@ class CannotConnect(Exception):
     """The shell cannot be reached from here; the text says what is missing."""
 
 
-def ssh_command(settings: Settings, site: str, known_hosts: str, user: str = "", identity: str = "") -> list[str]:
+def ssh_command(shell: ShellSettings, site: str, known_hosts: str, identity: str = "") -> list[str]:
     """
-    The command line of ssh that reaches the shell of *settings*, without a command for it.
+    The command line of ssh that reaches *shell*, without a command for it.
 
     :param site: the site file, for people
     :param known_hosts: a file that holds the proxy's key, by which it is known
     :param identity: a file with the operator's key; empty: ssh finds it
-    :raises CannotConnect: the site has no shell, or none that ssh reaches
+    :raises CannotConnect: ssh cannot reach it
     """
-    shell = settings.shell
-    if shell is None:
-        raise CannotConnect(f"{site} has no shell; write [shell] with on = tcp:127.0.0.1:6022 and authorized_keys = FILE")
     options = [f"UserKnownHostsFile={known_hosts}", "GlobalKnownHostsFile=/dev/null", "StrictHostKeyChecking=yes"]
     options += [f"HostKeyAlias={_NAME}", "LogLevel=ERROR"]
-    where = _where(shell.on, site, options)
+    where, host = _where(shell.on, site)
     if identity:
         options.append("IdentitiesOnly=yes")
     command = ["ssh", *(word for option in options for word in ("-o", option)), *where]
     if identity:
         command += ["-i", identity]
-    return [*command, "-l", user or _NAME, "--", _NAME if "ProxyCommand" in " ".join(options) else _host(shell.on)]
+    return [*command, "-l", _NAME, "--", host]
 
 
-def _host(on: Sequence[Address]) -> str:
-    address = next(each for each in on if isinstance(each, Tcp))
-    return _EVERYWHERE.get(address.host, address.host)
-
-
-def _where(on: Sequence[Address], site: str, options: list[str]) -> list[str]:
-    """What leads to the shell: flags of ssh, and more of its *options*."""
+def _where(on: Sequence[Address], site: str) -> tuple[list[str], str]:
+    """What leads to the shell: words for ssh, and the host that it is told."""
     for address in on:
         if isinstance(address, Tcp):
-            return ["-p", str(address.port)]
+            return ["-p", str(address.port)], _EVERYWHERE.get(address.host, address.host)
     for address in on:
         if isinstance(address, Unix):
             socat = shutil.which("socat")
             if socat is None:
                 raise CannotConnect(f"the shell of {site} is at {address}, which ssh reaches by socat only: install it")
-            options.append(f"ProxyCommand={socat} - UNIX-CONNECT:{address.path}")
-            return []
+            return ["-o", f"ProxyCommand={socat} - UNIX-CONNECT:{address.path}"], _NAME
     raise CannotConnect(f"the shell of {site} is at {', '.join(map(str, on))} only; ssh needs tcp:HOST:PORT or unix:PATH")
 
 
@@ -75,13 +67,14 @@ def connect(settings: Settings, site: str, command: str | None, identity: str = 
     """
     if shutil.which("ssh") is None:
         raise CannotConnect("there is no ssh program here: install OpenSSH's client")
+    if settings.shell is None:
+        raise CannotConnect(f"{site} has no shell; write [shell] with on = tcp:127.0.0.1:6022 and authorized_keys = FILE")
     host_key = _host_key(settings, site)
-    assert settings.shell is not None
     _check_keys(settings.shell.authorized_keys)
     with tempfile.NamedTemporaryFile("w", prefix="revproxy-known-hosts-") as known_hosts:
         known_hosts.write(f"{_NAME} {host_key}\n")
         known_hosts.flush()
-        words = ssh_command(settings, site, known_hosts.name, identity=identity)
+        words = ssh_command(settings.shell, site, known_hosts.name, identity)
         done = subprocess.run([*words, *([command] if command is not None else [])], check=False)
     if done.returncode == 255:
         raise CannotConnect(
@@ -93,8 +86,6 @@ def connect(settings: Settings, site: str, command: str | None, identity: str = 
 
 def _host_key(settings: Settings, site: str) -> str:
     """The proxy's own key, by which ssh shall know it."""
-    if settings.shell is None:
-        ssh_command(settings, site, "")
     path = os.path.join(settings.site.state_dir, HOST_KEY)
     for name, public in ((f"{path}.pub", True), (path, False)):
         try:

@@ -28,7 +28,7 @@ log = Logger()
 
 _KEY_TYPES: Final = (b"ssh-", b"ecdsa-", b"sk-")
 _LARGEST_FILE: Final = 1024 * 1024
-#: The proxy's own key, in state_dir; the public part with .pub behind.
+#: The proxy's own key, in state_dir.  Its public part may stand beside it, with .pub behind, for those who cannot read the key.
 HOST_KEY: Final = "ssh_host_key"
 
 
