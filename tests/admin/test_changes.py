@@ -203,7 +203,7 @@ def test_a_dry_run_says_what_would_be_and_changes_nothing() -> None:
         "would: app1:3000 leaves pool app; what runs there finishes",
         "would: 'https://example.com/logo.svg' is forgotten, in every cache",
         "static: 2 responses among all 2 files",
-        "would: all of static is forgotten, in every cache",
+        "would: all of static is forgotten",
         "would: connection 2 of 192.0.2.7:40002 is closed, whatever it is doing: GET example.com/a\\x1b[2J → app1:3000",
         "would: undo all that follows after 5.0s, unless confirm()",
     ]
@@ -215,6 +215,12 @@ def test_a_dry_run_says_what_would_be_and_changes_nothing() -> None:
         assert verbs["undo"]() == "would: undo drain('app', 'app1:3000')"
         assert verbs["undo"](since=1) == "would: undo drain('app', 'app1:3000')"
     assert live.pools["app"].peer("app1:3000").state is PeerState.DRAINING
+
+
+def test_a_time_can_be_typed_again() -> None:
+    live = live_site()
+    names(live)["drain"]("app", "app1:3000", minutes=24 * 60 * 20 + 0.5)
+    assert live.journal.changes[-1].command == "drain('app', 'app1:3000', seconds=1728030)"
 
 
 def test_the_last_that_is_up_is_drained_with_a_warning_in_a_dry_run() -> None:

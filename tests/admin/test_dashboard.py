@@ -17,6 +17,7 @@ from twistedproxy.addresses import Tcp
 from twistedproxy.admin.dashboard.assets import assets
 from twistedproxy.admin.dashboard.recorder import Recorder
 from twistedproxy.admin.status_site import StatusSite
+from twistedproxy.config.network import MAX_WEIGHT
 from twistedproxy.settings.operators import StatusSettings
 
 
@@ -93,6 +94,10 @@ def test_the_page_brings_everything_along_and_asks_nobody_else(stage: Stage) -> 
         # It may be served under any path, and its policy forbids what stands in elements.
         for forbidden in (b'="/', b'from "/', b"innerHTML", b"insertAdjacentHTML", b"document.write", b" style=", b' onclick="'):
             assert forbidden not in content, (path, forbidden)
+
+
+def test_a_weight_may_be_as_large_as_the_verb_takes() -> None:
+    assert f"max: {MAX_WEIGHT}," in assets()[b"/pools.js"][1].decode()
 
 
 def test_what_the_page_asks_for_has_all_that_it_shows(stage: Stage) -> None:

@@ -59,10 +59,11 @@ class PeerVerbs:
                 takes_back = f"it comes back in {duration(lasts)}, or by restore({pool!r}, {found.name!r})"
             return f"{found.name} is {found.state}, {_runs(found)}; {takes_back}"
 
-        limit = "" if lasts is None else f", seconds={lasts:g}"
         how_long = "until it is restored" if lasts is None else f"for {duration(lasts)}"
         would = f"{found.name}, which is {found.state}, takes no new requests {how_long}; {_runs(found)}{self._left(pool, found)}"
-        return self._changes.make(f"drain({pool!r}, {found.name!r}{limit})", do, would, WillOf(self._live, pool, found.name))
+        return self._changes.make(
+            f"drain({pool!r}, {found.name!r}{_limit(lasts)})", do, would, WillOf(self._live, pool, found.name)
+        )
 
     def restore(self, pool: str, peer: str) -> Said:
         """
@@ -105,9 +106,8 @@ class PeerVerbs:
             ends = "" if lasts is None else f"; {before} again in {duration(lasts)}"
             return f"{found.name} has weight {weight}{self._share(pool, found, weight)}; before: {before}{ends}"
 
-        limit = "" if lasts is None else f", seconds={lasts:g}"
         return self._changes.make(
-            f"set_weight({pool!r}, {found.name!r}, {weight}{limit})",
+            f"set_weight({pool!r}, {found.name!r}, {weight}{_limit(lasts)})",
             do,
             f"{found.name} has weight {weight}{self._share(pool, found, weight)}; now: {before}",
             WeightOf(self._live, pool, found.name),
@@ -140,10 +140,9 @@ class PeerVerbs:
             state = self._pool(pool).peer(line.name).state
             return f"{line.name} is {state}; remove_peer({pool!r}, {line.name!r}) takes it out"
 
-        limit = "" if lasts is None else f", seconds={lasts:g}"
         number = len(self._pool(pool).peers)
         return self._changes.make(
-            f"add_peer({pool!r}, {server!r}{limit})",
+            f"add_peer({pool!r}, {server!r}{_limit(lasts)})",
             do,
             f"{line.name} joins the {counted(number, 'peer')} of {pool}",
             MemberOf(self._live, pool, line.name),
@@ -171,9 +170,8 @@ class PeerVerbs:
             peers = "" if [each.name for each in gone] == [called] else f" with {counted(len(gone), 'peer')}"
             return f"{called} is removed{peers}, {left}"
 
-        limit = "" if lasts is None else f", seconds={lasts:g}"
         return self._changes.make(
-            f"remove_peer({pool!r}, {called!r}{limit})",
+            f"remove_peer({pool!r}, {called!r}{_limit(lasts)})",
             do,
             f"{called} leaves pool {pool}; what runs there finishes",
             MemberOf(self._live, pool, called),
@@ -233,6 +231,11 @@ def time_given(minutes: object, seconds: object) -> float | None:
     if not lasts:
         raise VerbError("a change of no time is none; leave the time out for one without end")
     return lasts
+
+
+def _limit(lasts: float | None) -> str:
+    """How a command says for how long, as it could be typed again."""
+    return "" if lasts is None else f", seconds={lasts:.15g}"
 
 
 def _server(text: object) -> ServerSettings:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from twistedproxy.admin.changes import Changes
 from twistedproxy.admin.purging import Purging
 from twistedproxy.admin.roles import Role
-from twistedproxy.admin.tables import printable
 from twistedproxy.admin.verb import Said, Verb, known
 from twistedproxy.cache.purge import PurgeKind
 
@@ -45,7 +44,12 @@ class PurgeVerbs:
         The URL is absolute, as a client would ask for it: purge('https://example.com/a?b=c').
         With soft=True it is stale from now on instead: it is validated, or serves where stale answers may.
         """
-        return self._made(f"purge({url!r}, soft={bool(soft)})", lambda: self._purging.url(url, soft=soft), f"{url!r}", soft)
+        return self._made(
+            f"purge({url!r}, soft={bool(soft)})",
+            lambda: self._purging.url(url, soft=soft),
+            f"{url!r} is {_now(soft)}, in every cache",
+            soft,
+        )
 
     def purge_prefix(self, prefix: str, soft: bool = False, preview: bool = False) -> Said:
         """
@@ -70,17 +74,16 @@ class PurgeVerbs:
         soft=True: all of it is stale instead.
         """
         name = known("cache", cache, self._live.caches)
-        what = f"all of {name}"
-        return self._made(f"purge_all({cache!r}, soft={bool(soft)})", lambda: self._purging.all(name, soft=soft), what, soft)
+        would = f"all of {name} is {_now(soft)}"
+        return self._made(f"purge_all({name!r}, soft={bool(soft)})", lambda: self._purging.all(name, soft=soft), would, soft)
 
     def _purge_many(self, verb: str, kind: PurgeKind, value: str, soft: bool, preview: bool) -> Said:
         if preview or self._changes.is_dry:
             return self._purging.preview(kind, value)
-        what = f"{value!r}"
-        return self._made(f"{verb}({value!r}, soft={bool(soft)})", lambda: self._purging.many(kind, value, soft=soft), what, soft)
+        command = f"{verb}({value!r}, soft={bool(soft)})"
+        return self._made(command, lambda: self._purging.many(kind, value, soft=soft), "", soft)
 
-    def _made(self, command: str, do: Callable[[], Said], what: str, soft: bool) -> Said:
-        would = f"{printable(what)} is {'stale' if soft else 'forgotten'}, in every cache"
+    def _made(self, command: str, do: Callable[[], Said], would: str, soft: bool) -> Said:
         said: Said = self._changes.make_for_good(command, do, would, "what is stale is validated" if soft else _WHY_NOT)
         return said
 
@@ -93,3 +96,8 @@ class PurgeVerbs:
         # Every entry is a file to read: only the latest are offered.
         for cache in self._live.caches.values():
             yield from (entry.url for entry in itertools.islice(cache.entries(), _OFFERED))
+
+
+def _now(soft: bool) -> str:
+    """What becomes of what is purged."""
+    return "stale" if soft else "forgotten"

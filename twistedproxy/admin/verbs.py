@@ -166,7 +166,7 @@ class Verbs:
         the caches; cache(name): one, with what is stored in it
 
         HIT RATIO is that of hits to hits, stale and missing ones; PASSED requests were not for the cache.
-        Of a cache's entries the first hundred are shown; entries() of the object itself gives them all.
+        Of a cache's entries the first hundred are shown; live.caches[name].entries() gives them all.
         """
         if name is None:
             return self._views.caches()

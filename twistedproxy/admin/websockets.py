@@ -179,38 +179,40 @@ class WebSocketVerbs:
         recordings = self._live.websockets.recordings
         if file in recordings:
             raise VerbError(f"{file} is being recorded to; record({file!r}) stops that")
-        if self._changes.is_dry:
-            return Said(f"would: record to {file}")
-        try:
-            recording = Recording(file)
-        except OSError as error:
-            raise VerbError(f"{file} cannot be written: {error.strerror}") from None
 
-        def watch(websocket: WebSocket) -> None:
-            joined = websocket.joined
-            if isinstance(joined, Relay) and (not isinstance(what, str) or joined.route_name == what):
-                recording.watch(websocket, joined, self._live.clock.wall())
+        def do() -> str:
+            try:
+                recording = Recording(file)
+            except OSError as error:
+                raise VerbError(f"{file} cannot be written: {error.strerror}") from None
 
-        recordings[file] = (recording, watch)
-        for websocket in chosen:
-            watch(websocket)
-        if isinstance(what, str):
-            self._live.websockets.on_open.append(watch)
-        said = f"recording to {file}; record({file!r}) stops it"
-        return self._for_good(f"record({what!r}, {file!r})", lambda: said, "", f"record({file!r}) stops it")
+            def watch(websocket: WebSocket) -> None:
+                joined = websocket.joined
+                if isinstance(joined, Relay) and (not isinstance(what, str) or joined.route_name == what):
+                    recording.watch(websocket, joined, self._live.clock.wall())
+
+            recordings[file] = (recording, watch)
+            for websocket in chosen:
+                watch(websocket)
+            if isinstance(what, str):
+                self._live.websockets.on_open.append(watch)
+            return f"recording to {file}; record({file!r}) stops it"
+
+        return self._for_good(f"record({what!r}, {file!r})", do, f"record to {file}", f"record({file!r}) stops it")
 
     def _stop_recording(self, file: str) -> Said:
         websockets = self._live.websockets
         if file not in websockets.recordings:
             raise VerbError(f"nothing is recorded to {file!r}; recordings: {', '.join(websockets.recordings) or 'none'}")
-        if self._changes.is_dry:
-            return Said(f"would: stop recording to {file}")
-        recording, watch = websockets.recordings.pop(file)
-        recording.close()
-        if watch in websockets.on_open:
-            websockets.on_open.remove(watch)
-        said = f"{counted(recording.messages, 'message')} recorded to {file}"
-        return self._for_good(f"record({file!r})", lambda: said, "")
+
+        def do() -> str:
+            recording, watch = websockets.recordings.pop(file)
+            recording.close()
+            if watch in websockets.on_open:
+                websockets.on_open.remove(watch)
+            return f"{counted(recording.messages, 'message')} recorded to {file}"
+
+        return self._for_good(f"record({file!r})", do, f"stop recording to {file}")
 
     def _chosen(self, what: int | str) -> list[WebSocket]:
         if not isinstance(what, str):

@@ -15,11 +15,7 @@ _FRESH: Final = 0.5
 
 
 class Document:
-    """
-    Makes the document.
-
-    :param recorder: None where nothing is remembered
-    """
+    """Makes the document."""
 
     def __init__(self, live: Live, recorder: Recorder) -> None:
         self._live = live

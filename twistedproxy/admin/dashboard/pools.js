@@ -91,7 +91,7 @@ export class Pools {
     body.list = make("ol", { class: "results" });
     body.said = make("p", { class: "said", role: "status" });
     const minutes = make("select", { "aria-label": `Drain ${peer} for` }, ...[["10", "for 10 minutes"], ["60", "for an hour"], ["", "until restored"]].map(([value, text]) => make("option", { value }, text)));
-    const weight = make("input", { type: "number", min: 0, max: 1000, step: 1, "aria-label": `Weight of ${peer}` });
+    const weight = make("input", { type: "number", min: 0, max: 65535, step: 1, "aria-label": `Weight of ${peer}` });
     const act = async (verb, more) => put(body.said, await this.operator.change(verb, pool, peer, more));
     const drain = () => {
       if (this.isLast(pool, peer) && !window.confirm(`${peer} is the last peer of ${pool} that is up. Drain it all the same?`)) return;
