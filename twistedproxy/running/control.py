@@ -86,7 +86,7 @@ class Control(Service):
             self._sockets.always[self._address] = BACKLOG
             self._ports.startService()
         except (OSError, CannotListen) as problem:
-            del self._sockets.always[self._address]
+            self._sockets.always.pop(self._address, None)
             _log.warn("`revproxy reload` cannot reach this process: {problem}; send it SIGHUP", problem=str(problem))
 
     def stopService(self) -> Any:
