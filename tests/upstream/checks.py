@@ -58,11 +58,11 @@ class Check:
         self._server = server
         self.again()
 
-    def again(self) -> None:
-        """The next check of the same peer."""
+    def again(self, server: ServerSettings | None = None) -> None:
+        """The next check of the same peer, or of another one that was found."""
         self.outcome = "pending"
         self.called = ""
-        self.running: Deferred[None] = self._probe(self._server)
+        self.running: Deferred[None] = self._probe(server or self._server)
         self.running.addCallbacks(lambda _: self._ended("passed"), self._failed)
         self.turn()
 

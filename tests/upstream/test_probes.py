@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 from typing import Any
+from weakref import ref
 
 import pytest
 from twisted.internet.error import DNSLookupError
@@ -13,6 +15,7 @@ from tests.upstream.checks import HERE, OK, TCP, Check, http
 from twistedproxy.addresses import Address, Tcp, Unix
 from twistedproxy.settings.checks import CheckSettings
 from twistedproxy.settings.edits import HeaderEdit
+from twistedproxy.settings.servers import ServerSettings
 from twistedproxy.transport.tls_problems import TlsProblem
 from twistedproxy.wire.proxy_protocol import SIGNATURE
 
@@ -90,6 +93,28 @@ def test_a_peer_may_close_a_kept_connection(when: str) -> None:
     other.hears(ASKED)
     other.says(OK, b"ok")
     assert check.outcome == "passed"
+
+
+def test_of_a_peer_that_has_left_nothing_is_remembered() -> None:
+    check = Check(http(), keepalive_timeout=30.0)
+
+    def passes() -> None:
+        peer = check.connects()
+        peer.overlooks()
+        peer.says(OK, b"ok")
+        assert check.outcome == "passed"
+
+    passes()
+    found = ServerSettings(Tcp("127.0.0.1", 9002))
+    check.again(found)
+    passes()
+    check.later(31)
+    check.again()
+    passes()
+    left = ref(found)
+    del found
+    gc.collect()
+    assert left() is None
 
 
 def test_words_that_nobody_asked_for_are_no_answer_to_the_next_check() -> None:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from math import inf
 from typing import Any, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakValueDictionary
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
@@ -77,7 +77,7 @@ class Asked:
     :param most_idle: connections to it that are kept from one check to the next
     """
 
-    __slots__ = ("address", "bytes_received", "bytes_sent", "idle", "most_idle", "settings", "tls")
+    __slots__ = ("__weakref__", "address", "bytes_received", "bytes_sent", "idle", "most_idle", "settings", "tls")
 
     def __init__(self, server: ServerSettings, address: Address, most_idle: int) -> None:
         self.settings = server
@@ -130,7 +130,8 @@ class Probe:
         self._port = settings.check_port
         tls = self.tls() if self.speaks_tls or any(server.tls for server in settings.servers) else None
         self.connector = CheckConnector(settings, dial, tls, deadlines)
-        self._asked: WeakKeyDictionary[ServerSettings, Asked] = WeakKeyDictionary()
+        #: Each as long as a check of it runs, or a connection to it is kept.
+        self._asked: WeakValueDictionary[ServerSettings, Asked] = WeakValueDictionary()
 
     @property
     def keeps(self) -> bool:
@@ -146,7 +147,7 @@ class Probe:
         raise NotImplementedError
 
     def asked(self, server: ServerSettings) -> Asked:
-        """Where *server* is checked; the same for each check of it."""
+        """Where *server* is checked; the same as long as a connection to it is kept."""
         asked = self._asked.get(server)
         if asked is None:
             address = server.address
