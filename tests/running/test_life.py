@@ -54,6 +54,15 @@ class Things:
         self.__dict__.update(attributes)
 
 
+class Listening(Notify):
+    """A systemd that remembers the last that it was told of the state."""
+
+    heard = ""
+
+    def _tell(self, *lines: str) -> None:
+        self.heard = next((line for line in lines if line.startswith("STATUS=")), self.heard)
+
+
 class World:
     """A life, and all that it touches."""
 
@@ -79,7 +88,8 @@ class World:
             hurry = staticmethod(lambda: self.told.append("hurries"))
 
         reload: Any = Things(plan=lambda: succeed(Plan()), reload=self._reload)
-        outside = Outside(Heritage(), Notify({}, self.reactor), Command(("python", "twistd"), str(directory), self.options))
+        self.systemd = Listening({}, self.reactor)
+        outside = Outside(Heritage(), self.systemd, Command(("python", "twistd"), str(directory), self.options))
         doors: Any = Doors()
         self.life = Life(self.running, doors, reload, outside, self.reactor)
         self.reactor.runs_in = runs_in
@@ -88,6 +98,8 @@ class World:
 
     def _reload(self, who: str) -> Deferred[Reloaded]:
         self.told.append(f"reloads for {who}")
+        if isinstance(self.outcome, Deferred):
+            return self.outcome
         return fail(self.outcome) if isinstance(self.outcome, Exception) else succeed(self.outcome)
 
     def send(self, number: signal.Signals) -> None:
@@ -171,6 +183,24 @@ def test_a_drain_is_taken_back_as_long_as_the_listeners_are_open(world: World) -
     assert world.told == ["retires"]
 
 
+def test_systemd_hears_what_state_it_is_in_also_behind_a_reload(world: World) -> None:
+    assert world.systemd.heard == "STATUS=serving"
+    world.life.drain("the test", 9)
+    world.life.reload("the test")
+    assert world.systemd.heard == "STATUS=draining"
+    assert world.life.undrain("the test")
+    assert world.systemd.heard == "STATUS=serving"
+
+
+def test_systemd_hears_of_an_end_that_comes_during_a_reload_and_of_nothing_after_it(world: World) -> None:
+    reloaded: Deferred[Reloaded] = Deferred()
+    world.outcome = reloaded
+    world.life.reload("the test")
+    world.send(signal.SIGTERM)
+    reloaded.callback(Reloaded(Plan()))
+    assert world.systemd.heard == "STATUS=stopping"
+
+
 def test_sigterm_stops_and_a_second_one_waits_for_nobody(world: World) -> None:
     world.send(signal.SIGTERM)
     assert (world.reactor.stopped, world.told) == (1, [])
@@ -203,6 +233,17 @@ def test_another_process_takes_over(world: World, tmp_path: Path) -> None:
     protocol.childConnectionLost(3)
     world.busy = False
     world.reactor.advance(1)
+    assert world.reactor.stopped == 1
+
+
+def test_a_drain_that_was_begun_meanwhile_is_over_when_another_process_takes_over(world: World) -> None:
+    world.life.upgrade("the test")
+    world.life.drain("the test", 3)
+    world.reactor.spawned[0][0].childDataReceived(3, b"ready 4711\n")
+    world.reactor.advance(4)
+    assert world.told == ["remembers", "hands over", "retires"]
+    world.busy = False
+    world.reactor.pump([0.25] * 8)
     assert world.reactor.stopped == 1
 
 

@@ -344,3 +344,25 @@ def test_a_cache_keeps_what_it_has_and_gets_its_new_bounds(tmp_path: Path) -> No
         assert play.caches["c"] is not cache
         asked(client, play, "b:1").says(*OK)
         client.hears_message()
+
+
+def test_a_site_that_was_read_while_the_proxy_closed_opens_nothing_again() -> None:
+    with ReloadingPlay(SITE) as play:
+        play.hinges.retire()
+        with pytest.raises(NotReplaced, match="about to end"):
+            play.reload(("[pool other]", "[listen more]\non = tcp:81\n[pool other]"))
+        assert list(open_sockets(play)) == []
+        assert "more" not in play.listeners
+
+
+def test_a_limit_of_connections_that_comes_with_a_reload_counts_those_that_stand() -> None:
+    with ReloadingPlay(SITE) as play:
+        first, second = play.client(), play.client()
+        play.reload(("on = tcp:80\n", "on = tcp:80\nmax_connections_per_client = 2\n"))
+        play.client().sees_end()
+        first.leaves()
+        third = play.client()
+        play.client().sees_end()
+        for client in (second, third):
+            client.hears_nothing()
+        assert play.listeners["http"].turned_away == 2

@@ -102,6 +102,9 @@ class Door:
 
         Where it listens is said by :meth:`listen_on`.
         """
+        if settings.max_connections_per_client and not self.settings.max_connections_per_client:
+            # Nobody has counted so far.
+            self._per_client = Counter(connection.address for connection in self.connections)
         self.settings = settings
         self.trusted_proxies = TrustedProxies(settings.trusted_proxies)
         self._reads_headers = settings.proxy_protocol != "no"

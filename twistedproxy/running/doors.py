@@ -32,6 +32,7 @@ class Doors(Service):
 
     :ivar listeners: those of the site
     :ivar leaving: those that the site had before, as long as somebody is connected by them
+    :ivar closed: for good: no other site opens them again
     :ivar stop_timeout: seconds that running exchanges have to finish when it stops, and the two sides of a WebSocket whose
         messages are relayed to answer to its end; tunnels, which know no end, are cut at once
     """
@@ -39,6 +40,7 @@ class Doors(Service):
     def __init__(self, sockets: Sockets, reactor: IReactorTime) -> None:
         self.listeners: list[Door] = []
         self.leaving: set[Door] = set()
+        self.closed = False
         self.stop_timeout = 0.0
         self._wanted: Mapping[Address, int] = {}
         self._sockets = sockets
@@ -86,6 +88,7 @@ class Doors(Service):
         self._sockets.provide(self._wanted)
         self._sockets.discard_inherited()
         Service.startService(self)
+        self.closed = False
         self._open()
 
     def _open(self) -> None:
@@ -122,7 +125,8 @@ class Doors(Service):
         self._let_finish()
 
     def close(self) -> None:
-        """Accept nothing more, by any listener."""
+        """Accept nothing more, by any listener, whatever the site's file says from now on."""
+        self.closed = True
         for listener in self.listeners:
             listener.stop()
 
@@ -155,6 +159,7 @@ class Doors(Service):
     def stopService(self) -> Deferred[None] | None:
         """Accept nothing more; the Deferred fires when every connection has ended, at the latest after ``stop_timeout``."""
         Service.stopService(self)
+        self.closed = True
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None

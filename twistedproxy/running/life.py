@@ -26,6 +26,7 @@ from twistedproxy.running.notify import Notify
 from twistedproxy.running.reload import Reload
 from twistedproxy.running.running import Running
 from twistedproxy.running.upgrade import Command, Upgrade
+from twistedproxy.settings.site import SiteSettings
 
 _log = Logger()
 
@@ -71,11 +72,10 @@ class Life(Service):
     @property
     def drain_delay(self) -> float:
         """Seconds that listeners stay open while it drains, unless somebody says otherwise."""
-        delay: float = self._settings.drain_delay
-        return delay
+        return self._settings.drain_delay
 
     @property
-    def _settings(self) -> Any:
+    def _settings(self) -> SiteSettings:
         settings = self._running.parts.settings
         assert settings is not None
         return settings.site
@@ -95,7 +95,7 @@ class Life(Service):
             return
         self.stage = Stage.READY
         self._listen(signal.SIGTERM, self._asked_to_stop)
-        self._outside.notify.ready()
+        self._outside.notify.ready(self._status)
         self._outside.heritage.serving()
 
     def _listen(self, number: signal.Signals, asked: Callable[[], object]) -> None:
@@ -119,9 +119,7 @@ class Life(Service):
     def stopService(self) -> None:
         """Leave signals to whoever had them before."""
         Service.stopService(self)
-        if self._closing is not None:
-            self._closing.cancel()
-            self._closing = None
+        self._call_off()
         for number, before in self._before.items():
             signal.signal(number, before)
 
@@ -148,7 +146,8 @@ class Life(Service):
         self._outside.notify.reloading()
 
         def over(result: Any) -> Any:
-            self._outside.notify.ready()
+            if self.stage in (Stage.READY, Stage.DRAINING):
+                self._outside.notify.ready(self._status)
             return result
 
         return self._reload.reload(who).addBoth(over)
@@ -156,6 +155,11 @@ class Life(Service):
     def _asked_to_reload(self) -> None:
         # What went wrong was told in the log.
         self.reload("SIGHUP").addErrback(lambda failure: None)
+
+    @property
+    def _status(self) -> str:
+        """For people, while it serves."""
+        return "serving" if self.stage is Stage.READY else "draining"
 
     # Drain.
 
@@ -166,25 +170,28 @@ class Life(Service):
         delay = self.drain_delay if delay is None else delay
         self.stage = Stage.DRAINING
         _log.info("{who}: not ready any more; the listeners close in {delay:g} s", who=who, delay=delay)
-        self._outside.notify.status("draining")
-        if self._closing is not None:
-            self._closing.cancel()
+        self._outside.notify.status(self._status)
+        self._call_off()
         self._closing = self._reactor.callLater(delay, self._finish)
 
     def undrain(self, who: str) -> bool:
         """Be ready again, as long as the listeners are open; False when there is nothing to take back."""
         if self.stage is not Stage.DRAINING or self._closing is None:
             return False
-        self._closing.cancel()
-        self._closing = None
+        self._call_off()
         self.stage = Stage.READY
         _log.info("{who}: ready again", who=who)
-        self._outside.notify.ready()
+        self._outside.notify.ready(self._status)
         return True
+
+    def _call_off(self) -> None:
+        closing, self._closing = self._closing, None
+        if closing is not None and closing.active():
+            closing.cancel()
 
     def _finish(self) -> None:
         """Accept nothing more; end with the last connection, or when its time is over."""
-        self._closing = None
+        self._call_off()
         self.stage = Stage.FINISHING
         self._doors.retire()
         longest = self._settings.drain_timeout

@@ -27,9 +27,9 @@ class Notify:
         self._alive = LoopingCall(self._tell, "WATCHDOG=1")
         self._alive.clock = reactor
 
-    def ready(self) -> None:
-        """It serves; from now on systemd hears that it is alive, if it wants to."""
-        self._tell("READY=1", f"MAINPID={os.getpid()}", "STATUS=serving")
+    def ready(self, status: str) -> None:
+        """It serves, *status* for people; from now on systemd hears that it is alive, if it wants to."""
+        self._tell("READY=1", f"MAINPID={os.getpid()}", f"STATUS={status}")
         if self._watchdog and not self._alive.running:
             self._alive.start(self._watchdog / 2)
 

@@ -112,4 +112,4 @@ class Parts:
         """The route here whose place *route* takes: that of the same name, and for the same listeners if there are several."""
         alike = [each for each in self.routes.routes if each.name == route.name]
         same = [each for each in alike if each.settings.listen == route.settings.listen]
-        return (same or alike or [None])[0]  # type: ignore[list-item]
+        return next(iter(same or alike), None)

@@ -151,14 +151,15 @@ def pooled(settings: PoolSettings, before: Pooled | None, around: Surroundings, 
         target = Target(pool, StreamConnector(settings, dial, around.deadlines))
         return Pooled(settings, backend, target, membership, drains, names, dial, _health(settings, pool, dial, around))
     old, pool = before.settings, before.pool
+    choice_differs = (old.balance, old.sticky) != (settings.balance, settings.sticky)
     connector, affinity, health = before.backend.connector, before.backend.affinity, before.health
     if _differ(old, settings, _NOT_LINKS):
         connector = _connector(settings, before.dial, around)
     target = before.target
-    if connector is not before.backend.connector or (old.balance, old.sticky) != (settings.balance, settings.sticky):
+    if connector is not before.backend.connector or choice_differs:
         target = Target(pool, StreamConnector(settings, before.dial, around.deadlines), settings)
         undo.callback(target.part)
-    if (old.balance, old.sticky) != (settings.balance, settings.sticky):
+    if choice_differs:
         affinity = affinity_of(pool, partial(sticky_key, around.state_dir), settings)
     if _differ(old, settings, _NOT_CHECKS):
         health = _health(settings, pool, before.dial, around)

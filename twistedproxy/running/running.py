@@ -49,6 +49,7 @@ class Compose(Protocol):
         :raises OSError: a file cannot be read
         :raises ValueError: or holds something else
         :raises CertificateProblem: a certificate cannot be used
+        :raises CannotLoad: an app cannot be had
         """
 
 
@@ -88,7 +89,9 @@ class Running:
         Be this site; nothing is started, and no address is bound, before the services are.
 
         :raises OSError: a file cannot be read
+        :raises ValueError: or holds something else
         :raises CertificateProblem: a certificate cannot be used
+        :raises CannotLoad: an app cannot be had
         """
         with ExitStack() as undo:
             parts = self._compose(settings, self.parts, undo)
@@ -104,6 +107,9 @@ class Running:
         """
         before = self.parts.settings
         assert before is not None
+        if self._doors.closed:
+            # Meanwhile: the file is read in a thread.
+            raise NotReplaced("the listeners have closed, for the proxy is about to end; start it anew")
         if settings.site.state_dir != before.site.state_dir:
             raise NotReplaced(
                 "[site] state_dir cannot change while the proxy runs: restart it, or let a new process take over (SIGUSR2)"

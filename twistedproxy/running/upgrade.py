@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -89,7 +89,6 @@ class Upgrade(ProcessProtocol):
         self._heard = b""
         self._from = -1
         self._timer: IDelayedCall | None = None
-        self._end: Callable[[], object] = lambda: None
 
     def start(self) -> None:
         """Start the new process."""
