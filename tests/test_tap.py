@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from twisted.python.usage import UsageError
 
-from twistedproxy.tap import Options
+from twistedproxy.tap import Options, makeService
 from twistedproxy.version import VERSION
 
 
@@ -35,3 +35,14 @@ def test_the_version_is_ours(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         Options().parseOptions(["--version"])
     assert capsys.readouterr().out == f"revproxy {VERSION}\n"
+
+
+def test_a_file_that_was_spoilt_since_the_site_was_read_ends_the_start_with_a_line(tmp_path: Path) -> None:
+    path, users = tmp_path / "site.ini", tmp_path / "users"
+    users.write_text("ann:$2y$05$rCM4f2dwKYmHqqkmhIT8X.MSpIEVtOVeZDN3uEm/7mNUPDpxmAbvS\n")
+    path.write_text(f"[listen http]\non = tcp:8080\n[route /]\nrespond = 200 hi\nbasic_auth = {users}\n")
+    options = Options()
+    options.parseOptions(["-c", str(path)])
+    users.write_text("ann:nothing that can be checked\n")
+    with pytest.raises(SystemExit, match=r"site\.ini cannot be run: .*line 1"):
+        makeService(options)

@@ -29,11 +29,13 @@ def proxy_service(text: str, reactor: Any, *, file: str = "site.ini", environ: M
     It is stopped as every service is: by ``stopService``, whose Deferred fires when what ran has ended, within ``stop_timeout``.
     It reads no file again and takes over from no other process: reloads and upgrades are ``twistd revproxy``'s.
 
-    :param reactor: of the program; listening and connecting need the one that Twisted chooses by itself on Linux (epoll)
+    :param reactor: of the program: one with file descriptors (epoll, poll, select, asyncio's)
     :param file: relative paths of *text* begin in its directory, and errors name it; it need not exist
     :param environ: what ``${NAME}`` refers to
     :raises twistedproxy.config.problems.ConfigError: the text has errors; it holds all of them
     :raises OSError: a file that it names cannot be used any more
+    :raises ValueError: or has become something else
+    :raises twistedproxy.transport.certificates.CertificateProblem: a certificate cannot be used
     :raises twistedproxy.apps.loading.CannotLoad: an app of it cannot be had
     """
     loaded = load_text(text, file, environ)

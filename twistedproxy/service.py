@@ -124,6 +124,8 @@ def make_service(settings: Settings, reactor: Any, origin: Origin | None = None)
     :param origin: None: the site cannot be read again, and nobody takes over; signals are somebody else's
     :raises OSError: a file that the settings name cannot be read any more
     :raises ValueError: or has become something else
+    :raises CertificateProblem: a certificate cannot be used
+    :raises CannotLoad: an app cannot be had
     """
     clock = SystemClock()
     poller = EpollPoller(reactor)

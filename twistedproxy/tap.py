@@ -71,7 +71,7 @@ def makeService(options: Options) -> IService:
         log.warn("{warning}", warning=str(warning))
     try:
         service: IService = make_service(options.loaded.settings, reactor, Origin(options.file, options.command))
-    except (OSError, CertificateProblem, CannotLoad) as problem:
+    except (OSError, ValueError, CertificateProblem, CannotLoad) as problem:
         sys.exit(f"{options['config']} cannot be run: {problem}")
     memory.spare_the_collector()
     memory.keep_read_buffers()
