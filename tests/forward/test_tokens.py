@@ -11,7 +11,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from twistedproxy.forward.guards.tokens import BadKeys, BadToken, Checker, Expected, read_keys
-from twistedproxy.settings.limits import JWT_PAIRS, JWT_SHARED
+from twistedproxy.settings.tokens import JWT_PAIRS, JWT_SHARED
 
 NOW = 1_800_000_000.0
 RSA = RSAKey.generate_key(2048, parameters={"kid": "r"})

@@ -10,8 +10,9 @@ from twistedproxy.config.problems import BadValue, Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.sections import Draft
 from twistedproxy.forward.guards import passwords, tokens
-from twistedproxy.settings.limits import JWT_PAIRS, JWT_SHARED, LimitSettings
+from twistedproxy.settings.limits import LimitSettings
 from twistedproxy.settings.route_knobs import RouteKnobs
+from twistedproxy.settings.tokens import JWT_PAIRS, JWT_SHARED
 from twistedproxy.templates import REQUEST_NAMES, Template
 
 _LOCAL: Final = ("http://127.", "http://localhost", "http://[::1]")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: What ``check_expect`` and ``fail_statuses`` of a pool say: the first and the last status of each range.
+StatusRanges = tuple[tuple[int, int], ...]
+
 
 @dataclass(frozen=True)
 class CheckSettings:
@@ -21,6 +24,3 @@ class CheckSettings:
         if self.kind == "http":
             return f"{self.method} {self.target}"
         return f"websocket {self.target}" if self.kind == "websocket" else self.kind
-
-
-StatusRanges = tuple[tuple[int, int], ...]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+#: What can be done to header fields; ``default`` sets what is not there.
+HEADER_ACTIONS: Final = ("set", "add", "append", "default", "remove")
+
 
 @dataclass(frozen=True)
 class HeaderEdit:
@@ -18,10 +21,6 @@ class HeaderEdit:
     action: str
     name: str
     value: str = ""
-
-
-#: What can be done to header fields; ``default`` sets what is not there.
-HEADER_ACTIONS: Final = ("set", "add", "append", "default", "remove")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""One row of the tables: a field of a section that knows how it is written in site.ini."""
+"""What a row of the tables is made by."""
 
 from __future__ import annotations
 

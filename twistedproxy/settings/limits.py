@@ -1,20 +1,10 @@
-"""``[limit NAME]`` and the algorithms of tokens: what guards count and believe."""
+"""``[limit NAME]``: what clients may take at most."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from twistedproxy.settings.knob import knob
-
-#: What jwt_algorithms may name: those of shared secrets, and those of key pairs.
-JWT_SHARED: Final = ("HS256", "HS384", "HS512")
-
-
-JWT_PAIRS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
-
-
-JWT_ALGORITHMS: Final = (*JWT_SHARED, *JWT_PAIRS)
 
 
 @dataclass(frozen=True)

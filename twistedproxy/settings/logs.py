@@ -57,7 +57,7 @@ class Measure:
         return f"{self.name} {self.operator} {self.text}"
 
 
-#: Those of RFC 5424 §6.2.1 that a program other than a part of the system may use, by their numbers.
+#: Facilities of RFC 5424 §6.2.1 that a program other than a part of the system may use, by their numbers.
 SYSLOG_FACILITIES: Final = {
     "user": 1,
     "daemon": 3,
@@ -66,8 +66,7 @@ SYSLOG_FACILITIES: Final = {
     "ftp": 11,
     **{f"local{number}": 16 + number for number in range(8)},
 }
-
-
+#: Severities of RFC 5424 §6.2.1 that are for lines of a log.
 SYSLOG_SEVERITIES: Final = {"err": 3, "warning": 4, "notice": 5, "info": 6, "debug": 7}
 
 

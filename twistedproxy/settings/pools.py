@@ -37,7 +37,6 @@ class BudgetSettings:
 #: ``retry_budget = no``.
 NO_BUDGET: Final = BudgetSettings(NEVER, 0)
 
-
 #: The schedulers that need nothing more to be said.
 BALANCES: Final = ("round_robin", "least_connections", "least_time", "random_two")
 

@@ -8,8 +8,8 @@ from twistedproxy.settings.answers import Expiry, MimeType
 from twistedproxy.settings.caches import CacheValid
 from twistedproxy.settings.edits import CookieFlags, FromTo, HeaderEdit, Substitution
 from twistedproxy.settings.knob import knob
-from twistedproxy.settings.limits import JWT_ALGORITHMS
 from twistedproxy.settings.pages import ERROR_PAGE_DOC, ErrorPage
+from twistedproxy.settings.tokens import JWT_ALGORITHMS
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,9 @@ class SplitLine:
 @dataclass(frozen=True)
 class RouteSettings(RouteKnobs):
     """
-    A route: which requests, and what becomes of them (exactly one of pool, split, redirect, respond, static, and an app's kind).
+    A route: which requests, and what becomes of them.
+
+    It has exactly one of pool, split, redirect, respond, static and an app's kind; behind static there may be a pool or an app.
 
     :ivar name: what the route is called: its title, with its conditions
     :ivar title: what stands behind ``route`` between the brackets

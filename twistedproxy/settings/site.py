@@ -38,12 +38,12 @@ class SiteSettings:
         default=5.0,
         minimum=0,
     )
-    error_page: tuple[ErrorPage, ...] = knob(
-        "error_pages", f"for errors that neither a route nor a listener has a page for: {ERROR_PAGE_DOC}", default=()
-    )
     drain_timeout: float = knob(
         "duration",
         "and so long after that what still runs is cut; also in a process that another has succeeded; 0: it may take for ever",
         default=0.0,
         minimum=0,
+    )
+    error_page: tuple[ErrorPage, ...] = knob(
+        "error_pages", f"for errors that neither a route nor a listener has a page for: {ERROR_PAGE_DOC}", default=()
     )

@@ -20,8 +20,8 @@ from twistedproxy.forward.guards.premises import Fetched, Premises
 from twistedproxy.forward.guards.tokens import BadKeys, BadToken, Checker, Expected, KnownKey
 from twistedproxy.forward.guards.watched_file import WatchedFile
 from twistedproxy.message import Field
-from twistedproxy.settings.limits import JWT_PAIRS
 from twistedproxy.settings.routes import RouteSettings
+from twistedproxy.settings.tokens import JWT_PAIRS
 
 if TYPE_CHECKING:
     from twistedproxy.forward.exchange import Exchange

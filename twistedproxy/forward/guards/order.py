@@ -28,8 +28,9 @@ from twistedproxy.forward.guards.limiting import Limiting
 from twistedproxy.forward.guards.pace import Pacing
 from twistedproxy.forward.guards.premises import Premises
 from twistedproxy.forward.routes import Guard
-from twistedproxy.settings.limits import JWT_PAIRS, LimitSettings
+from twistedproxy.settings.limits import LimitSettings
 from twistedproxy.settings.routes import RouteSettings
+from twistedproxy.settings.tokens import JWT_PAIRS
 
 
 class Guards:

@@ -18,7 +18,7 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey, import_key
 
-from twistedproxy.settings.limits import JWT_SHARED
+from twistedproxy.settings.tokens import JWT_SHARED
 
 Claims = Mapping[str, Any]
 Key = RSAKey | ECKey | OKPKey | OctKey
