@@ -9,6 +9,8 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from h2.connection import H2Connection
+from h2.events import DataReceived
 
 from tests.real.client import fetch
 from tests.real.conftest import StartProxy
@@ -63,6 +65,25 @@ def test_large_bodies_pass_through_them_whole(start_proxy: StartProxy) -> None:
                     assert data
                     received += data
                 assert received.endswith(body)
+
+
+def test_streams_of_http2_share_a_connection_of_theirs(start_proxy: StartProxy) -> None:
+    with Origin(answering(b"hello")) as origin:
+        proxy = start_proxy(SITE.format(on="tcp:@http:interface=127.0.0.1:backlog=50", server=f"127.0.0.1:{origin.port}"))
+        client = H2Connection()
+        client.initiate_connection()
+        head = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a")]
+        for stream in (1, 3, 5):
+            client.send_headers(stream, head, end_stream=True)
+        bodies: dict[int, bytes] = {}
+        with socket.create_connection(("127.0.0.1", proxy.port), 30) as sock:
+            while bodies != {1: b"hello", 3: b"hello", 5: b"hello"}:
+                sock.sendall(client.data_to_send())
+                data = sock.recv(65536)
+                assert data, bodies
+                for event in client.receive_data(data):
+                    if isinstance(event, DataReceived):
+                        bodies[event.stream_id] = bodies.get(event.stream_id, b"") + event.data
 
 
 def test_a_stream_between_them_keeps_half_closes(start_proxy: StartProxy) -> None:

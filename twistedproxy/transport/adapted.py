@@ -198,6 +198,10 @@ class AdaptedConnection:
         """Send several pieces in order."""
         self.write(b"".join(data))
 
+    def put_off(self, call: Callable[[], None]) -> bool:
+        """As :meth:`Sending.put_off`: never, for nobody knows what the reactor has at hand."""
+        return False
+
     def congested(self) -> None:
         """The other transport has enough."""
         self._congested = True
