@@ -257,6 +257,37 @@ def test_a_flood_is_answered_by_goaway() -> None:
         assert play.listeners["http"].refused == {"http2_flood": 1}
 
 
+def test_the_site_says_what_a_flood_is() -> None:
+    with Play(SITE + "[listen http]\non = tcp:80\nhttp2_max_control_frames = 5\nhttp2_max_resets = 3\n") as play:
+        client = Http2Client(play)
+        client.sends_frames(*[PingFrame(0)] * 5)
+        assert client.goaways == []
+        client.sends_frames(PingFrame(0))
+        assert client.goaways == [(0, ErrorCodes.ENHANCE_YOUR_CALM)]
+        client.party.sees_end()
+        client = Http2Client(play)
+        resets = 0
+        while not client.goaways:
+            stream = client.asks()
+            play.origin().overlooks()
+            client.h2.reset_stream(stream)
+            client.flush()
+            resets += 1
+        assert resets == 4
+        client.party.sees_end()
+
+
+def test_the_site_says_how_much_of_a_body_may_wait() -> None:
+    with Play(SITE + "[listen http]\non = tcp:80\nhttp2_window = 2k\n") as play:
+        client = Http2Client(play)
+        stream = client.asks("POST", "/", body=bytes(2048), more=True)
+        assert client.h2.remote_settings[SettingCodes.INITIAL_WINDOW_SIZE] == 2048
+        origin = play.origin()
+        origin.overlooks()
+        origin.says("HTTP/1.1 204 No Content")
+        assert client.answer(stream).status == "204"
+
+
 def test_streams_that_are_begun_and_reset_all_the_time_are_a_flood() -> None:
     with Play(SITE) as play:
         client = Http2Client(play)
@@ -384,6 +415,23 @@ def test_more_streams_than_allowed_are_refused_until_others_have_ended() -> None
         again.overlooks()
         again.says(ANSWER, b"hello")
         assert client.answer(fourth).ended
+
+
+def test_a_head_of_too_many_fields_is_answered() -> None:
+    with Play(SITE + "[listen http]\non = tcp:80\nmax_headers = 4\n") as play:
+        client = Http2Client(play)
+        fields = [(f"x-{number}", "y") for number in range(5)]
+        assert client.answer(client.asks("GET", "/", *fields)).status == "431"
+        plain = play.client()
+        plain.says("GET / HTTP/1.1\nHost: a\nX-1: y\nX-2: y\nX-3: y\nX-4: y")
+        assert plain.hears_message().status == 431
+        plain.sees_end()
+        plain = play.client()
+        plain.says("GET / HTTP/1.1\nHost: a\nX-1: y\nX-2: y\nX-3: y")
+        origin = play.origin()
+        origin.overlooks()
+        origin.says(ANSWER, b"hello")
+        plain.hears(ANSWER, b"hello")
 
 
 def test_a_head_that_is_too_large_is_answered_and_one_far_too_large_ends_the_connection() -> None:

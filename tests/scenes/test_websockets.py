@@ -272,12 +272,13 @@ def test_a_side_that_takes_nothing_after_the_other_has_left_is_cut(from_client: 
         reader.sees_cut()
 
 
-def test_a_side_that_does_not_notice_that_the_other_has_left_is_cut_before_long() -> None:
-    with Play(ONE) as play:
+@pytest.mark.parametrize(("said", "seconds"), [("", 60), ("websocket_half_close_timeout = 20s\n", 20)])
+def test_a_side_that_does_not_notice_that_the_other_has_left_is_cut_before_long(said: str, seconds: int) -> None:
+    with Play(ONE + said) as play:
         client, origin = joined(play)
         client.leaves()
         origin.sees_end()
-        play.later(50)
+        play.later(seconds - 10)
         assert not origin.is_closed
         play.later(12)
         assert origin.is_closed

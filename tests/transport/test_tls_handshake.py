@@ -266,6 +266,16 @@ def test_a_client_may_resume_its_session(
     assert arrival.connection.session_reused
 
 
+def test_the_site_says_for_how_long_a_session_can_be_resumed(poller: Epoll | Plain, authority: Authority, tmp_path: Path) -> None:
+    server = TlsServer(tls(authority.issue("a.example"), session_timeout=7200.0), str(tmp_path), Hands())
+    arrival, foreign = arrive(poller, server, foreign_client())
+    arrival.connection.write(b"x")
+    settle(poller)
+    foreign.read()
+    assert foreign.tls.session is not None
+    assert foreign.tls.session.ticket_lifetime_hint == 7200
+
+
 def test_we_resume_sessions_with_a_peer_even_while_the_first_is_open(
     poller: Epoll | Plain, server: TlsServer, client: TlsClient
 ) -> None:
