@@ -21,6 +21,11 @@ def test_a_name_in_the_defaults_must_lead_somewhere_too() -> None:
     assert errors(SMALL + "[defaults]\ncache = c\n")[0].startswith("9 [defaults] cache: there is no [cache c]")
 
 
+def test_a_request_of_a_test_comes_in_by_one_listener() -> None:
+    text = SMALL + "[test x]\nrequest = GET http://a/\nlisten = http http\nexpect = status 200\n"
+    assert errors(text)[0].startswith("10 [test x] listen: there is no [listen http http]")
+
+
 def test_a_section_with_mistakes_can_still_be_named() -> None:
     assert errors(SMALL.replace("servers = 127.0.0.1:3000", "servers = 127.0.0.1")) == [
         "4 [pool app] servers: '127.0.0.1' has no port; write 127.0.0.1:80, or https://127.0.0.1"

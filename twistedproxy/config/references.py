@@ -13,6 +13,7 @@ from twistedproxy.config.http2 import errors_of_pool
 from twistedproxy.config.problems import Problem
 from twistedproxy.config.reader import Section
 from twistedproxy.config.sections import SECTIONS, Built, Draft, rows
+from twistedproxy.config.values import KINDS, Shape
 from twistedproxy.settings.answers import APP_KINDS
 from twistedproxy.spelling import choose_from
 
@@ -65,12 +66,13 @@ def check(draft: Draft, problems: list[Problem]) -> None:
 
 def _dangling(draft: Draft) -> Iterator[Problem]:
     for kind, section_kind in SECTIONS.items():
-        pointing = {key: _POINTS_TO[row["kind"]] for key, row in rows(section_kind.made).items() if row["kind"] in _POINTS_TO}
+        pointing = {key: row["kind"] for key, row in rows(section_kind.made).items() if row["kind"] in _POINTS_TO}
         for section in (each.section for each in draft.built[kind]):
-            for key, target in pointing.items():
+            for key, named in pointing.items():
+                target, several = _POINTS_TO[named], KINDS[named].shape is Shape.WORDS
                 known = draft.names(target)
                 for item in section.entries[key].items if key in section.entries else ():
-                    for name in item.text.split() if key in ("listen", "limits", "log") else (item.text,):
+                    for name in item.text.split() if several else (item.text,):
                         if name not in known and (key, name) != ("log", logs.OFF):
                             remedy = choose_from(name, known) if known else f"add one, with the title [{target} {name}]"
                             yield section.problem(key, f"there is no [{target} {name}]", remedy, item.line)
