@@ -110,7 +110,6 @@ HEAD_TOO_LARGE = _reason("head_too_large", 431, _D, "the head is larger than max
 TOO_MANY_FIELDS = _reason("too_many_fields", 431, _D, "the head has more fields than max_headers (RFC 6585 §5)")
 BODY_TOO_LARGE = _reason("body_too_large", 413, _D, "the body is larger than max_body (RFC 9110 §15.5.14)")
 EXPECTATION_FAILED = _reason("expectation_failed", 417, _D, "the only expectation known is 100-continue (RFC 9110 §10.1.1)")
-PLAIN_HTTP_TO_TLS = _reason("plain_http_to_tls", 400, _D, "plain HTTP was sent to a TLS port")
 CLIENT_CERT_MISSING = _reason("client_cert_missing", 400, _D, "a client certificate is needed here, and none was shown")
 CLIENT_CERT_EXPIRED = _reason("client_cert_expired", 400, _D, "the client certificate has expired since it was verified")
 MALFORMED_STREAM = _reason("malformed_stream", 400, _D, "the request is malformed (RFC 9113 §8.1.1)")

@@ -178,7 +178,7 @@ class IncomingTls(_Handshake):
             sock.shutdown(socket.SHUT_WR)
         except OSError:
             pass  # it did not wait for the answer
-        self._fail(TlsProblem("the client speaks plain HTTP", plain_http=True))
+        self._fail(TlsProblem("the client speaks plain HTTP"))
 
     def _problem(self, error: SSL.Error) -> TlsProblem:
         return distrust(self._tls) or problem_of(error)

@@ -13,13 +13,11 @@ class TlsProblem(Exception):
     A handshake that failed; the text says why.
 
     :ivar unverified: the other side's certificate is not to be believed
-    :ivar plain_http: a client spoke plain HTTP, and was told so
     """
 
-    def __init__(self, text: str, *, unverified: bool = False, plain_http: bool = False) -> None:
+    def __init__(self, text: str, *, unverified: bool = False) -> None:
         super().__init__(text)
         self.unverified = unverified
-        self.plain_http = plain_http
 
 
 _NOT_TLS: Final = "the other side does not speak TLS"
