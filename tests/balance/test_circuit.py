@@ -167,7 +167,7 @@ def test_a_trial_is_one_request_at_a_time() -> None:
     a.succeed(10.2)
     assert Counter(picks(pool, 4, now=10.3)) == {"a": 2, "b": 2}
     # Nothing is looked at any more from now on: the scheduler has the whole say.
-    assert pool._pick == pool._primaries.pick
+    assert pool._pick == pool._candidates._primaries.pick
 
 
 def test_a_trial_that_ends_without_a_result_makes_room_for_the_next() -> None:

@@ -71,6 +71,7 @@ class Circuit:
         "_calm_from",
         "_fail_timeout",
         "_failed",
+        "_judged_by",
         "_lasted",
         "_longest",
         "_max_fails",
@@ -83,6 +84,7 @@ class Circuit:
     )
 
     def __init__(self, settings: PoolSettings) -> None:
+        self._judged_by = _terms(settings)
         self._max_fails = settings.max_fails
         self._fail_timeout = settings.fail_timeout
         self._longest = max(settings.fail_timeout, settings.max_fail_timeout)
@@ -95,6 +97,10 @@ class Circuit:
         self.on_trial = False
         self._lasted = 0.0
         self._calm_from = 0.0
+
+    def is_made_of(self, settings: PoolSettings) -> bool:
+        """Whether these say nothing else of circuits than those by which this one was made."""
+        return self._judged_by == _terms(settings)
 
     @property
     def holds_something(self) -> bool:
@@ -159,3 +165,17 @@ class Circuit:
         self._failed.clear()
         if self.window is not None:
             self.window.clear()
+
+
+def _terms(settings: PoolSettings) -> tuple[object, ...]:
+    """What *settings* say of circuits."""
+    return (
+        settings.max_fails,
+        settings.fail_timeout,
+        settings.max_fail_timeout,
+        settings.fail_statuses,
+        settings.eject_ratio,
+        settings.eject_latency,
+        settings.eject_window,
+        settings.eject_min_requests,
+    )

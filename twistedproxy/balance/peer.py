@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -220,9 +221,9 @@ class Peer:
 
     # What the site says.
 
-    def judge_by(self, pool: PoolSettings, before: PoolSettings) -> None:
-        """The pool has other settings now: what was counted by the old ones is forgotten where it means nothing any more."""
-        if _circuit_of(pool) != _circuit_of(before):
+    def judge_by(self, pool: PoolSettings) -> None:
+        """The pool may have other settings now: what was counted by the old ones is forgotten where it means nothing any more."""
+        if not self.circuit.is_made_of(pool):
             on_trial = self.circuit.on_trial
             self.circuit = Circuit(pool)
             self.circuit.on_trial = on_trial
@@ -418,25 +419,17 @@ class Peer:
         if self.on_change is not None:
             self.on_change(Change(self, before, after, why))
 
+    def twin(self) -> Peer:
+        """One in the same state, without connections, whose pool is still to be said; what happens to it changes nothing here."""
+        twin = copy(self)
+        twin.answer_time, twin.circuit, twin.standing = deepcopy((self.answer_time, self.circuit, self.standing))
+        twin.last_checks = self.last_checks.copy()
+        twin.idle = []
+        return twin
+
     def __repr__(self) -> str:
         backup = " backup" if self.backup else ""
         return f"<Peer {self.name} {self.state} weight={self.weight}{backup} in_flight={self.in_flight}>"
-
-
-def _circuit_of(pool: PoolSettings) -> PoolSettings:
-    """Settings that differ only in what a circuit is made of."""
-    return PoolSettings(
-        "",
-        (),
-        max_fails=pool.max_fails,
-        fail_timeout=pool.fail_timeout,
-        max_fail_timeout=pool.max_fail_timeout,
-        fail_statuses=pool.fail_statuses,
-        eject_ratio=pool.eject_ratio,
-        eject_latency=pool.eject_latency,
-        eject_window=pool.eject_window,
-        eject_min_requests=pool.eject_min_requests,
-    )
 
 
 def will_by(server: ServerSettings) -> PeerState:

@@ -8,18 +8,18 @@ needs no timer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import replace
 from random import Random
 
 from twisted.logger import Logger
 
 from twistedproxy.balance.budget import RetryBudget
+from twistedproxy.balance.candidates import Candidates
 from twistedproxy.balance.lookback import Lookback
 from twistedproxy.balance.peer import Change, Peer, PeerState
 from twistedproxy.balance.queue import Queue
-from twistedproxy.balance.schedulers.choice import scheduler_called
-from twistedproxy.balance.schedulers.consistent_hash import ConsistentHash
 from twistedproxy.balance.slow_start import apportion
 from twistedproxy.balance.stickiness import Bindings
 from twistedproxy.clock import Clock
@@ -73,21 +73,14 @@ class Pool:
         self.on_will: list[Callable[[Peer], None]] = []
         self.on_join: list[Callable[[Peer], None]] = []
         self._removed: list[Peer] = []
-        self._random = random or Random()
-        self._primaries = scheduler_called(settings.balance.scheduler, self._random)
-        self._backups = scheduler_called(settings.balance.scheduler, self._random)
-        self._keyed = ConsistentHash(settings.balance.bound) if _is_keyed(settings) else None
-        self._keyed_backups = ConsistentHash(settings.balance.bound) if _is_keyed(settings) else None
+        self._candidates = Candidates(settings, random or Random())
+        # As the candidates have them: looked up for each request.
+        self._pick, self._pick_other = self._candidates.pick, self._candidates.pick_other
         self.bindings = Bindings() if settings.sticky is not None and settings.sticky.cookie else None
-        self._backups_serve = False
-        self._pick = self._primaries.pick
-        self._pick_other: Callable[[Sequence[Peer], float], Peer | None] = self._another
         self.queue = Queue(settings.queue.length, settings.queue.timeout) if settings.queue is not None else None
         self.retries = self.hedges = self.retries_refused = self.ejections_refused = 0
         budget = settings.retry_budget
         self._budget = None if budget.is_unlimited else RetryBudget(budget, clock.monotonic())
-        #: Peers that may have to be passed over: with a limit, or on trial.
-        self._limited: list[Peer] = []
         self._cap_told = False
         self._next_change = _AT_ONCE
         self.lookback = Lookback()
@@ -118,13 +111,8 @@ class Pool:
         Peers keep their state, their counters and what runs on them; requests that wait in a queue wait on in it.
         """
         before, self.settings = self.settings, settings
-        balance, sticky = settings.balance, settings.sticky
-        if balance != before.balance:
-            self._primaries = scheduler_called(balance.scheduler, self._random)
-            self._backups = scheduler_called(balance.scheduler, self._random)
-        if _is_keyed(settings) and (self._keyed is None or balance.bound != before.balance.bound):
-            # Never taken away: requests that began before still have keys.
-            self._keyed, self._keyed_backups = ConsistentHash(balance.bound), ConsistentHash(balance.bound)
+        self._candidates.revise(settings, before)
+        sticky = settings.sticky
         if sticky != before.sticky:
             self.bindings = Bindings() if sticky is not None and sticky.cookie else None
         self._revise_queue(settings)
@@ -134,7 +122,7 @@ class Pool:
         self._cap_told = False
         for peer in self.peers:
             self._attend(peer)
-            peer.judge_by(settings, before)
+            peer.judge_by(settings)
         self._changed()
 
     def _revise_queue(self, settings: PoolSettings) -> None:
@@ -178,47 +166,19 @@ class Pool:
         """As :meth:`choose`, the same peer for the same *key* as far as that is possible; for pools that hash."""
         if now >= self._next_change:
             self.refresh(now)
-        if not self._limited:
-            return self._another_for(key, tried)
-        return self._open(partial(self._another_for, key), tried)
+        return self._candidates.pick_for(key, tried)
 
     def choose_bound(self, peer: Peer, now: float) -> bool:
         """Whether an exchange whose client is bound to *peer* may go there; to backups only as long as these serve."""
         if now >= self._next_change:
             self.refresh(now)
-        return peer.takes_bound and (not peer.backup or self._backups_serve)
-
-    def _another(self, tried: Collection[Peer], now: float) -> Peer | None:
-        return self._primaries.pick_other(tried, now) or self._backups.pick_other(tried, now)
-
-    def _another_for(self, key: str, tried: Collection[Peer]) -> Peer | None:
-        assert self._keyed is not None and self._keyed_backups is not None
-        return self._keyed.pick_for(key, tried) or self._keyed_backups.pick_for(key, tried)
-
-    def _pick_open(self, pick: Callable[[float], Peer | None], now: float) -> Peer | None:
-        """As *pick*, but no peer that takes nothing more."""
-        peer = pick(now)
-        return self._another_open((), now) if peer is None or peer.is_full or peer.is_being_tried else peer
-
-    def _another_open(self, tried: Sequence[Peer], now: float) -> Peer | None:
-        return self._open(lambda avoided: self._another(avoided, now), tried)
-
-    def _open(self, pick: Callable[[Collection[Peer]], Peer | None], tried: Sequence[Peer]) -> Peer | None:
-        """What *pick* makes of *tried* and those that take nothing more; one whose trial runs if there is nobody else."""
-        closed, on_trial = set(tried), []
-        for peer in self._limited:
-            if 0 < peer.settings.max_connections <= peer.in_flight:
-                closed.add(peer)
-            elif peer.is_being_tried and peer not in closed:
-                on_trial.append(peer)
-        found = pick(closed.union(on_trial))
-        return pick(closed) if found is None and on_trial else found
+        return peer.takes_bound and (not peer.backup or self._candidates.backups_serve)
 
     def verdict_when_none(self, tried: Sequence[Peer], now: float) -> ChooseVerdict:
         """Why :meth:`choose` with the same arguments has just returned None."""
         if not self.peers:
             return ChooseVerdict.EMPTY
-        if any(peer.is_full and peer not in tried for peer in self._limited):
+        if self._candidates.is_any_full(tried):
             return ChooseVerdict.ALL_FULL
         if self._last_resort or any(peer.available for peer in self.peers):
             return ChooseVerdict.ALL_TRIED
@@ -239,23 +199,9 @@ class Pool:
         candidates = available or self._ejected()
         self._last_resort = bool(candidates) and not available
         due = apportion(candidates, now)
-        primaries = [peer for peer in candidates if not peer.backup]
-        self._primaries.update(primaries)
-        backups = [peer for peer in candidates if peer.backup]
-        first = min((peer.tier for peer in backups), default=0)
-        backups = [peer for peer in backups if peer.tier == first]
-        self._backups.update(backups)
-        self._backups_serve = not primaries
-        if self._keyed is not None and self._keyed_backups is not None:
-            self._keyed.update(primaries)
-            self._keyed_backups.update(backups)
-        self._pick = self._primaries.pick if primaries else self._backups.pick
-        self._pick_other = self._another
-        self._limited = [peer for peer in candidates if peer.settings.max_connections or peer.circuit.on_trial]
-        if self._limited:
-            self._pick = partial(self._pick_open, self._pick)
-            self._pick_other = self._another_open
-        self.lookback.note(now, self.peers, [*primaries, *([] if primaries else backups)], last_resort=self._last_resort)
+        chosen_from = self._candidates.update(candidates)
+        self._pick, self._pick_other = self._candidates.pick, self._candidates.pick_other
+        self.lookback.note(now, self.peers, chosen_from, last_resort=self._last_resort)
         ejections_end = min((peer.ejected_until for peer in self.peers), default=NEVER)
         self._next_change = min(ejections_end, due)
 
@@ -366,7 +312,7 @@ class Pool:
             raise PeerExists(f"pool {self.name} has a peer {peer.name} already")
         at = next((names.index(name) for name in behind if name in names), len(names))
         self._adopt(peer)
-        peer.standing.revise(self.settings)
+        peer.judge_by(self.settings)
         self.peers = [*self.peers[:at], peer, *self.peers[at:]]
         self._removed = [other for other in self._removed if other is not peer]
         self._count()
@@ -436,6 +382,31 @@ class Pool:
             self._tell(self.on_will, peer)
         return peer
 
+    def twin(self, clock: Clock) -> tuple[Pool, dict[Peer, Peer]]:
+        """
+        A pool of the same peers in the same state that would choose as this one does; what happens to it changes nothing here.
+
+        Its queue is as long as there is room in this one's: nobody waits there.
+
+        :returns: also the twin of each peer
+        """
+        now = clock.monotonic()
+        self.refresh(now)
+        twin = Pool(replace(self.settings, servers=()), clock)
+        twin.settings = self.settings
+        peers = {peer: peer.twin() for peer in self.peers}
+        twin.peers = list(peers.values())
+        if self.queue is not None:
+            twin.queue = Queue(max(0, self.queue.length - len(self.queue)), self.queue.timeout)
+        for peer, other in peers.items():
+            twin._adopt(other)
+            other.since = peer.since
+        twin._candidates = self._candidates.twin(peers)
+        twin._budget = copy(self._budget)
+        twin._last_resort = self._last_resort
+        twin.refresh(now)
+        return twin, peers
+
     def _tell(self, observers: Sequence[Callable[[Peer], None]], peer: Peer) -> None:
         for observer in observers:
             with self.log.failuresHandled("pool {pool}: one who is told of peers failed", pool=self.name):
@@ -468,7 +439,3 @@ class Pool:
     def __repr__(self) -> str:
         up = sum(peer.available for peer in self.peers)
         return f"<Pool {self.name} {up} of {len(self.peers)} peers available>"
-
-
-def _is_keyed(settings: PoolSettings) -> bool:
-    return bool(settings.balance.key or (settings.sticky is not None and settings.sticky.key))

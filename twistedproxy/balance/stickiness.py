@@ -11,7 +11,7 @@ import base64
 import hashlib
 import hmac
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from twistedproxy.balance.peer import Peer, PeerState
 
@@ -55,6 +55,10 @@ class Tags:
             self._tags = {peer: self._make(peer) for peer in peers}
             self._named = {made: peer for peer, made in self._tags.items()}
         return self._named.get(tag)
+
+    def twin(self) -> Tags:
+        """The same words, for the twins of the peers."""
+        return Tags(self._key)
 
     def tag(self, peer: Peer) -> str:
         """The word that stands for *peer*."""
@@ -121,6 +125,10 @@ class Sessions:
         """The application has ended *session*."""
         self._table.pop(_hashed(session), None)
 
+    def twin(self, peers: Mapping[Peer, Peer]) -> Sessions:
+        """These sessions, looked up and never touched, with the twins of *peers* in their places."""
+        return _Seen(self, peers)
+
     def _expire(self, now: float) -> None:
         table = self._table
         while table:
@@ -128,6 +136,27 @@ class Sessions:
             if now - seen < self._timeout:
                 return
             del table[key]
+
+
+class _Seen(Sessions):
+    """Sessions of others, which are looked up and not touched."""
+
+    __slots__ = ("_peers", "_sessions")
+
+    def __init__(self, sessions: Sessions, peers: Mapping[Peer, Peer]) -> None:
+        super().__init__(0, 0.0)
+        self._sessions = sessions
+        self._peers = peers
+
+    def find(self, session: str, now: float) -> Peer | None:
+        found = self._sessions.peek(session, now)
+        return None if found is None else self._peers.get(found)
+
+    def bind(self, session: str, peer: Peer, now: float) -> Peer | None:
+        return None
+
+    def forget(self, session: str) -> None:
+        pass
 
 
 def _hashed(session: str) -> bytes:

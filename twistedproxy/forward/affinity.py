@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from typing import TYPE_CHECKING, Final, Self
 
 from twisted.logger import Logger
 
@@ -53,18 +54,34 @@ def affinity_of(pool: Pool, key: Callable[[], bytes], settings: PoolSettings | N
     return ByCookie(pool, sticky, Tags(key()), otherwise)
 
 
-class ByKey:
+class _Binding:
+    """What every way to bind clients has: a pool, and who chooses for those who are not bound."""
+
+    __slots__ = ("_otherwise", "_pool")
+
+    def __init__(self, pool: Pool, otherwise: ByKey | None) -> None:
+        self._pool = pool
+        self._otherwise: ByKey | _Scheduled = otherwise or _Scheduled(pool)
+
+    def twin(self, pool: Pool, peers: Mapping[Peer, Peer]) -> Self:
+        """As :meth:`twistedproxy.forward.routes.Affinity.twin`."""
+        twin = copy(self)
+        twin._pool = pool
+        twin._otherwise = self._otherwise.twin(pool, peers)
+        return twin
+
+
+class ByKey(_Binding):
     """
     Requests with the same key go to the same peer; those without one as *otherwise* has it, or the pool's scheduler.
 
     There is no key when every name of its template stands for nothing.
     """
 
-    __slots__ = ("_name", "_names", "_otherwise", "_pool", "_template")
+    __slots__ = ("_name", "_names", "_template")
 
     def __init__(self, pool: Pool, key: str, otherwise: ByKey | None) -> None:
-        self._pool = pool
-        self._otherwise = otherwise
+        super().__init__(pool, otherwise)
         self._template = Template.parse(key, REQUEST_NAMES)
         self._names = self._template.names
         self._name = self._names[0] if self._template.literals == ("", "") else ""
@@ -74,9 +91,7 @@ class ByKey:
         key = value_of(exchange, self._name) if self._name else self._key(exchange)
         if key not in _NOTHING:
             return self._pool.choose_for(key, tried, now)
-        if self._otherwise is not None:
-            return self._otherwise.choose(exchange, tried, now)
-        return self._pool.choose(tried, now)
+        return self._otherwise.choose(exchange, tried, now)
 
     def _key(self, exchange: Exchange) -> str:
         values = {name: value_of(exchange, name) for name in self._names}
@@ -89,19 +104,24 @@ class ByKey:
         return head
 
 
-class ByCookie:
+class ByCookie(_Binding):
     """Clients get a cookie that stands for the peer that has answered them."""
 
-    __slots__ = ("_attributes", "_name", "_otherwise", "_pool", "_prefix", "_renewed", "_tags")
+    __slots__ = ("_attributes", "_name", "_prefix", "_renewed", "_tags")
 
     def __init__(self, pool: Pool, settings: StickySettings, tags: Tags, otherwise: ByKey | None) -> None:
-        self._pool = pool
-        self._otherwise = otherwise or _Scheduled(pool)
+        super().__init__(pool, otherwise)
         self._tags = tags
         self._name = f"cookie.{settings.cookie}"
         self._prefix = f"{settings.cookie}=".encode("ascii")
         self._attributes = _attributes(settings)
         self._renewed = settings.expires is not None
+
+    def twin(self, pool: Pool, peers: Mapping[Peer, Peer]) -> Self:
+        """As :meth:`twistedproxy.forward.routes.Affinity.twin`."""
+        twin = super().twin(pool, peers)
+        twin._tags = self._tags.twin()
+        return twin
 
     def choose(self, exchange: Exchange, tried: Sequence[Peer], now: float) -> Peer | None:
         """As :meth:`twistedproxy.forward.routes.Affinity.choose`."""
@@ -134,17 +154,22 @@ class ByCookie:
         return ResponseHead(head.status, head.reason, head.headers.plus((b"Set-Cookie", cookie)), length=head.length)
 
 
-class ByLearntCookie:
+class ByLearntCookie(_Binding):
     """Clients whose application has given them a session go where that was."""
 
-    __slots__ = ("_cookie", "_name", "_otherwise", "_pool", "sessions")
+    __slots__ = ("_cookie", "_name", "sessions")
 
     def __init__(self, pool: Pool, settings: StickySettings, otherwise: ByKey | None) -> None:
-        self._pool = pool
-        self._otherwise = otherwise or _Scheduled(pool)
+        super().__init__(pool, otherwise)
         self._name = f"cookie.{settings.cookie}"
         self._cookie = settings.cookie.encode("ascii")
         self.sessions = Sessions(settings.size, settings.timeout)
+
+    def twin(self, pool: Pool, peers: Mapping[Peer, Peer]) -> Self:
+        """As :meth:`twistedproxy.forward.routes.Affinity.twin`."""
+        twin = super().twin(pool, peers)
+        twin.sessions = self.sessions.twin(peers)
+        return twin
 
     def choose(self, exchange: Exchange, tried: Sequence[Peer], now: float) -> Peer | None:
         """As :meth:`twistedproxy.forward.routes.Affinity.choose`."""
@@ -198,6 +223,9 @@ class _Scheduled:
 
     def choose(self, exchange: Exchange, tried: Sequence[Peer], now: float) -> Peer | None:
         return self._pool.choose(tried, now)
+
+    def twin(self, pool: Pool, peers: Mapping[Peer, Peer]) -> _Scheduled:
+        return _Scheduled(pool)
 
 
 def _answering(exchange: Exchange) -> Peer | None:

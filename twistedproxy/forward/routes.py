@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -53,6 +53,9 @@ class Affinity(Protocol):
 
     def mark(self, exchange: Exchange, head: ResponseHead) -> ResponseHead:
         """The head of the final answer to *exchange*, with what lets its client be known again."""
+
+    def twin(self, pool: Pool, peers: Mapping[Peer, Peer]) -> Affinity:
+        """The same for *pool*, a twin in which *peers* stand for the originals; nothing that it does changes anything here."""
 
 
 class Guard(Protocol):

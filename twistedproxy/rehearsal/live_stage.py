@@ -15,12 +15,9 @@ from typing import Any, cast
 
 from twistedproxy.balance.lookback import Seen
 from twistedproxy.balance.pool import Pool
-from twistedproxy.balance.stickiness import Tags
-from twistedproxy.balance.twin import SessionsSeen, twin_of
 from twistedproxy.cache.cache import Cache
 from twistedproxy.cache.entry import Entry
 from twistedproxy.cache.responses import Lookup
-from twistedproxy.forward.affinity import ByCookie, ByLearntCookie
 from twistedproxy.forward.building import build_routes
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.forward.guards.limit import Limit
@@ -28,7 +25,7 @@ from twistedproxy.forward.guards.order import Guards
 from twistedproxy.forward.guards.premises import Premises, at_once
 from twistedproxy.forward.route_table import RouteTable
 from twistedproxy.forward.route_table import Seen as PassedOver
-from twistedproxy.forward.routes import Affinity, Backend, Route
+from twistedproxy.forward.routes import Backend, Route
 from twistedproxy.forward.site import Site
 from twistedproxy.message import RequestHead
 from twistedproxy.rehearsal.peers import Peers
@@ -110,10 +107,11 @@ class LiveStage(Stage):
         live = next(
             backend for route in self.live_routes.routes if (backend := route.backend) is not None and backend.pool.name == name
         )
-        pool, peers = twin_of(live.pool, self.clock)
+        pool, peers = live.pool.twin(self.clock)
+        affinity = live.affinity.twin(pool, peers) if live.affinity is not None else None
         self._ran.update((peer.name, peer.in_flight) for peer in pool.peers)
         connector = self._peers[name] = Peers(self.clock, lambda: self._answer)
-        return Backend(pool, cast(Connector, connector), _affinity(live.affinity, pool, peers))
+        return Backend(pool, cast(Connector, connector), affinity)
 
     def cache(self, name: str) -> Cache:
         """What stands for the cache called *name*."""
@@ -210,19 +208,3 @@ def _limit(limit: Limit) -> Limit:
     twin.arrivals, twin.sent = cast(Any, _Read(limit.arrivals)), cast(Any, _Read(limit.sent))
     twin.running = copy(limit.running)
     return twin
-
-
-def _affinity(affinity: Any, pool: Pool, peers: Mapping[Any, Any]) -> Affinity | None:
-    """The same binding, to the peers of *pool*."""
-    if affinity is None:
-        return None
-    twin = copy(affinity)
-    twin._pool = pool
-    otherwise = getattr(affinity, "_otherwise", None)
-    if otherwise is not None:
-        twin._otherwise = _affinity(otherwise, pool, peers)
-    if isinstance(twin, ByLearntCookie):
-        twin.sessions = SessionsSeen(twin.sessions, peers)
-    elif isinstance(twin, ByCookie):
-        twin._tags = Tags(twin._tags._key)
-    return cast(Affinity, twin)

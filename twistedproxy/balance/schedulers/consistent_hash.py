@@ -15,8 +15,9 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Collection, Sequence
+from copy import deepcopy
 from math import ceil, log
-from typing import Final
+from typing import Any, Final
 from zlib import crc32
 
 from twistedproxy.balance.peer import Peer
@@ -42,6 +43,13 @@ class ConsistentHash:
         self._draws: dict[Peer, array[int]] = {}
         self._total = 0
         self._winners: dict[int, Peer] = {}
+
+    def __deepcopy__(self, known: dict[int, Any]) -> ConsistentHash:
+        # What the peers have drawn is large, and never changes.
+        copied = ConsistentHash(self._bound)
+        copied._draws = {deepcopy(peer, known): drawn for peer, drawn in self._draws.items()}
+        copied.update(deepcopy(self._peers, known))
+        return copied
 
     def update(self, peers: Sequence[Peer]) -> None:
         """From now on exactly *peers* are available, with the shares (1 or more) that they have now."""

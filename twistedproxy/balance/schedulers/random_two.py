@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Collection, Sequence
+from copy import deepcopy
 from itertools import accumulate
 from random import Random
+from typing import Any
 
 from twistedproxy.balance.peer import Peer
 
@@ -24,15 +26,22 @@ class RandomTwo:
     :param random: where chance comes from
     """
 
-    __slots__ = ("_last", "_peers", "_random", "_sums", "_total")
+    __slots__ = ("_chance", "_last", "_peers", "_random", "_sums", "_total")
 
     def __init__(self, random: Random) -> None:
+        self._chance = random
         self._random = random.random
         self._peers: list[Peer] = []
         #: Of each peer, where its part of the line of all shares ends.
         self._sums: list[int] = []
         self._total = 0
         self._last = -1
+
+    def __deepcopy__(self, known: dict[int, Any]) -> RandomTwo:
+        # The method by itself would be that of the original's chance.
+        copied = RandomTwo(deepcopy(self._chance, known))
+        copied.update(deepcopy(self._peers, known))
+        return copied
 
     def update(self, peers: Sequence[Peer]) -> None:
         self._peers = list(peers)
