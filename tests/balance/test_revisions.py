@@ -14,6 +14,7 @@ from twistedproxy.balance.peer import PeerState
 from twistedproxy.balance.pool import Pool
 from twistedproxy.balance.standing import CheckResult
 from twistedproxy.settings.checks import CheckSettings
+from twistedproxy.settings.knob import NEVER
 from twistedproxy.settings.pools import BalanceSettings, BudgetSettings, QueueSettings, StickySettings
 
 
@@ -41,6 +42,17 @@ def test_keys_are_known_from_now_on_and_requests_that_have_some_may_ask_on() -> 
     assert chosen is not None
     revised(pool, balance=BalanceSettings())
     assert pool.choose_for("x", (), 0.0) is chosen
+
+
+def test_who_comes_back_is_judged_as_the_others_are_by_then() -> None:
+    pool = pool_of(server("a"), server("b"), max_fails=3)
+    peer = pool.remove("a:80", "the operator removed it")
+    revised(pool, max_fails=1)
+    pool.put_back(peer, ["b:80"])
+    pool.put_back_will(peer, PeerState.UP, NEVER, NEVER, "undone")
+    peer.begin()
+    peer.fail(errors.CONNECT_REFUSED_BY_PEER, 0.0)
+    assert peer.state is PeerState.EJECTED
 
 
 def test_how_clients_are_bound_begins_anew_only_when_it_changes() -> None:
@@ -151,6 +163,20 @@ def test_a_line_that_changes_brings_back_who_was_removed_and_one_that_stays_does
     assert world.peers() == "x<site.ini"
     world.membership.revise((server("x", 2), server("y")), (server("x", 2), server("y", 3)))
     assert world.peers() == "x<site.ini y<site.ini"
+
+
+def test_what_is_done_already_stands_where_it_was_done() -> None:
+    one, two, three = server("a"), server("b"), replace(NAME, tier=1)
+    world = World(one, NAME)
+    membership = world.membership
+    assert membership.as_it_is((one, NAME), (one, two)) == (one, NAME)
+    membership.add(two)
+    assert membership.as_it_is((one, NAME), (one, two)) == (one, NAME, two)
+    membership.remove(NAME.name, "the operator removed it")
+    assert membership.as_it_is((one, NAME), (one, two)) == (one, two)
+    assert membership.as_it_is((one, NAME), (one, three)) == (one, NAME)
+    membership.add(three)
+    assert membership.as_it_is((one, NAME), (one, three)) == (one, three)
 
 
 def test_names_are_asked_for_at_the_new_interval() -> None:

@@ -8,8 +8,10 @@ import pytest
 
 from tests.kit.party import Party
 from tests.kit.reloading import ReloadingPlay, open_sockets
+from twistedproxy.addresses import Tcp
 from twistedproxy.config.problems import ConfigError
 from twistedproxy.running.running import NotReplaced
+from twistedproxy.settings.servers import ServerSettings
 
 SITE = """
 [site]
@@ -53,6 +55,26 @@ def test_the_same_file_changes_no_object_at_all() -> None:
         assert (play.pools["app"], play.routes["/"], play.listeners["http"], play.pools["app"].peers, play.bound) == before
         assert list(open_sockets(play)) == ["*:80"]
         assert play.routes["/"].requests == 1 and play.idle() == 1
+
+
+def test_what_an_operator_has_done_already_is_no_change() -> None:
+    with ReloadingPlay(SITE) as play:
+        membership = play.live.memberships["app"]
+        membership.pool.set_weight("a:1", 5)
+        membership.remove("b:1", "the operator removed it")
+        membership.add(ServerSettings(Tcp("d", 1), weight=2))
+        membership.pool.drain("d:1")
+        saved = ("    a:1\n    b:1", "    a:1 weight=5\n    d:1 weight=2 drain")
+        assert play.reload(saved) == ["nothing has changed"]
+        assert play.reload() == ["nothing has changed"]
+        # What is to end by itself, or has become something else, is to be another.
+        membership.pool.drain("a:1", 60)
+        assert play.reload(("a:1 weight=5", "a:1 weight=5 drain")) == [
+            "~ [pool app] servers: - a:1 weight=5, + a:1 weight=5 drain"
+        ]
+        membership.pool.set_weight("a:1", 7)
+        assert play.reload(("a:1 weight=5 drain", "a:1 weight=6 drain"))[0].startswith("~ [pool app] servers: ")
+        assert play.reload(("    d:1 weight=2 drain\n", "")) == ["~ [pool app] servers: - d:1 weight=2 drain"]
 
 
 def test_a_request_on_a_changed_route_finishes_by_the_old_rules_and_the_next_one_has_the_new_ones() -> None:

@@ -196,6 +196,41 @@ class Membership(Service):
         self._settle()
         self._changed()
 
+    def as_it_is(self, before: Sequence[ServerSettings], after: Sequence[ServerSettings]) -> tuple[ServerSettings, ...]:
+        """
+        The lines *before*, as far as :meth:`revise` to those *after* would change anything.
+
+        What the operator has done already, as one who has saved it, stands in it as it does in *after*.
+        """
+        old = {_line_name(server): server for server in before}
+        new = {_line_name(server): server for server in after}
+        lines = []
+        for called, server in old.items():
+            wanted = new.get(called)
+            if wanted is not None:
+                lines.append(wanted if self._is_as(wanted) else server)
+            elif self._is_by_site(server):
+                lines.append(server)
+        lines += [server for called, server in new.items() if called not in old and self._is_as(server)]
+        return tuple(lines)
+
+    def _is_as(self, server: ServerSettings) -> bool:
+        """Whether whoever the line *server* is about is as it says."""
+        if server.stands_for is not StandsFor.PEER:
+            name = self.names.get(server.name)
+            return name is not None and name.line == server
+        peer = next((peer for peer in self.pool.peers if peer.name == server.name), None)
+        if peer is None or peer.weight != server.weight or peer.will is not will_by(server) or peer.will_ends < NEVER:
+            return False
+        return replace(peer.settings, weight=server.weight, down=server.down, drain=server.drain) == server
+
+    def _is_by_site(self, server: ServerSettings) -> bool:
+        """Whether whoever the line *server* is about belongs to the pool by the site's word."""
+        if server.stands_for is not StandsFor.PEER:
+            name = self.names.get(server.name)
+            return name is not None and name.origin == SITE
+        return any(peer.name == server.name and peer.origin == SITE for peer in self.pool.peers)
+
     def refresh(self) -> None:
         """Follow the names at the interval that the pool has now."""
         if self.running:
@@ -205,12 +240,11 @@ class Membership(Service):
 
     def _drop(self, server: ServerSettings) -> None:
         """A line has gone from the site; what the operator has removed before, or added once more, is the operator's."""
+        if not self._is_by_site(server):
+            return
         if server.stands_for is not StandsFor.PEER:
-            name = self.names.get(server.name)
-            if name is not None and name.origin == SITE:
-                del self.names[server.name]
-                self._leave(name)
-        elif any(peer.name == server.name and peer.origin == SITE for peer in self.pool.peers):
+            self._leave(self.names.pop(server.name))
+        else:
             self.pool.remove(server.name, "it is not in site.ini any more")
 
     def _take(self, server: ServerSettings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock, inlineCallbacks
@@ -42,9 +43,14 @@ class Reload:
         return self._in_thread(self._read).addCallback(self._planned)
 
     def _planned(self, loaded: Loaded) -> Plan:
-        before = self._running.parts.settings
+        parts, after = self._running.parts, loaded.settings
+        before = parts.settings
         assert before is not None
-        return plan(before, loaded.settings)
+        pools = dict(before.pools)
+        for name in pools.keys() & after.pools.keys():
+            membership = parts.pools[name].membership
+            pools[name] = replace(pools[name], servers=membership.as_it_is(pools[name].servers, after.pools[name].servers))
+        return plan(replace(before, pools=pools), after)
 
     def reload(self, who: str) -> Deferred[Reloaded]:
         """
