@@ -54,6 +54,26 @@ def test_the_peer_that_would_be_next_is_told_and_stays_the_next() -> None:
         assert "receive  what the peer says is made up: nothing was sent anywhere" in why(live, "GET", URL)
 
 
+def test_pools_that_only_get_copies_are_told_with_what_runs_on_them() -> None:
+    text = TWO.replace(
+        "[route /]",
+        "[pool shadow]\nservers =\n    10.0.0.1:80\n    10.0.0.9:80\nbalance = hash {uri}\n[route /]\nmirror = shadow",
+    )
+    with Play(text) as play:
+        live = live_site(play, text)
+        play.pools["shadow"].peer("10.0.0.1:80").begin()
+        copies = {
+            path: [line for line in why(live, "GET", f"http://a{path}") if line.startswith("mirror")]
+            for path in ("/1", "/2", "/3", "/4")
+        }
+        for path, told in copies.items():
+            chosen = play.pools["shadow"].choose_for(path, (), 0.0)
+            assert chosen is not None
+            assert told == [f"mirror   {chosen.name} gets a copy of GET {path} HTTP/1.1"]
+        assert "             10.0.0.1:80  weight 1, 50% of the requests, 0 running" in why(live, "GET", URL)
+        play.pools["shadow"].peer("10.0.0.1:80").succeed(0.0)
+
+
 def test_peers_are_as_they_are_now() -> None:
     with Play(TWO) as play:
         live = live_site(play, TWO)

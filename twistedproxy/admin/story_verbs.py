@@ -69,7 +69,7 @@ class StoryVerbs:
         except RequestError as error:
             return f"{'parse':9}{error.reason.status}, nothing is forwarded: {printable(str(error))}"
         try:
-            with LiveStage(live.settings, live.site, live.pools, live.caches, live.limits) as stage:
+            with LiveStage(live.settings, live.site, live.caches, live.limits) as stage:
                 return told(stage.tale_of(stage.ask(request)))
         except (OSError, ValueError) as problem:
             raise VerbError(f"a file of the site cannot be used: {problem}") from None

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from twistedproxy.balance.lookback import Seen
-from twistedproxy.balance.pool import Pool
+from twistedproxy.balance.peer import Peer
 from twistedproxy.cache.cache import Cache
 from twistedproxy.cache.entry import Entry
 from twistedproxy.cache.responses import Lookup
@@ -46,18 +46,15 @@ class LiveStage(Stage):
     :param site: its routes, tables and clock
     """
 
-    def __init__(
-        self, settings: Settings, site: Site, pools: Mapping[str, Pool], caches: Mapping[str, Cache], limits: Mapping[str, Limit]
-    ) -> None:
+    def __init__(self, settings: Settings, site: Site, caches: Mapping[str, Cache], limits: Mapping[str, Limit]) -> None:
         self.settings = settings
         self.clock = clock = StageClock(site.clock.monotonic(), site.clock.wall())
         self._directory = TemporaryDirectory(prefix="revproxy-")
         self._peers = {}
         self._caches = {}
-        self._ran: dict[str, int] = {}
+        self._ran: dict[Peer, int] = {}
         self._routes: dict[Route, Route] = {}
         self._live_site = site
-        self._live_pools = pools
         self._live_caches = caches
         before = {name: _limit(limit) for name, limit in limits.items()}
         self._guards = Guards(settings.limits, Premises(clock, clock, at_once, self._fetch, SECRET), before)
@@ -81,7 +78,7 @@ class LiveStage(Stage):
         return tale
 
     def _ran_at(self, seen: Seen, moment: float) -> int | None:
-        return self._ran.get(seen.name)
+        return self._ran.get(seen.peer)
 
     # What lives, and its twins.
 
@@ -109,7 +106,7 @@ class LiveStage(Stage):
         )
         pool, peers = live.pool.twin(self.clock)
         affinity = live.affinity.twin(pool, peers) if live.affinity is not None else None
-        self._ran.update((peer.name, peer.in_flight) for peer in pool.peers)
+        self._ran.update((peer, peer.in_flight) for peer in pool.peers)
         connector = self._peers[name] = Peers(self.clock, lambda: self._answer)
         return Backend(pool, cast(Connector, connector), affinity)
 
