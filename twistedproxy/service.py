@@ -101,7 +101,6 @@ class Ground:
     sockets: Sockets
     premises: Premises
     in_thread: Callable[[Any], Deferred[Any]]
-    process: Process
 
 
 @dataclass(frozen=True)
@@ -151,13 +150,13 @@ def make_service(settings: Settings, reactor: Any, origin: Origin | None = None)
     premises = Premises(clock, reactor, in_thread, Fetcher(reactor), os.urandom(16))
     heritage = inherit(os.environ) if origin is not None else Heritage()
     sockets = Sockets(heritage.sockets, heritage.nameless)
-    process = Process(reactor, deadlines, reactor.callFromThread)
-    ground = Ground(reactor, clock, poller, around, site, stream_site, live, recorder, sockets, premises, in_thread, process)
+    ground = Ground(reactor, clock, poller, around, site, stream_site, live, recorder, sockets, premises, in_thread)
     doors = Doors(sockets, reactor)
     lines = partial(network.server, at=Context("/", {})), network.write_server
     memory = Memory(StateFile(os.path.join(state_dir, "pools.json")), {}, lines, clock, reactor)
     logs: list[AccessLog] = []
-    running = Running(partial(compose, ground), (site, stream_site), live, doors, sockets, memory, logs)
+    host = partial(hosted, process=Process(reactor, deadlines, reactor.callFromThread), clock=clock)
+    running = Running(partial(compose, ground), (site, stream_site), live, doors, sockets, memory, logs, host)
     running.on_replaced.append(partial(_nameservers_replaced, dns))
     running.begin(settings)
     rotation = Rotation(logs, live.journal.audit, reactor)
@@ -201,7 +200,7 @@ def compose(ground: Ground, settings: Settings, before: Parts, undo: ExitStack) 
 
     for each in dict.fromkeys(route.hosted for route in settings.routes):
         if each is not None:
-            parts.hosted[each] = before.hosted.get(each) or hosted(each, ground.process, clock)
+            parts.hosted[each] = before.hosted[each]
 
     for name, pool in settings.pools.items():
         parts.pools[name] = pooled(pool, before.pools.get(name), ground.pools, undo)

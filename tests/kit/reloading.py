@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from twistedproxy.forward.route_table import RouteTable
 from twistedproxy.forward.routes import Route
 from twistedproxy.forward.site import Site
 from twistedproxy.running.doors import Doors
+from twistedproxy.running.hosted import hosted
 from twistedproxy.running.pools import Surroundings
 from twistedproxy.running.reload import Reload
 from twistedproxy.running.running import Running
@@ -91,18 +93,16 @@ class ReloadingPlay(Play):
         )
         self.beside = Beside(clock, self.turn)
         premises = Premises(clock, clock, self.beside.in_thread, self.beside.fetch, b"the secret of plays")
-        process = Process(clock, self._deadlines, self.crossing.put)
         self.recorder = recorder = Recorder(self.live, clock)
-        ground = Ground(
-            clock, clock, self._poller, around, self.site, streams, self.live, recorder, sockets, premises, _at_once, process
-        )
+        ground = Ground(clock, clock, self._poller, around, self.site, streams, self.live, recorder, sockets, premises, _at_once)
         self.hinges = Doors(sockets, clock)
         memory = Memory(StateFile("/nowhere/pools.json"), {}, (_never, _never), clock, clock)
 
         def made(*arguments: Any) -> Any:
             return compose(ground, *arguments)
 
-        self.running = Running(made, (self.site, streams), self.live, self.hinges, sockets, memory, [])
+        host = partial(hosted, process=Process(clock, self._deadlines, self.crossing.put), clock=clock)
+        self.running = Running(made, (self.site, streams), self.live, self.hinges, sockets, memory, [], host)
         self.running.begin(settings)
         self.running.group.startService()
         self.hinges.startService()
@@ -115,17 +115,23 @@ class ReloadingPlay(Play):
         Raises what the reload fails with; the file then is what it was, too.
         """
         before = self._text
-        for old, new in replacements:
-            assert old in self._text, old
-            self._text = self._text.replace(old, new)
-        told: list[Any] = []
-        self._reload.reload("the play").addBoth(told.append)
-        self.turn()
+        told = self.begin_reload(*replacements)
+        self.until(lambda: bool(told))
         (result,) = told
         if hasattr(result, "raiseException"):
             self._text = before
             result.raiseException()
         return str(result.plan).splitlines()
+
+    def begin_reload(self, *replacements: tuple[str, str], is_wanted: bool = True) -> list[Any]:
+        """As :meth:`reload`, without waiting for what it waits for; what comes of it gets into the list."""
+        for old, new in replacements:
+            assert old in self._text, old
+            self._text = self._text.replace(old, new)
+        told: list[Any] = []
+        self._reload.reload("the play", lambda: is_wanted).addBoth(told.append)
+        self.turn()
+        return told
 
     def _read(self) -> Any:
         return load_text(self._text, str(self.directory / "site.ini"), {})

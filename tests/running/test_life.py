@@ -96,7 +96,7 @@ class World:
         self.life.startService()
         self.reactor.pump([0, 0])
 
-    def _reload(self, who: str) -> Deferred[Reloaded]:
+    def _reload(self, who: str, is_wanted: Callable[[], bool]) -> Deferred[Reloaded]:
         self.told.append(f"reloads for {who}")
         if isinstance(self.outcome, Deferred):
             return self.outcome

@@ -2,7 +2,7 @@
 ``asgi = package.module:app``: ASGI 3, on a loop of asyncio in a thread of its own.
 
 An app lives from ``lifespan.startup`` to ``lifespan.shutdown``; calls that come before it is ready wait for it, and get an error
-when it says that it cannot start.
+when it says that it cannot start.  A reload waits for it, too, and does without it then.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
@@ -26,6 +26,9 @@ from twistedproxy.apps.loading import CannotLoad, loaded
 from twistedproxy.apps.loop import Loop
 from twistedproxy.apps.process import Process
 from twistedproxy.settings.answers import HostedApp
+
+#: Seconds for which a reload waits until an app has started.
+LONGEST: Final = 60.0
 
 _log = Logger()
 
@@ -51,6 +54,7 @@ class AsgiApp(Service):
         #: Why it has not started, None if it has, or may yet.
         self._problem: str | None = None
         self._early: list[Call] = []
+        self._awaited: list[Deferred[str | None]] = []
         self._stopped: Deferred[None] | None = None
 
     def startService(self) -> None:
@@ -58,6 +62,14 @@ class AsgiApp(Service):
         Service.startService(self)
         self.loop.start()
         self.loop.call(self.loop.begin, self._start())
+
+    def when_started(self) -> Deferred[str | None]:
+        """Fires with None when it has started, within :data:`LONGEST`, or else with why it has not."""
+        if self._ready or self._problem is not None:
+            return succeed(self._problem)
+        awaited: Deferred[str | None] = Deferred()
+        self._awaited.append(awaited)
+        return awaited.addTimeout(LONGEST, self.process.reactor, _late)
 
     def stopService(self) -> Deferred[None]:
         """When all calls have ended, tell the app to end."""
@@ -94,6 +106,9 @@ class AsgiApp(Service):
         early, self._early = self._early, []
         for call in early:
             self.call(call)
+        awaited, self._awaited = self._awaited, []
+        for each in awaited:
+            each.callback(problem)
         self._end_if_idle()
 
     def _left(self, call: Call) -> None:
@@ -140,3 +155,7 @@ class AsgiApp(Service):
         finally:
             talk.returned()
             self.process.in_reactor(self._over, talk)
+
+
+def _late(_: object, seconds: float) -> str:
+    return f"it takes longer than {seconds:.0f} seconds"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from twisted.application.service import IService
+from twisted.internet.defer import Deferred, succeed
 
 from twistedproxy.admin.apps import LiveApp
+from twistedproxy.apps.asgi import AsgiApp
 from twistedproxy.apps.kinds import app_of
 from twistedproxy.apps.process import Process
 from twistedproxy.apps.wsgi import WsgiApp
@@ -22,6 +24,11 @@ class Hosted:
 
     service: IService
     backend: Backend
+
+    @property
+    def started(self) -> Deferred[str | None]:
+        """Fires when the app, whose service was started, is ready: with None, or with why it is not."""
+        return self.service.when_started() if isinstance(self.service, AsgiApp) else succeed(None)
 
     @property
     def shown(self) -> LiveApp:

@@ -141,7 +141,7 @@ class Life(Service):
 
     def reload(self, who: str) -> Deferred[Reloaded]:
         """Let the file as it is now be the site.  Fails with ConfigError, NotReplaced or CannotBeDone: nothing has changed."""
-        if self.stage not in (Stage.READY, Stage.DRAINING):
+        if not self._may_reload():
             return fail(CannotBeDone(f"the proxy is {self.stage}"))
         self._outside.notify.reloading()
 
@@ -150,7 +150,10 @@ class Life(Service):
                 self._outside.notify.ready(self._status)
             return result
 
-        return self._reload.reload(who).addBoth(over)
+        return self._reload.reload(who, self._may_reload).addBoth(over)
+
+    def _may_reload(self) -> bool:
+        return self.stage in (Stage.READY, Stage.DRAINING)
 
     def _asked_to_reload(self) -> None:
         # What went wrong was told in the log.

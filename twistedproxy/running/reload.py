@@ -52,21 +52,23 @@ class Reload:
             pools[name] = replace(pools[name], servers=membership.as_it_is(pools[name].servers, after.pools[name].servers))
         return plan(replace(before, pools=pools), after)
 
-    def reload(self, who: str) -> Deferred[Reloaded]:
+    def reload(self, who: str, is_wanted: Callable[[], bool]) -> Deferred[Reloaded]:
         """
         Let the file as it is now be the site; *who* asks for it.
 
         Fails with ConfigError, or with NotReplaced; the site then is what it was.
+
+        :param is_wanted: asked before anything changes, as the process may be about to end by then
         """
-        done: Deferred[Reloaded] = self._lock.run(self._reload, who)
+        done: Deferred[Reloaded] = self._lock.run(self._reload, who, is_wanted)
         return done
 
     @inlineCallbacks
-    def _reload(self, who: str) -> Any:
+    def _reload(self, who: str, is_wanted: Callable[[], bool]) -> Any:
         try:
             loaded = yield self._in_thread(self._read)
             changes = self._planned(loaded)
-            failed = self._running.replace(loaded.settings)
+            failed = yield self._running.replace(loaded.settings, is_wanted)
         except ConfigError as error:
             _log.error("reload by {who}: the site stays as it is; {count}", who=who, count=counted(len(error.errors), "error"))
             for problem in error.errors:

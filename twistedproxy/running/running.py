@@ -1,31 +1,35 @@
 """
 The site that runs, and the moment in which another takes its place.
 
-A replacement is made in two steps.  First all that is new is made beside what runs: files are read, addresses are bound, and
-whatever goes wrong is the end of it, and nothing has changed.  Then, in one turn of the reactor, what is new takes over, what
-stays is told what is said of it now, and what has gone is stopped.  Routes go first: a request takes the old table or the new
-one, and whatever it began with it ends with.
+A replacement is made in two steps.  First all that is new is made beside what runs: apps are started, files are read, addresses
+are bound, and whatever goes wrong is the end of it, and nothing has changed.  Then, in one turn of the reactor, what is new takes
+over, what stays is told what is said of it now, and what has gone is stopped.  Routes go first: a request takes the old table or
+the new one, and whatever it began with it ends with.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, Protocol
 
 from twisted.application.service import IService, MultiService
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks, maybeDeferred
 from twisted.logger import Logger
 
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.manhole import ShellService
+from twistedproxy.apps.loading import CannotLoad
 from twistedproxy.balance.memory import Memory
 from twistedproxy.downstream.stream import StreamSite, share
 from twistedproxy.forward.remembered import resized
 from twistedproxy.forward.site import Site
 from twistedproxy.logs.access_log import AccessLog
 from twistedproxy.running.doors import Doors, EveryDoor
+from twistedproxy.running.hosted import Hosted
 from twistedproxy.running.parts import Parts
+from twistedproxy.settings.answers import HostedApp
 from twistedproxy.settings.site_ini import Settings
 from twistedproxy.transport.certificates import CertificateProblem
 from twistedproxy.transport.port import CannotListen
@@ -45,6 +49,7 @@ class Compose(Protocol):
         """
         The parts that *settings* ask for, with all of *before* that can stay as it is; nothing that runs is changed.
 
+        :param before: with all apps that routes of *settings* name
         :param undo: takes back what was begun, if it comes to nothing
         :raises OSError: a file cannot be read
         :raises ValueError: or holds something else
@@ -62,6 +67,7 @@ class Running:
     The parts of the site that runs.
 
     :param logs: its access logs; the list stays the same
+    :param host: makes an app that routes name; raises CannotLoad
     :ivar group: the services of its parts; *behind*: those that start when the doors are open
     :ivar sockets: of the process
     :ivar parts: what the last replacement has made
@@ -69,13 +75,22 @@ class Running:
     """
 
     def __init__(
-        self, compose: Compose, sites: Sites, live: Live, doors: Doors, sockets: Sockets, memory: Memory, logs: list[AccessLog]
+        self,
+        compose: Compose,
+        sites: Sites,
+        live: Live,
+        doors: Doors,
+        sockets: Sockets,
+        memory: Memory,
+        logs: list[AccessLog],
+        host: Callable[[HostedApp], Hosted],
     ) -> None:
         self.parts = Parts()
         self.group = MultiService()
         self.behind = MultiService()
         self.on_replaced: list[Callable[[Settings | None, Settings], None]] = []
         self._compose = compose
+        self._host = host
         self._site, self._stream_site = sites
         self._live = live
         self._doors = doors
@@ -93,17 +108,21 @@ class Running:
         :raises CertificateProblem: a certificate cannot be used
         :raises CannotLoad: an app cannot be had
         """
+        before = Parts(hosted={app: self._host(app) for app in _apps(settings)})
         with ExitStack() as undo:
-            parts = self._compose(settings, self.parts, undo)
+            parts = self._compose(settings, before, undo)
             undo.pop_all()
-        self._take_over(parts)
+        self._take_over(parts, self.parts)
 
-    def replace(self, settings: Settings) -> list[str]:
+    @inlineCallbacks
+    def replace(self, settings: Settings, is_wanted: Callable[[], bool]) -> Any:
         """
-        Be this site from now on, if that can be.
+        Be this site from now on, if that can be, as soon as the apps that come in have started.
 
-        :returns: what did not go well all the same, one line each: parts of others that failed when they were started
-        :raises NotReplaced: it cannot, and everything is as before
+        The Deferred fires with what did not go well all the same, one line each: parts of others that failed when they were
+        started.  It fails with NotReplaced if it cannot be, and everything is as before.
+
+        :param is_wanted: asked when the apps have started, which may take a while
         """
         before = self.parts.settings
         assert before is not None
@@ -116,7 +135,10 @@ class Running:
             )
         with ExitStack() as undo:
             try:
-                parts = self._compose(settings, self.parts, undo)
+                beside = yield self._with_apps(settings, undo)
+                if not is_wanted():
+                    raise NotReplaced("the proxy is about to end")
+                parts = self._compose(settings, beside, undo)
                 held = self.sockets.all()
                 self.sockets.provide(parts.wanted)
                 undo.callback(self.sockets.keep_only, held)
@@ -124,12 +146,31 @@ class Running:
                     parts.shell.prepare()
             except (OSError, ValueError, CertificateProblem, CannotListen) as problem:
                 raise NotReplaced(str(problem)) from problem
+            except NotReplaced:
+                raise
             except Exception as problem:
                 # Whatever an [app …] of others says when it is called.
                 _log.failure("the site could not be made")
                 raise NotReplaced(f"{type(problem).__name__}: {problem}") from problem
             undo.pop_all()
-        return self._take_over(parts)
+        return self._take_over(parts, beside)
+
+    @inlineCallbacks
+    def _with_apps(self, settings: Settings, undo: ExitStack) -> Any:
+        """
+        What runs, and beside it the apps of *settings* that do not run yet, when they do.
+
+        The Deferred fails with CannotLoad: one of them cannot be had, or cannot start.
+        """
+        coming = {app: self._host(app) for app in _apps(settings) if app not in self.parts.hosted}
+        undo.callback(self._stop, [each.service for each in coming.values()])
+        for each in coming.values():
+            each.service.setServiceParent(self.group)
+        problems = yield gatherResults([each.started for each in coming.values()])
+        for app, problem in zip(coming, problems, strict=True):
+            if problem is not None:
+                raise CannotLoad(f"{app.name} has not started: {problem}", "correct what it does at its start")
+        return replace(self.parts, hosted={**self.parts.hosted, **coming})
 
     def remember(self) -> None:
         """Write down what is known of the pools, for another process, which knows nothing of what was to end by itself."""
@@ -145,8 +186,9 @@ class Running:
         self._doors.close()
         self.sockets.close(unlink=False)
 
-    def _take_over(self, parts: Parts) -> list[str]:
-        before, self.parts = self.parts, parts
+    def _take_over(self, parts: Parts, before: Parts) -> list[str]:
+        """Let *parts* take the place of *before*, of which everything runs."""
+        self.parts = parts
         assert parts.settings is not None
         for route in parts.routes.routes:
             old = before.predecessor(route)
@@ -230,6 +272,11 @@ class Running:
     def _finished(self, log: AccessLog) -> list[Any]:
         """Whom exchanges, or the connections of streams, tell that they have finished."""
         return self._site.finished if log.settings.of == "requests" else self._stream_site.finished
+
+
+def _apps(settings: Settings) -> list[HostedApp]:
+    """The apps in this process that routes name, each once."""
+    return list(dict.fromkeys(route.hosted for route in settings.routes if route.hosted is not None))
 
 
 def _difference(before: list[IService], after: list[IService]) -> tuple[list[IService], list[IService]]:
