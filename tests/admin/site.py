@@ -98,8 +98,21 @@ class StillCache:
 
     def stats(self) -> Stats:
         counts = Counts(hits=30, stale=4, misses=6, passed=2)
-        more = {"complete": True, "troubles": 0, "progress": 1.0, "damaged": 0, "evicted": 0, "purges": 0, "swept": 0}
-        return Stats(counts, len(self.urls), 524288, 1, 4096, 0, **more)  # type: ignore[arg-type]
+        return Stats(
+            counts,
+            files=len(self.urls),
+            bytes=524288,
+            memory_entries=1,
+            memory_bytes=4096,
+            fills=0,
+            complete=True,
+            troubles=0,
+            progress=1.0,
+            damaged=0,
+            evicted=0,
+            purges=0,
+            swept=0,
+        )
 
     def entries(self) -> Iterator[Summary]:
         for url in self.urls:
@@ -159,12 +172,14 @@ def live_site(clock: HandClock | None = None) -> Live:
         ),
         StillConnection(3, tunnel=Things(route_name="/ws/", peer_name="app2:3000", bytes_up=10, bytes_down=4096)),
     ]
+    caches: dict[str, Any] = {"static": StillCache("https://example.com/logo.svg", "https://example.com/style.css")}
+    listeners: list[Any] = [StillListener(listener, connections)]
     return Live(
         settings=Settings(SiteSettings(), (listener,), tuple(route.settings for route in routes.routes)),
         pools=pools,
-        caches={"static": StillCache("https://example.com/logo.svg", "https://example.com/style.css")},  # type: ignore[dict-item]
+        caches=caches,
         routes=routes,
-        listeners=[StillListener(listener, connections)],  # type: ignore[list-item]
+        listeners=listeners,
         clock=clock,
         started=START - 3 * 3600,
         memberships={name: Membership(pool, _found, _known, clock) for name, pool in pools.items()},
@@ -190,13 +205,15 @@ def names(live: Live, width: int | None = None) -> dict[str, Any]:
 
 @implementer(ILogObserver)
 class Log:
-    """The lines of the error log while a test runs."""
+    """The lines of the error log while a test runs; only those of the module called *of*, if that is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, of: str = "") -> None:
         self.lines: list[str] = []
+        self._of = of
 
     def __call__(self, event: LogEvent) -> None:
-        self.lines.append(formatEvent(event))
+        if event.get("log_namespace", "").startswith(self._of):
+            self.lines.append(formatEvent(event))
 
     def __enter__(self) -> Log:
         globalLogPublisher.addObserver(self)

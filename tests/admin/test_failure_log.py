@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
+from tests.admin.site import Log
 from tests.kit.play import Play
 from twistedproxy.admin.failure_log import MOST_LINES, FailureLog
 
@@ -20,15 +20,8 @@ pool = app
 
 @pytest.fixture
 def lines() -> Iterator[list[str]]:
-    said: list[str] = []
-
-    def note(event: LogEvent) -> None:
-        if event.get("log_namespace", "").startswith(FailureLog.__module__):
-            said.append(formatEvent(event))
-
-    globalLogPublisher.addObserver(note)
-    yield said
-    globalLogPublisher.removeObserver(note)
+    with Log(FailureLog.__module__) as log:
+        yield log.lines
 
 
 def watched(play: Play) -> None:

@@ -114,11 +114,12 @@ def test_each_change_says_what_it_touches() -> None:
     live = live_site()
     live.pools["app"].peers[0].begin()
     busy = Things(exchange=Things(route=Things(name="/"), upgrade=None))
-    waiting = Http2Connection.__new__(Http2Connection)
-    waiting.streams = {1: Things(exchange=Things(route=Things(name="/"), upgrade=None)), 3: Things(exchange=None)}  # type: ignore[dict-item]
-    live.listeners[0].connections = {busy, waiting}  # type: ignore[assignment]
-    websocket = Things(joined=Things(route_name="/"))
-    live.websockets = [websocket]  # type: ignore[assignment]
+    waiting: Any = Http2Connection.__new__(Http2Connection)
+    waiting.streams = {1: Things(exchange=Things(route=Things(name="/"), upgrade=None)), 3: Things(exchange=None)}
+    listener: Any = live.listeners[0]
+    listener.connections = {busy, waiting}
+    websockets: Any = [Things(joined=Things(route_name="/"))]
+    live.websockets = websockets
     plan = Plan(
         (
             Change(Deed.REMOVED, "listen", "https"),

@@ -24,10 +24,15 @@ def hashed(password: str) -> str:
 
 
 class Threads:
-    """Work beside the reactor, which is done when somebody says so."""
+    """
+    Work beside the reactor, which is done when somebody says so.
+
+    :ivar done: so much of it
+    """
 
     def __init__(self) -> None:
-        self.waiting: list[Callable[[], None]] = []
+        self.done = 0
+        self.waiting: list[Callable[[], object]] = []
 
     def __call__(self, work: Callable[[], T]) -> Deferred[T]:
         done: Deferred[Any] = Deferred()
@@ -36,6 +41,7 @@ class Threads:
 
     def work(self) -> None:
         while self.waiting:
+            self.done += 1
             self.waiting.pop(0)()
 
 

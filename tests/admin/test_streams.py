@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
-from tests.admin.site import live_site, names
+from tests.admin.site import Log, live_site, names
 from tests.kit.play import Play
 from tests.logs.places import place
 from tests.wire.client_hellos import hello
@@ -131,24 +130,14 @@ def test_a_log_of_streams_is_written(play: Play, tmp_path: Any) -> None:
 
 
 def test_the_operators_log_says_why_no_peer_was_found() -> None:
-    said: list[str] = []
-
-    def note(event: LogEvent) -> None:
-        if event.get("log_namespace", "").startswith(FailureLog.__module__):
-            said.append(formatEvent(event))
-
-    globalLogPublisher.addObserver(note)
-    try:
-        with Play(SITE) as play:
-            log = FailureLog(play.clock)
-            play.refuses("10.0.0.1:5432")
-            play.client(listener="db").sees_cut()
-            play.client(listener="door").leaves()
-            for ended in play.ended:
-                log.stream_ended(ended)
-    finally:
-        globalLogPublisher.removeObserver(note)
-    assert said == [
+    with Log(FailureLog.__module__) as said, Play(SITE) as play:
+        log = FailureLog(play.clock)
+        play.refuses("10.0.0.1:5432")
+        play.client(listener="db").sees_cut()
+        play.client(listener="door").leaves()
+        for ended in play.ended:
+            log.stream_ended(ended)
+    assert said.lines == [
         "stream db: no peer for 192.0.2.1: refused: the peer refused the connection; pool db, peer 10.0.0.1:5432. "
         "Remedy: nobody listens at that address: start the server, or correct its line in servers",
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.admin.site import HandClock, Log, StillConnection, StillListener, live_site, names
@@ -198,7 +200,8 @@ def test_kill_closes_the_connection() -> None:
 def test_kill_asks_which_of_two_connections_with_one_number() -> None:
     live = live_site()
     other = StillConnection(3, listener_name="http")
-    live.listeners = [*live.listeners, StillListener(ListenSettings("http", on=(Tcp("", 80),)), [other])]  # type: ignore[list-item]
+    second: Any = StillListener(ListenSettings("http", on=(Tcp("", 80),)), [other])
+    live.listeners = [*live.listeners, second]
     kill = names(live)["kill"]
     with pytest.raises(VerbError, match=r"say kill\(3, 'https'\) or kill\(3, 'http'\)"):
         kill(3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -21,12 +22,12 @@ from twistedproxy.verdicts import ChooseVerdict
 KEYS = [f"10.{n % 7}.{n // 256}.{n % 256}" for n in range(10_000)]
 
 
-def hashing(*servers: ServerSettings, bound: float = 0.0, clock: HandClock | None = None, **knobs: object) -> Pool:
+def hashing(*servers: ServerSettings, bound: float = 0.0, clock: HandClock | None = None, **knobs: Any) -> Pool:
     return pool_of(*servers, clock=clock, balance=BalanceSettings("hash", "{client}", bound), **knobs)
 
 
-def of_weights(*weights: int, **knobs: object) -> Pool:
-    return hashing(*(server(LETTERS[n], weight) for n, weight in enumerate(weights)), **knobs)  # type: ignore[arg-type]
+def of_weights(*weights: int, **knobs: Any) -> Pool:
+    return hashing(*(server(LETTERS[n], weight) for n, weight in enumerate(weights)), **knobs)
 
 
 def where(pool: Pool, keys: Sequence[str] = KEYS, now: float = 0.0, tried: Sequence[Peer] = ()) -> list[str]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from tests.balance.pools import nick, picks, pool_of, server
 from twistedproxy import errors
 from twistedproxy.balance.pool import Pool
+from twistedproxy.balance.queue import Turn
 from twistedproxy.settings.pools import NO_BUDGET, BudgetSettings, QueueSettings
 from twistedproxy.verdicts import ChooseVerdict
 
 
-def limited(*most: int, **knobs: object) -> Pool:
+def limited(*most: int, **knobs: Any) -> Pool:
     """Peers a, b, c … with these limits; 0 for none."""
     return pool_of(*(server("abc"[n], max_connections=limit) for n, limit in enumerate(most)), **knobs)
 
@@ -58,14 +60,14 @@ def test_every_end_of_an_attempt_tells_those_who_wait() -> None:
             assert pool.queue is not None
             pool.queue._called = False
 
-        def try_again(self) -> None:
+        def try_again(self) -> Turn:
             raise AssertionError
 
     pool = limited(3, queue=QueueSettings(5))
     a = nick(pool, "a")
     taken(pool, 3)
     assert pool.queue is not None
-    pool.queue.join(Somebody(), particular=False)  # type: ignore[arg-type]
+    pool.queue.join(Somebody(), particular=False)
     a.succeed(1.0)
     a.fail(errors.CLIENT_GONE, 1.0)
     a.fail(errors.PEER_RESET, 1.0)

@@ -25,6 +25,7 @@ from textwrap import dedent
 from types import TracebackType
 from typing import Any
 
+from twisted.application.service import IService
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
 from twisted.logger import LogEvent, globalLogPublisher
@@ -195,6 +196,12 @@ class Play:
         self.turn()
         return party
 
+    def asks(self, path: str = "/", *fields: str, method: str = "GET", body: bytes = b"") -> Party:
+        """Somebody new has connected and asked; nothing of the answer is awaited."""
+        client = self.client()
+        client.says("\n".join((f"{method} {path} HTTP/1.1", "Host: example.com", *fields)), body)
+        return client
+
     def origin(self, name: str | None = None) -> Party:
         """The peer's side of the next connection that the proxy has made, to the peer called *name* if that is given."""
         for position, (peer, party) in enumerate(self._unclaimed):
@@ -250,6 +257,14 @@ class Play:
     def exchange(self) -> Exchange:
         """The exchange that has ended last."""
         return self.finished[-1]
+
+    def forgives(self, number: int = 1) -> str:
+        """So many failures are in the log, or soon will be, and are what the play expects; returns what was told of them."""
+        self.until(lambda: len(self._failures) >= number)
+        told = "\n".join(self._failures)
+        assert len(self._failures) == number, told
+        self._failures.clear()
+        return told
 
     # Time and events.
 
@@ -350,15 +365,17 @@ class Play:
             assert party.is_closed, f"the proxy keeps its connection with {party.name}"
         for each in self.hosted.values():
             assert not each.backend.pool.peers[0].in_flight, "a call of an app is left"
-            stopped = each.service.stopService()
-            if stopped is not None:
-                self.until(lambda stopped=stopped: stopped.called)  # type: ignore[misc]
+            self._stop(each.service)
         self.turn()
         watched: Any = self._deadlines._buckets
         assert not any(watched.values()), f"deadlines are left: {watched}"
         for cache in self.caches.values():
             assert cache.stats().fills == 0, "a fill is left"
             cache.stop()
+
+    def _stop(self, service: IService) -> None:
+        stopped = service.stopService()
+        self.until(lambda: stopped is None or stopped.called)
 
 
 class _Call:

@@ -139,9 +139,9 @@ class ReloadingPlay(Play):
     def _bind(self, address: Address, backlog: int) -> list[Any]:
         if str(address) in self.taken:
             raise CannotListen(f"cannot listen on {address}: {os.strerror(errno.EADDRINUSE)}")
-        made = HandSocket(address, 90_000 + len(self.bound))
+        made: Any = HandSocket(address, 90_000 + len(self.bound))
         self.bound.append(made)
-        self._poller.streams[made.number] = made  # type: ignore[assignment]
+        self._poller.streams[made.number] = made
         return [made]
 
     def _check(self) -> None:
@@ -177,7 +177,8 @@ class ReloadingPlay(Play):
     @property
     def doors(self) -> dict[str, Listener | StreamDoor]:
         """Listeners and streams, those included that have closed and still have connections."""
-        return {door.settings.name: door for door in self.hinges.all}  # type: ignore[misc]
+        doors: list[Any] = self.hinges.all
+        return {door.settings.name: door for door in doors}
 
     @property
     def listeners(self) -> dict[str, Listener]:

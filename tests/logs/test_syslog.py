@@ -26,7 +26,15 @@ from twistedproxy.settings.logs import LogSettings, SyslogTarget
 HEAD = r"<190>1 2027-01-15T08:00:0\d\.\d{3}Z \S+ twistedproxy \d+ access - "
 
 
-class MemoryReactor(MemoryReactorClock, HandClock):  # type: ignore[misc]
+class Wire(StringTransport):
+    """What a connection writes to."""
+
+    def abortConnection(self) -> None:
+        """It is lost."""
+        self.loseConnection()
+
+
+class MemoryReactor(MemoryReactorClock, HandClock):
     """A reactor whose connections and whose time are handled by the test."""
 
 
@@ -179,8 +187,7 @@ class Stage:
         self.reactor.advance(0.3)
         factory = self.reactor.tcpClients[-1][2]
         protocol = factory.buildProtocol(None)
-        transport = StringTransport()
-        transport.abortConnection = transport.loseConnection  # type: ignore[method-assign]
+        transport = Wire()
         protocol.makeConnection(transport)
         return protocol, transport
 

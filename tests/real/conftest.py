@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.real.browser import Browser
+from tests.real.demo import Demo
 from tests.real.programs import Program
 from tests.real.proxy import Proxy
 
@@ -39,6 +41,23 @@ def start_proxy(tmp_path: Path, started: list[Program]) -> StartProxy:
         return proxy
 
     return start
+
+
+@pytest.fixture
+def demo(tmp_path: Path, started: list[Program]) -> Demo:
+    """The demo, with every door open."""
+    demo = Demo(tmp_path)
+    started.append(demo)
+    demo.await_ready()
+    return demo
+
+
+@pytest.fixture
+def browser(tmp_path: Path, started: list[Program]) -> Browser:
+    """Chromium."""
+    browser = Browser(tmp_path)
+    started.append(browser)
+    return browser
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ SIZES: Final = (0, 1, 900, 40_000, 262_144, 262_145, 700_000)
 PATHS: Final = tuple(f"/{size}/{number}" for size in SIZES for number in range(6))
 
 _NOISE: Final = hashlib.shake_256(b"noise").digest(2**20)
-#: Between the loads of one thread, so that the machine does something else, too.
+#: Seconds between the requests of one thread, so that the machine does something else, too; nothing is awaited.
 _PAUSE: Final = 0.002
 
 
@@ -138,6 +138,7 @@ class Crashes:
         clients = [threading.Thread(target=self._load, args=(seed,)) for seed in seeds]
         for client in clients:
             client.start()
+        # At any moment of whatever goes on there; chance says which.
         time.sleep(self._random.uniform(0.02, 0.7))
         proxy.signal(signal.SIGKILL)
         self._stop = True

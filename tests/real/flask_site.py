@@ -67,8 +67,7 @@ def made() -> Flask:
 
 
 PLAIN = made()
-FIXED = made()
-FIXED.wsgi_app = ProxyFix(FIXED.wsgi_app, x_for=1, x_proto=1, x_host=1, x_port=1, x_prefix=1)  # type: ignore[method-assign]
+FIXED = ProxyFix(made(), x_for=1, x_proto=1, x_host=1, x_port=1, x_prefix=1)
 
 
 def site(environ: dict[str, Any], start_response: Any) -> Any:

@@ -11,7 +11,7 @@ import socket
 from types import TracebackType
 from typing import Self
 
-from tests.real.client import Client, request
+from tests.real.client import Answer, Client, request
 from tests.real.load import Load
 from tests.real.origins import Call
 
@@ -93,20 +93,5 @@ class WebSockets:
 class PoliteLoad(Load):
     """Clients that ask again and again, and come again when they are told that a connection has served its last request."""
 
-    def _ask(self) -> None:
-        while not self._stop.is_set():
-            try:
-                with Client(self._port) as client:
-                    while not self._stop.is_set():
-                        client.send(self._request)
-                        answer = client.answer()
-                        with self._lock:
-                            if answer.status == 200 and answer.whole:
-                                self.answers[self._who(answer.body)] += 1
-                            else:
-                                self.failures.append(f"{answer.head!r} {answer.body!r}")
-                        if answer.field("Connection") == "close":
-                            break
-            except OSError as error:
-                with self._lock:
-                    self.failures.append(repr(error))
+    def _leaves(self, answer: Answer) -> bool:
+        return answer.field("Connection") == "close"

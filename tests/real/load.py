@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from tests.real.client import Client, request
+from tests.real.client import Answer, Client, request
 from tests.real.programs import eventually
 
 
@@ -59,6 +59,10 @@ class Load:
         with self._lock:
             return self.answers - before
 
+    def _leaves(self, answer: Answer) -> bool:
+        """Whether a client comes again after *answer*, on another connection; never, unless the connection is closed to it."""
+        return False
+
     def _ask(self) -> None:
         while not self._stop.is_set():
             try:
@@ -71,6 +75,8 @@ class Load:
                                 self.answers[self._who(answer.body)] += 1
                             else:
                                 self.failures.append(f"{answer.head!r} {answer.body!r}")
+                        if self._leaves(answer):
+                            break
             except OSError as error:
                 with self._lock:
                     self.failures.append(repr(error))

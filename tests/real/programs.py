@@ -164,6 +164,17 @@ class Program:
         self._popen.wait()
 
 
+def typed(directory: Path, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """What became of *command*, as somebody types it in *directory*; it ends by itself."""
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=directory, env=environ, capture_output=True, text=True, timeout=2 * PATIENCE, check=False)
+
+
+def revproxy(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """``revproxy …`` as somebody types it in *directory*."""
+    return typed(directory, python("twistedproxy.cli", *arguments))
+
+
 def python(module: str, *arguments: str) -> list[str]:
     """The command that runs a module of ours."""
     return [sys.executable, "-m", module, *arguments]

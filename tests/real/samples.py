@@ -17,6 +17,7 @@ import ssl
 import subprocess
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -186,7 +187,7 @@ class LiveSample:
         doors = [address for door in self.settings.listen for address in door.on]
         for address in doors:
             assert isinstance(address, Tcp)
-            eventually(lambda port=address.port: accepts(port), self._story)  # type: ignore[misc]
+            eventually(partial(accepts, address.port), self._story)
         return [self._try(test) for test in self.settings.tests]
 
     def _problems(self, said: list[Said]) -> dict[str, list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.real.conftest import StartProxy
 from tests.real.crashes import SITE, Crashes, body_of
 from tests.real.origins import Call, Origin
 from tests.real.programs import eventually
+from tests.real.proxy import Proxy
 from twistedproxy.cache.outcomes import StoreVerdict
 
 LARGE = "/700000/1"
@@ -39,24 +41,27 @@ def test_two_processes_share_what_is_stored_and_what_is_purged(start_proxy: Star
         site = SITE.format(origin=origin.port)
         one, other = start_proxy(site, name="one"), start_proxy(site, name="other")
 
-        def said(proxy: object, path: str, *fields: str) -> str | None:
-            answer = fetch(proxy.port, path, *fields)  # type: ignore[attr-defined]
+        def said(proxy: Proxy, path: str, *fields: str) -> str | None:
+            answer = fetch(proxy.port, path, *fields)
             assert answer.status in (200, 504)
             assert answer.status == 504 or answer.body == body_of(path, 1)
             return answer.field("X-Cache-Status") if answer.status == 200 else None
 
+        def is_gone(proxy: Proxy, path: str) -> bool:
+            return said(proxy, path, "Cache-Control: only-if-cached") is None
+
         for path in ("/900/1", LARGE):
             assert said(one, path) == "MISS"
             # The client may have everything a moment before the entry is complete on the disk.
-            eventually(lambda path=path: said(other, path, "Cache-Control: only-if-cached") == "HIT", "the other finds it")  # type: ignore[misc]
+            eventually(partial(said, other, path, "Cache-Control: only-if-cached"), "the other finds it")
             assert said(one, path) == said(other, path) == "HIT"
         assert fetch(one.port, LARGE, method="PURGE").status == 200
-        eventually(lambda: said(other, LARGE, "Cache-Control: only-if-cached") is None, "the other process hears of the purge")
+        eventually(partial(is_gone, other, LARGE), "the other process hears of the purge")
         assert said(other, "/900/1") == "HIT"
         assert said(other, LARGE) == "MISS"
         assert fetch(other.port, "/", "Cache-Tag: two", method="PURGE").status == 200
         for path in ("/900/1", LARGE):
-            eventually(lambda path=path: said(one, path, "Cache-Control: only-if-cached") is None, "the tag is purged")  # type: ignore[misc]
+            eventually(partial(is_gone, one, path), "the tag is purged")
             assert said(one, path) == "MISS"
 
 

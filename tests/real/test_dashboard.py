@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-
-import pytest
 
 from tests.real.browser import Browser, Tab, needs_chromium
 from tests.real.bustle import Bustle
 from tests.real.client import fetch
 from tests.real.conftest import StartProxy
 from tests.real.demo import Demo
-from tests.real.programs import Program, eventually
+from tests.real.programs import eventually
 
 LINK = "document.getElementById('link')?.textContent"
 FIRST = "document.querySelector('.peers tbody')"
-
-
-@pytest.fixture
-def demo(tmp_path: Path, started: list[Program]) -> Demo:
-    demo = Demo(tmp_path)
-    started.append(demo)
-    demo.await_ready()
-    return demo
-
-
-@pytest.fixture
-def browser(tmp_path: Path, started: list[Program]) -> Browser:
-    browser = Browser(tmp_path)
-    started.append(browser)
-    return browser
 
 
 def chip(tab: Tab, text: str) -> None:

@@ -8,7 +8,6 @@ import ssl
 import subprocess
 import time
 from collections import Counter
-from pathlib import Path
 
 import httpx
 import pytest
@@ -17,22 +16,7 @@ from tests.real.browser import Browser, needs_chromium
 from tests.real.client import Client, fetch, request
 from tests.real.demo import Demo
 from tests.real.load import Load
-from tests.real.programs import Program, eventually
-
-
-@pytest.fixture
-def demo(tmp_path: Path, started: list[Program]) -> Demo:
-    demo = Demo(tmp_path)
-    started.append(demo)
-    demo.await_ready()
-    return demo
-
-
-@pytest.fixture
-def browser(tmp_path: Path, started: list[Program]) -> Browser:
-    browser = Browser(tmp_path)
-    started.append(browser)
-    return browser
+from tests.real.programs import eventually
 
 
 def peer_of(body: bytes) -> str:

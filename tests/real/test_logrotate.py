@@ -68,6 +68,15 @@ def written(directory: Path, name: str) -> list[str]:
     return found
 
 
+def rotate(log: Path, *options: str) -> None:
+    """Have *log*, which has lines by then, rotated; return when there is a new one."""
+    eventually(lambda: log.exists() and log.stat().st_size > 0, "lines in the present file")
+    before = log.stat().st_ino
+    told = subprocess.run([LOGROTATE or "", "--force", *options], capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    eventually(lambda: log.exists() and log.stat().st_ino != before, "a new file")
+
+
 @pytest.mark.skipif(LOGROTATE is None, reason="there is no logrotate here")
 def test_logrotate_under_load_loses_no_line_and_doubles_none(start_proxy: StartProxy, tmp_path: Path) -> None:
     directory = tmp_path / "logs"
@@ -82,12 +91,7 @@ def test_logrotate_under_load_loses_no_line_and_doubles_none(start_proxy: StartP
     load = Load(proxy.port)
     try:
         for _ in range(ROTATIONS):
-            eventually(lambda: log.exists() and log.stat().st_size > 0, "lines in the present file")
-            before = log.stat().st_ino
-            command = [LOGROTATE or "", "--force", "--state", str(tmp_path / "state"), str(config)]
-            told = subprocess.run(command, capture_output=True, text=True, check=False)
-            assert told.returncode == 0, told.stderr
-            eventually(lambda before=before: log.exists() and log.stat().st_ino != before, "a new file")  # type: ignore[misc]
+            rotate(log, "--state", str(tmp_path / "state"), str(config))
     finally:
         load.stop()
     proxy.end()

@@ -6,7 +6,6 @@ import os
 import pwd
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 from tests.real.client import Client, fetch, request
 from tests.real.conftest import StartProxy
 from tests.real.origins import Call, Origin, answering
-from tests.real.programs import ROOT, Program, accepts, eventually, free_ports, is_alive
+from tests.real.programs import Program, accepts, eventually, free_ports, is_alive, revproxy, typed
 from tests.real.proxy import Proxy, twistd, with_ports
 
 SITE = """
@@ -92,15 +91,7 @@ def test_sigint_ends_it_as_well(start_proxy: StartProxy) -> None:
 def started(directory: Path, site: str, *options: str) -> subprocess.CompletedProcess[str]:
     """What became of a proxy that was to leave by itself; *site* lacks routes and state_dir."""
     (directory / "site.ini").write_text(f"[site]\nstate_dir = state\n[route /]\nredirect = 301 /elsewhere\n{site}")
-    return subprocess.run(
-        twistd(*options, "revproxy", "-c", "site.ini"),
-        cwd=directory,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return typed(directory, twistd(*options, "revproxy", "-c", "site.ini"))
 
 
 @pytest.mark.parametrize("section", ["listen http", "status", "shell"])
@@ -214,15 +205,7 @@ file = -
 format = common
 """
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "twistedproxy.cli", "check", "site.ini"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = revproxy(tmp_path, "check", "site.ini")
     assert done.returncode == 1
     lines = (done.stdout + done.stderr).splitlines()
     mistakes = [line for line in lines if line.startswith("site.ini:") and "errors" not in line]

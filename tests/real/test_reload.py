@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,8 +14,8 @@ import pytest
 from tests.real.client import Client, fetch, request
 from tests.real.conftest import StartProxy
 from tests.real.flock import PoliteLoad, WebSockets, answers_and_echoes
-from tests.real.origins import Origin
-from tests.real.programs import ROOT, Program, accepts, eventually, is_alive
+from tests.real.origins import Call, Origin
+from tests.real.programs import Program, accepts, eventually, is_alive, revproxy
 from tests.real.proxy import TWISTD, Proxy
 from tests.real.test_descriptors import descriptors
 
@@ -37,19 +36,6 @@ pool = app
 [log access]
 file = access.log
 """
-
-
-def revproxy(proxy: Proxy, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """``revproxy …`` as somebody types it beside the site."""
-    return subprocess.run(
-        [sys.executable, "-m", "twistedproxy.cli", *arguments],
-        cwd=proxy.site.parent,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def successor(proxy: Proxy) -> int:
@@ -84,13 +70,13 @@ def test_the_command_tells_what_would_change_and_what_has(start_proxy: StartProx
         text = proxy.site.read_text()
         port = _free()
         proxy.site.write_text(text.replace("[pool app]", f"[listen two]\non = tcp:127.0.0.1:{port}\n[pool app]"))
-        planned = revproxy(proxy, "reload", "--plan", "proxy.ini")
+        planned = revproxy(proxy.site.parent, "reload", "--plan", "proxy.ini")
         assert (planned.returncode, planned.stdout) == (0, "+ [listen two]\n"), planned
         assert not accepts(port)
-        assert revproxy(proxy, "reload", "proxy.ini").returncode == 0
+        assert revproxy(proxy.site.parent, "reload", "proxy.ini").returncode == 0
         assert fetch(port, "/").body == b"hello"
         proxy.site.write_text(text)
-        assert revproxy(proxy, "reload", "proxy.ini").returncode == 0
+        assert revproxy(proxy.site.parent, "reload", "proxy.ini").returncode == 0
         eventually(lambda: not accepts(port), "the port is closed")
         assert fetch(proxy.port, "/").body == b"hello"
 
@@ -103,12 +89,12 @@ def test_a_reload_that_fails_says_why_and_changes_nothing(start_proxy: StartProx
         proxy.site.write_text(
             text.replace("[pool app]", f"[listen two]\non = tcp:{where}\n[pool app]") + "[route /x]\npool = app\n"
         )
-        failed = revproxy(proxy, "reload", "proxy.ini")
+        failed = revproxy(proxy.site.parent, "reload", "proxy.ini")
         assert failed.returncode == 1
         assert f"cannot listen on {where}: Address already in use" in failed.stderr
         assert [route["name"] for route in proxy.status_page()["routes"]] == ["/"]
         proxy.site.write_text(text.replace("check = tcp", "chek = tcp"))
-        assert revproxy(proxy, "reload", "proxy.ini").returncode == 1
+        assert revproxy(proxy.site.parent, "reload", "proxy.ini").returncode == 1
         proxy.signal(signal.SIGHUP)
         proxy.await_output("reload by SIGHUP: the site stays as it is; 1 error")
         assert fetch(proxy.port, "/").body == b"hello"
@@ -116,15 +102,7 @@ def test_a_reload_that_fails_says_why_and_changes_nothing(start_proxy: StartProx
 
 def test_nobody_to_reload_is_said(tmp_path: Path) -> None:
     (tmp_path / "site.ini").write_text("[listen http]\non = tcp:1\n[route /]\nredirect = 301 /\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "twistedproxy.cli", "reload", "site.ini"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = revproxy(tmp_path, "reload", "site.ini")
     assert done.returncode == 1
     assert "no process is reached at" in done.stderr
 
@@ -150,7 +128,7 @@ def test_a_new_process_takes_over_and_the_old_one_leaves_with_its_last_websocket
                 assert load.failures == []
                 assert int(pidfile.read_text()) == new and not (proxy.site.parent / "the.pid.old").exists()
                 # The new one listens where `revproxy` looks, too.
-                assert revproxy(proxy, "reload", "proxy.ini").returncode == 0
+                assert revproxy(proxy.site.parent, "reload", "proxy.ini").returncode == 0
             finally:
                 os.kill(new, signal.SIGTERM)
                 eventually(lambda: not is_alive(new), "the new process has ended")
@@ -167,7 +145,7 @@ def test_if_the_new_process_cannot_start_the_old_one_serves_on(start_proxy: Star
         assert fetch(proxy.port, "/").body == b"hello"
         assert int((proxy.site.parent / "the.pid").read_text()) == proxy.pid
         proxy.site.write_text(text)
-        assert revproxy(proxy, "reload", "proxy.ini").returncode == 0
+        assert revproxy(proxy.site.parent, "reload", "proxy.ini").returncode == 0
 
 
 def test_a_proxy_that_is_drained_is_not_ready_first_and_ends_with_its_last_connection(start_proxy: StartProxy) -> None:
@@ -177,7 +155,7 @@ def test_a_proxy_that_is_drained_is_not_ready_first_and_ends_with_its_last_conne
         with WebSockets(proxy.port, 1) as websockets, Client(proxy.port) as kept:
             kept.send(request("/"))
             assert kept.answer().body == b"hello"
-            assert revproxy(proxy, "drain", "proxy.ini").returncode == 0
+            assert revproxy(proxy.site.parent, "drain", "proxy.ini").returncode == 0
             assert fetch(proxy.ports["status"], "/ready").status == 503
             eventually(lambda: not accepts(proxy.port), "the listener is closed")
             assert kept.read_to_end() == b""
@@ -188,9 +166,9 @@ def test_a_proxy_that_is_drained_is_not_ready_first_and_ends_with_its_last_conne
 
 
 def test_a_second_sigterm_waits_for_nobody(start_proxy: StartProxy) -> None:
-    def silent(call: object) -> None:
-        call.head()  # type: ignore[attr-defined]
-        call.some()  # type: ignore[attr-defined]
+    def silent(call: Call) -> None:
+        call.head()
+        call.some()
 
     with Origin(silent) as origin:
         proxy = start_proxy(SITE.format(port=origin.port).replace("stop_timeout = 2s", "stop_timeout = 1h"))
@@ -256,13 +234,6 @@ def _free() -> int:
 
 
 @pytest.mark.parametrize("command", ["reload", "drain", "upgrade"])
-def test_each_command_explains_itself(command: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "twistedproxy.cli", command, "--help"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def test_each_command_explains_itself(command: str, tmp_path: Path) -> None:
+    done = revproxy(tmp_path, command, "--help")
     assert "Exit status: 0 when that was done, 1 when not." in " ".join(done.stdout.split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.real.client import fetch
@@ -41,7 +42,7 @@ respond = 200 {{map.where}}
 """
 
 
-def saying(name: str, heard: list[bytes], slow: threading.Event | None = None) -> object:
+def saying(name: str, heard: list[bytes], slow: threading.Event | None = None) -> Callable[[Call], None]:
     """A peer that says who it is; one that is *slow* waits."""
 
     def script(call: Call) -> None:
@@ -62,9 +63,9 @@ def test_a_real_proxy_routes_and_rewrites(start_proxy: StartProxy, tmp_path: Pat
     heard: dict[str, list[bytes]] = {"app": [], "beta": [], "shadow": []}
     never = threading.Event()
     with (
-        Origin(saying("app", heard["app"])) as app,  # type: ignore[arg-type]
-        Origin(saying("beta", heard["beta"])) as beta,  # type: ignore[arg-type]
-        Origin(saying("shadow", heard["shadow"], never)) as shadow,  # type: ignore[arg-type]
+        Origin(saying("app", heard["app"])) as app,
+        Origin(saying("beta", heard["beta"])) as beta,
+        Origin(saying("shadow", heard["shadow"], never)) as shadow,
     ):
         proxy = start_proxy(SITE.format(app=app.port, beta=beta.port, shadow=shadow.port))
 

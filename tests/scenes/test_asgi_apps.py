@@ -16,13 +16,6 @@ def site(app: str, more: str = "", title: str = "/") -> Play:
     return Play(f"[defaults]\nresponse_headers = remove Date\n[route {title}]\nasgi = tests.apps.asgi_apps:{app}\n{more}\n")
 
 
-def asks(play: Play, path: str = "/", *fields: str, method: str = "GET", body: bytes = b"") -> Party:
-    """A client that has asked; nothing of the answer is awaited."""
-    client = play.client()
-    client.says("\n".join((f"{method} {path} HTTP/1.1", "Host: example.com", *fields)), body)
-    return client
-
-
 def ended(play: Play, number: int = 1) -> None:
     """So many exchanges have ended."""
     play.until(lambda: len(play.finished) >= number)
@@ -34,16 +27,9 @@ def answer(play: Play, client: Party) -> Message:
     return client.hears_message()
 
 
-def forgives(play: Play) -> str:
-    """What the log was told of failures, which the play expects."""
-    told = "\n".join(play._failures)
-    play._failures.clear()
-    return told
-
-
 def test_an_app_is_called_as_the_standard_says() -> None:
     with site("plain", "strip_prefix = /app", "/app/") as play:
-        client = asks(play, "/app/a%20b?c=1", "Content-Length: 4", "X-A: 1", "X-A: 2", method="POST", body=b"data")
+        client = play.asks("/app/a%20b?c=1", "Content-Length: 4", "X-A: 1", "X-A: 2", method="POST", body=b"data")
         ended(play)
         client.hears("HTTP/1.1 200 OK\ncontent-type: text/plain\nContent-Length: 8", b"got data")
         (scope,) = asgi_apps.scopes
@@ -82,7 +68,7 @@ def test_body_and_answer_may_pass_at_the_same_time() -> None:
 
 def test_a_client_that_waits_for_a_100_gets_it_when_the_body_is_wanted() -> None:
     with site("plain") as play:
-        client = asks(play, "/", "Content-Length: 3", "Expect: 100-continue", method="POST")
+        client = play.asks("/", "Content-Length: 3", "Expect: 100-continue", method="POST")
         play.until(lambda: bool(client.heard))
         client.hears("HTTP/1.1 100 Continue")
         client.says(b"abc")
@@ -91,7 +77,7 @@ def test_a_client_that_waits_for_a_100_gets_it_when_the_body_is_wanted() -> None
 
 def test_large_bodies_pass() -> None:
     with site("plain") as play:
-        client = asks(play, "/", "Content-Length: 3000000", method="POST")
+        client = play.asks("/", "Content-Length: 3000000", method="POST")
         client.says(b"x" * 3_000_000)
         assert len(answer(play, client).body) == 3_000_004
 
@@ -112,40 +98,39 @@ def test_a_slow_client_holds_the_app_back_and_its_end_is_told() -> None:
 @pytest.mark.parametrize("how", ["raises", "exits", "order", "field", "half", "nothing"])
 def test_what_is_wrong_is_an_error(how: str) -> None:
     with site("wrong") as play:
-        client = asks(play, f"/?{how}")
+        client = play.asks(f"/?{how}")
         said = answer(play, client)
         assert (said.status, b"secret" in said.body, "x-evil" in said.fields) == (500, False, False)
         assert play.exchange().value("error") == "app_failed"
-        assert bool(forgives(play)) is (how in ("raises", "exits", "order"))
+        play.forgives(int(how in ("raises", "exits", "order")))
 
 
 @pytest.mark.parametrize("how", ["late", "stops"])
 def test_an_answer_that_is_not_completed_is_cut(how: str) -> None:
     with site("wrong") as play:
-        client = asks(play, f"/?{how}")
+        client = play.asks(f"/?{how}")
         ended(play)
         client.hears("HTTP/1.1 200 OK\nTransfer-Encoding: chunked", b"5\r\nfirst\r\n")
         client.sees_cut()
-        forgives(play)
+        play.forgives(int(how == "late"))
 
 
 def test_what_follows_a_complete_answer_is_the_logs_only() -> None:
     with site("wrong") as play:
-        assert answer(play, asks(play, "/?twice")).body == b"done"
-        play.until(lambda: bool(play._failures))
-        assert "nothing more is expected" in forgives(play)
+        assert answer(play, play.asks("/?twice")).body == b"done"
+        assert "nothing more is expected" in play.forgives()
 
 
 def test_an_app_lives_from_startup_to_shutdown_and_shares_its_state() -> None:
     with site("living") as play:
-        assert answer(play, asks(play)).body == b"42"
+        assert answer(play, play.asks()).body == b"42"
         assert asgi_apps.heard == ["lifespan.startup"]
     assert asgi_apps.heard == ["lifespan.startup", "lifespan.shutdown"]
 
 
 def test_an_app_that_cannot_start_says_why() -> None:
     with site("unborn") as play:
-        client = asks(play)
+        client = play.asks()
         assert answer(play, client).status == 500
         assert play.exchange().detail == "it has not started: the database is away"
         client.says("GET / HTTP/1.1\nHost: example.com")
@@ -154,7 +139,7 @@ def test_an_app_that_cannot_start_says_why() -> None:
 
 def test_an_app_has_as_much_time_as_the_route_says() -> None:
     with site("waits", "read_timeout = 5s") as play:
-        client = asks(play)
+        client = play.asks()
         play.until(lambda: asgi_apps.heard == ["began"])
         play.later(7)
         assert client.hears_message().status == 504

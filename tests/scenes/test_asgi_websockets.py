@@ -48,6 +48,15 @@ def closes(play: Play, client: Party, code: int = 1000) -> None:
     play.until(lambda: len(play.finished) == 1)
 
 
+def is_closed(play: Play, client: Party, code: int, why: str | None = None) -> None:
+    """The app closes, and the client does so in return."""
+    play.until(lambda: bool(client.heard))
+    hears_close(client, code, why)
+    client.says(from_client(CLOSE, closing(code)))
+    client.overlooks()
+    client.leaves()
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_messages_pass_both_ways(way: str) -> None:
     with site(way) as play:
@@ -84,11 +93,7 @@ def test_an_app_closes(way: str) -> None:
     with site(way) as play:
         client = joined(play)
         client.says(from_client(TEXT, "close"))
-        play.until(lambda: bool(client.heard))
-        hears_close(client, 4000, "as you wish")
-        client.says(from_client(CLOSE, closing(4000)))
-        client.overlooks()
-        client.leaves()
+        is_closed(play, client, 4000, "as you wish")
         play.until(lambda: len(play.finished) == 1)
 
 
@@ -96,21 +101,12 @@ def test_an_app_that_returns_or_fails_closes() -> None:
     with site() as play:
         client = joined(play)
         client.says(from_client(TEXT, "return"))
-        play.until(lambda: bool(client.heard))
-        hears_close(client, 1000)
-        client.says(from_client(CLOSE, closing(1000)))
-        client.overlooks()
-        client.leaves()
+        is_closed(play, client, 1000)
     with site() as play:
         client = joined(play)
         client.says(from_client(TEXT, "raise"))
-        play.until(lambda: bool(client.heard))
-        hears_close(client, 1011)
-        client.says(from_client(CLOSE, closing(1011)))
-        client.overlooks()
-        client.leaves()
-        play.until(lambda: bool(play._failures))
-        assert "a secret of the app" in play._failures.pop()
+        is_closed(play, client, 1011)
+        assert "a secret of the app" in play.forgives()
 
 
 @pytest.mark.parametrize(("path", "status", "body"), [("/no", 403, b""), ("/denied", 401, b"who are you?"), ("/mute", 500, None)])

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from twisted.internet.error import DNSLookupError
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
+from tests.admin.site import Log
 from tests.kit.party import Party
 from tests.kit.play import Play
 from tests.scenes.sites import ANSWER, FIRST, SECOND
@@ -37,15 +37,8 @@ def site(*, more: str = "", pool: str = "", route: str = "") -> str:
 @pytest.fixture
 def log() -> Iterator[list[str]]:
     """The lines about failures."""
-    said: list[str] = []
-
-    def note(event: LogEvent) -> None:
-        if event.get("log_namespace", "").startswith(FailureLog.__module__):
-            said.append(formatEvent(event))
-
-    globalLogPublisher.addObserver(note)
-    yield said
-    globalLogPublisher.removeObserver(note)
+    with Log(FailureLog.__module__) as log:
+        yield log.lines
 
 
 def asked(play: Play) -> Party:

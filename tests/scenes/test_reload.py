@@ -332,7 +332,7 @@ def test_an_app_that_cannot_be_made_changes_nothing() -> None:
         with pytest.raises(NotReplaced):
             play.reload(("[pool app]", "[app x]\nrun = json:loads\n[pool app]"))
         assert play.running.parts is parts
-        play._failures.clear()
+        play.forgives()
 
 
 def test_checks_that_the_file_takes_away_leave_nobody_down() -> None:

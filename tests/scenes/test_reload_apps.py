@@ -6,7 +6,6 @@ import pytest
 
 from tests.admin.site import names
 from tests.apps import asgi_apps, coroutines, wsgi_apps
-from tests.kit.party import Party
 from tests.kit.play import Play
 from tests.kit.reloading import ReloadingPlay
 from twistedproxy.admin.status import snapshot
@@ -28,13 +27,6 @@ app_threads = 3
 """
 
 
-def asks(play: Play, path: str) -> Party:
-    """A client that has asked."""
-    client = play.client()
-    client.says(f"GET {path} HTTP/1.1\nHost: example.com")
-    return client
-
-
 def begin() -> ReloadingPlay:
     """The site, and nothing that is remembered of others."""
     asgi_apps.begin()
@@ -45,9 +37,9 @@ def begin() -> ReloadingPlay:
 
 def test_a_request_finishes_under_the_app_that_it_began_with() -> None:
     with begin() as play:
-        old = asks(play, "/")
+        old = play.asks("/")
         play.reload(("coroutines:waits", "coroutines:empty"))
-        new = asks(play, "/")
+        new = play.asks("/")
         assert new.hears_message().status == 204
         coroutines.waiting.pop().callback("late")
         play.turn()
@@ -56,11 +48,11 @@ def test_a_request_finishes_under_the_app_that_it_began_with() -> None:
 
 def test_an_app_whose_lines_are_the_same_stays_and_one_that_has_gone_is_told() -> None:
     with begin() as play:
-        first = asks(play, "/living/")
+        first = play.asks("/living/")
         play.until(lambda: len(play.finished) == 1)
         assert first.hears_message().body == b"42"
         play.reload(("[route /whole]", "[route /whole/]"))
-        again = asks(play, "/living/")
+        again = play.asks("/living/")
         play.until(lambda: len(play.finished) == 2)
         assert again.hears_message().body == b"42"
         assert asgi_apps.heard == ["lifespan.startup"]
@@ -86,7 +78,7 @@ ONE = f"[listen http]\non = tcp:80\n[route /]\n{OLD}\n"
 def status(play: Play) -> int:
     """Of an answer to a client of its own."""
     before = len(play.finished)
-    client = asks(play, "/")
+    client = play.asks()
     play.until(lambda: len(play.finished) > before)
     return client.hears_message().status
 
@@ -143,7 +135,7 @@ def test_nothing_is_replaced_where_the_process_is_about_to_end() -> None:
 
 def test_the_shell_and_the_status_page_show_them() -> None:
     with begin() as play:
-        client = asks(play, "/whole")
+        client = play.asks("/whole")
         play.until(lambda: len(play.finished) == 1)
         assert client.hears_message().body == b"whole"
         table = [line.split() for line in repr(names(play.live, 120)["hosted"]()).splitlines()]

@@ -6,7 +6,6 @@ import pytest
 
 from tests.apps import resources
 from tests.kit.http2 import Http2Client
-from tests.kit.party import Party
 from tests.kit.play import Play
 
 
@@ -18,16 +17,9 @@ def site(thing: str = "make", more: str = "", title: str = "/") -> Play:
     return Play(f"{defaults}[route {title}]\nresource = tests.apps.resources:{thing}\n{more}\n")
 
 
-def asks(play: Play, path: str = "/", *fields: str, method: str = "GET", body: bytes = b"") -> Party:
-    """A client that has asked."""
-    client = play.client()
-    client.says("\n".join((f"{method} {path} HTTP/1.1", "Host: example.com", *fields)), body)
-    return client
-
-
 def test_resources_know_client_url_and_session_under_a_prefix() -> None:
     with site("make", "strip_prefix = /app", "/app/") as play:
-        client = asks(play, "/app/deep")
+        client = play.asks("/app/deep")
         first = client.hears_message()
         assert first.body == b"http://example.com/app/deep for 192.0.2.1, visit 1"
         cookie = first.fields["set-cookie"].partition(";")[0]
@@ -48,14 +40,14 @@ def test_clients_of_trusted_proxies_are_known() -> None:
         resource = tests.apps.resources:make
         """
     with Play(text) as play:
-        answer = asks(play, "/deep", "X-Forwarded-For: 203.0.113.9", "X-Forwarded-Proto: https").hears_message()
+        answer = play.asks("/deep", "X-Forwarded-For: 203.0.113.9", "X-Forwarded-Proto: https").hears_message()
         assert answer.body.startswith(b"https://example.com/deep for 203.0.113.9")
 
 
 @pytest.mark.parametrize("size", [3, 1_000_000])
 def test_bodies_come(size: int) -> None:
     with site() as play:
-        client = asks(play, "/", f"Content-Length: {size}", method="POST", body=b"x" * size)
+        client = play.asks("/", f"Content-Length: {size}", method="POST", body=b"x" * size)
         assert client.hears_message().body == b"got %d" % size
         client.says("POST / HTTP/1.1\nHost: example.com\nTransfer-Encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n")
         assert client.hears_message().body == b"got 3"
@@ -63,7 +55,7 @@ def test_bodies_come(size: int) -> None:
 
 def test_an_answer_may_come_later_and_in_pieces() -> None:
     with site() as play:
-        client = asks(play, "/later")
+        client = play.asks("/later")
         client.hears_nothing()
         (request,) = resources.later
         request.write(b"one")
@@ -77,10 +69,10 @@ def test_an_answer_may_come_later_and_in_pieces() -> None:
 
 def test_a_resource_hears_that_its_client_has_left_or_time_is_up() -> None:
     with site("make", "read_timeout = 5s") as play:
-        client = asks(play, "/later")
+        client = play.asks("/later")
         client.resets()
         assert resources.heard == ["ConnectionLost"]
-        other = asks(play, "/later")
+        other = play.asks("/later")
         play.later(7)
         assert other.hears_message().status == 504
         assert resources.heard == ["ConnectionLost"] * 2
@@ -98,13 +90,13 @@ def test_a_slow_client_holds_a_producer_back() -> None:
 
 def test_a_failure_is_the_logs_and_no_clients() -> None:
     with site() as play:
-        answer = asks(play, "/fails").hears_message()
+        answer = play.asks("/fails").hears_message()
         assert (answer.status, answer.body) == (500, b"Internal Server Error\n")
-        assert "a secret of the app" in play._failures.pop()
-        client = asks(play, "/fails?late=1")
+        assert "a secret of the app" in play.forgives()
+        client = play.asks("/fails?late=1")
         assert b"secret" not in client.overlooks()
         assert client._stream.reset
-        assert "a secret of the app" in play._failures.pop()
+        assert "a secret of the app" in play.forgives()
         assert play.exchange().reason is not None
 
 

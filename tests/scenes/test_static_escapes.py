@@ -202,7 +202,7 @@ def test_what_is_exchanged_while_it_is_opened_is_not_sent(tmp_path: Path, monkey
     real = os.stat
 
     def exchanged(name: object, *more: object, **how: object) -> os.stat_result:
-        found = real(name, *more, **how)  # type: ignore[call-overload]
+        found = real(name, *more, **how)
         if name == b"a b.txt":
             (root / "docs" / "a b.txt").unlink()
             (root / "docs" / "a b.txt").symlink_to(tmp_path / "secret.txt")

@@ -21,13 +21,6 @@ def site(app: str, more: str = "", title: str = "/") -> Play:
     return Play(f"[defaults]\nresponse_headers = remove Date\n[route {title}]\nwsgi = {name}\n{more}\n")
 
 
-def asks(play: Play, path: str = "/", *fields: str, method: str = "GET", body: bytes = b"") -> Party:
-    """A client that has asked; nothing of the answer is awaited."""
-    client = play.client()
-    client.says("\n".join((f"{method} {path} HTTP/1.1", "Host: example.com", *fields)), body)
-    return client
-
-
 def ended(play: Play, number: int = 1) -> None:
     """So many exchanges have ended, and their threads rest."""
     play.until(lambda: len(play.finished) >= number)
@@ -36,8 +29,8 @@ def ended(play: Play, number: int = 1) -> None:
 def rests(play: Play) -> None:
     """No thread is at work; they get what they wait for."""
     (each,) = play.hosted.values()
-    threads: Any = each.service.threads  # type: ignore[attr-defined]
-    while threads.busy or threads._works:
+    service: Any = each.service
+    while service.threads.busy or service.threads._works:
         play.turn()
     play.turn()
 
@@ -48,16 +41,9 @@ def answer(play: Play, client: Party, *, head_only: bool = False) -> Message:
     return client.hears_message(head_only=head_only)
 
 
-def forgives(play: Play) -> str:
-    """What the log was told of failures, which the play expects."""
-    told = "\n".join(play._failures)
-    play._failures.clear()
-    return told
-
-
 def test_an_app_is_called_as_the_standard_says() -> None:
     with site("valid") as play:
-        client = asks(play, "/a%20b/%C3%BC?c=1", "Content-Length: 4", "Content-Type: text/x", "X-A: 1", "X-A: 2", "X_A: 3",
+        client = play.asks("/a%20b/%C3%BC?c=1", "Content-Length: 4", "Content-Type: text/x", "X-A: 1", "X-A: 2", "X_A: 3",
                       method="POST", body=b"data")  # fmt: skip
         ended(play)
         head, _, body = client.overlooks().partition(b"\r\n\r\n")
@@ -85,11 +71,11 @@ def test_an_app_is_called_as_the_standard_says() -> None:
 
 def test_heads_have_no_body() -> None:
     with site("valid") as play:
-        assert answer(play, asks(play, method="HEAD"), head_only=True).status == 200
+        assert answer(play, play.asks(method="HEAD"), head_only=True).status == 200
     with site("whole") as play:
-        assert answer(play, asks(play, method="HEAD"), head_only=True).fields["content-length"] == "5"
+        assert answer(play, play.asks(method="HEAD"), head_only=True).fields["content-length"] == "5"
     with site("endless") as play:
-        client = asks(play, method="HEAD")
+        client = play.asks(method="HEAD")
         assert answer(play, client, head_only=True).status == 200
         rests(play)
         assert wsgi_apps.heard[-1] == "closed"
@@ -106,7 +92,7 @@ def test_prefix_and_scheme_are_those_of_the_client() -> None:
         """
     wsgi_apps.begin()
     with Play(text) as play:
-        client = asks(play, "/app/x", "X-Forwarded-For: 203.0.113.9", "X-Forwarded-Proto: https", "Proxy: evil")
+        client = play.asks("/app/x", "X-Forwarded-For: 203.0.113.9", "X-Forwarded-Proto: https", "Proxy: evil")
         assert answer(play, client).body == b"whole"
         environ = wsgi_apps.environs[0]
         assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/app", "/x")
@@ -116,7 +102,7 @@ def test_prefix_and_scheme_are_those_of_the_client() -> None:
 
 def test_a_body_in_one_piece_has_a_length_and_the_connection_is_kept() -> None:
     with site("whole") as play:
-        client = asks(play)
+        client = play.asks()
         ended(play)
         client.hears("HTTP/1.1 200 OK\nContent-Length: 5", b"whole")
         client.says("GET / HTTP/1.1\nHost: example.com")
@@ -135,7 +121,7 @@ def test_a_body_in_one_piece_has_a_length_and_the_connection_is_kept() -> None:
 )
 def test_what_an_app_says_is_what_a_client_hears(app: str, heard: bytes) -> None:
     with site(app) as play:
-        client = asks(play)
+        client = play.asks()
         ended(play)
         client.hears(heard)
 
@@ -143,26 +129,26 @@ def test_what_an_app_says_is_what_a_client_hears(app: str, heard: bytes) -> None
 @pytest.mark.parametrize("app", ["twice", "never", "text", "evil", "leaves"])
 def test_what_is_wrong_is_an_error_and_the_iterable_is_closed(app: str) -> None:
     with site(app) as play:
-        said = answer(play, asks(play))
+        said = answer(play, play.asks())
         assert (said.status, b"secret" in said.body, "x-evil" in said.fields) == (500, False, False)
         assert play.exchange().value("error") == "app_failed"
         rests(play)
         assert wsgi_apps.heard == (["closed"] if app in ("never", "evil") else [])
-        assert bool(forgives(play)) is (app != "evil")
+        play.forgives(int(app != "evil"))
 
 
 def test_an_error_in_the_middle_cuts_the_answer() -> None:
     with site("too_late") as play:
-        client = asks(play)
+        client = play.asks()
         ended(play)
         client.hears("HTTP/1.1 200 OK\nTransfer-Encoding: chunked", b"5\r\nfirst\r\n")
         client.sees_cut()
-        assert "too late" in forgives(play)
+        assert "too late" in play.forgives()
 
 
 def test_a_body_is_read_as_it_comes() -> None:
     with site("lines") as play:
-        client = asks(play, "/", "Transfer-Encoding: chunked", method="POST")
+        client = play.asks("/", "Transfer-Encoding: chunked", method="POST")
         client.says(b"8\r\none\ntwo\n\r\n")
         play.until(lambda: b"<two>" in client.heard)
         client.says(b"5\r\nthree\r\n0\r\n\r\n")
@@ -172,7 +158,7 @@ def test_a_body_is_read_as_it_comes() -> None:
 
 def test_a_client_that_waits_for_a_100_gets_it_when_the_body_is_read() -> None:
     with site("reads") as play:
-        client = asks(play, "/", "Content-Length: 3", "Expect: 100-continue", method="POST")
+        client = play.asks("/", "Content-Length: 3", "Expect: 100-continue", method="POST")
         play.until(lambda: bool(client.heard))
         client.hears("HTTP/1.1 100 Continue")
         client.says(b"abc")
@@ -181,14 +167,14 @@ def test_a_client_that_waits_for_a_100_gets_it_when_the_body_is_read() -> None:
 
 def test_large_bodies_pass() -> None:
     with site("reads") as play:
-        client = asks(play, "/", "Content-Length: 5000000", method="POST")
+        client = play.asks("/", "Content-Length: 5000000", method="POST")
         client.says(b"x" * 5_000_000)
         assert answer(play, client).body == b"5000000"
 
 
 def test_a_client_that_leaves_in_its_body_ends_the_reading() -> None:
     with site("reads") as play:
-        client = asks(play, "/", "Content-Length: 5", method="POST")
+        client = play.asks("/", "Content-Length: 5", method="POST")
         client.resets()
         rests(play)
         assert wsgi_apps.heard in ([], ["gone"])
@@ -210,7 +196,7 @@ def test_a_slow_client_holds_the_thread_back_and_its_end_closes_the_iterable() -
 
 def test_what_finds_no_thread_waits_and_what_finds_no_place_gets_503() -> None:
     with site("waits", "app_threads = 1\napp_queue = 1") as play:
-        first, second, third = asks(play), asks(play), asks(play)
+        first, second, third = play.asks(), play.asks(), play.asks()
         assert third.hears_message().status == 503
         assert play.exchange().value("error") == "app_busy"
         wsgi_apps.go_on.set()
@@ -220,7 +206,7 @@ def test_what_finds_no_thread_waits_and_what_finds_no_place_gets_503() -> None:
 
 def test_who_has_left_is_not_served_when_a_thread_is_free() -> None:
     with site("waits", "app_threads = 1") as play:
-        first, second = asks(play), asks(play)
+        first, second = play.asks(), play.asks()
         second.resets()
         wsgi_apps.go_on.set()
         ended(play, 2)
@@ -231,7 +217,7 @@ def test_who_has_left_is_not_served_when_a_thread_is_free() -> None:
 
 def test_an_app_has_as_much_time_as_the_route_says() -> None:
     with site("waits", "read_timeout = 5s") as play:
-        client = asks(play)
+        client = play.asks()
         assert wsgi_apps.begun.wait(10)
         play.later(7)
         assert client.hears_message().status == 504

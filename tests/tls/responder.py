@@ -18,6 +18,8 @@ from twistedproxy.transport.credentials import Credential
 
 DAY = timedelta(days=1)
 
+Signer = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
+
 
 class Issuer:
     """An authority with a responder at *url*."""
@@ -43,7 +45,7 @@ class Issuer:
                 builder = builder.add_extension(extension, critical=False)
         return builder.sign(self.key, hashes.SHA256())
 
-    def issue(self, name: str = "a.example") -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    def issue(self, name: str = "a.example") -> Signer:
         """A certificate for *name* that names the responder."""
         key = ec.generate_private_key(ec.SECP256R1())
         extensions: list[x509.ExtensionType] = [x509.SubjectAlternativeName([x509.DNSName(name)])]
@@ -66,7 +68,7 @@ class Issuer:
         files = self.files(directory)
         return Credential(load(files), files.chain)
 
-    def deputy(self, *, allowed: bool = True) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    def deputy(self, *, allowed: bool = True) -> Signer:
         """Who signs in the issuer's place, if it is *allowed* to."""
         key = ec.generate_private_key(ec.SECP256R1())
         purpose = ExtendedKeyUsageOID.OCSP_SIGNING if allowed else ExtendedKeyUsageOID.SERVER_AUTH
@@ -79,7 +81,7 @@ class Issuer:
         *,
         made: datetime | None = None,
         ends: datetime | None = None,
-        by: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None = None,
+        by: Signer | None = None,
     ) -> bytes:
         """A response about *leaf*, which holds for a day to either side unless told otherwise, signed *by* us or a deputy."""
         made = made or self.now - DAY

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
-from tests.tls.responder import DAY, Issuer
+from tests.tls.responder import DAY, Issuer, Signer
 from twistedproxy.tls.ocsp import OcspProblem, issuer_of, judged, request_for, responder_of
 
 ISSUER = Issuer("http://ocsp.example/")
@@ -36,8 +36,10 @@ def test_a_request_is_about_the_certificate() -> None:
 
 
 @pytest.mark.parametrize("by", [None, ISSUER.deputy()])
-def test_a_good_answer_of_the_issuer_or_its_deputy_is_shown(by: tuple[object, object] | None) -> None:
-    data = ISSUER.says(LEAF, by=by)  # type: ignore[arg-type]
+def test_a_good_answer_of_the_issuer_or_its_deputy_is_shown(
+    by: Signer | None,
+) -> None:
+    data = ISSUER.says(LEAF, by=by)
     staple = judged(data, LEAF, ISSUER.certificate, ISSUER.now)
     assert staple.data == data
     assert (staple.ends - staple.made) == 2 * DAY

@@ -127,7 +127,8 @@ def test_one_that_was_stopped_meanwhile_opens_no_more(pigeons: Pigeons, said: li
 
 
 def dialled(hands: Hands, peer: Peer, preface: bytes = b"") -> Any:
-    return Dialer(None, None, hands.reactor).dial(ADDRESS, peer, None, preface)  # type: ignore[arg-type]
+    unused: Any = None
+    return Dialer(unused, unused, hands.reactor).dial(ADDRESS, peer, None, preface)
 
 
 def test_a_connection_stands_never_before_the_call_has_returned(pigeons: Pigeons) -> None:

@@ -57,7 +57,7 @@ def main(number: int = 100_000) -> None:
         try:
             while not accepts(proxy.port):
                 assert not proxy.ended, proxy.story()
-                time.sleep(0.001)
+                time.sleep(0.001)  # more often than eventually() looks: times are told from this moment on
             listens = time.monotonic()
             with Client(proxy.port) as client:
                 client.send(request(f"/{number // 2}", host="example.com"))

@@ -128,7 +128,7 @@ def run_cell(base: str, code: str) -> str:
 def disturb(operator: Operator, proxy: Proxy, other: int) -> None:
     """Drain the other peer, and read the site again."""
     operator.says(proxy, f"drain('jupyter', '127.0.0.1:{other}')")
-    time.sleep(2)  # longer than websocket_drain_timeout
+    time.sleep(2)  # longer than websocket_drain_timeout: that nothing happens shows in no other way
     proxy.site.write_text(proxy.site.read_text() + MORE)
     operator.says(proxy, "reload()")
     assert "/more/" in operator.says(proxy, "routes()")

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from tests.real.flock import WebSockets, answers_and_echoes
 from tests.real.origins import Origin
-from tests.real.programs import Program, free_ports, resident
+from tests.real.programs import Program, eventually, free_ports, resident
 from tests.real.proxy import Proxy
 from tests.real.test_descriptors import descriptors
 
@@ -84,7 +84,7 @@ def _reload(proxy: Proxy, reloads: int, number: int, other: int) -> int:
         wrk = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         held = []
         longest = 0.0
-        time.sleep(2)
+        eventually((proxy.site.parent / "access.log").read_text, "wrk asks")
         for count in range(1, reloads + 1):
             proxy.site.write_text(changed if count % 2 else text)
             began = time.monotonic()
@@ -94,7 +94,7 @@ def _reload(proxy: Proxy, reloads: int, number: int, other: int) -> int:
             if count % 20 == 0:
                 held.append((descriptors(proxy.pid), resident(proxy.pid) // 1024))
                 print(f"{count:4} reloads: {held[-1][0]} descriptors, {held[-1][1]} KiB", flush=True)
-            time.sleep(PAUSE)
+            time.sleep(PAUSE)  # in which requests go on under the settings that have just come
         said = wrk.communicate()[0]
         alive = websockets.alive()
     failed = re.findall(r"(?:Socket errors|Non-2xx).*", said)

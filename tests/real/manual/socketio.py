@@ -93,7 +93,7 @@ def play(directory: Path, modules: Path, way: str) -> None:
                 own = int(say(tabs, "hello").partition(":")[0])
                 (other,) = set(ports) - {own}
                 operator.says(proxy, f"drain('chat', '127.0.0.1:{other}')")
-                time.sleep(2)  # longer than websocket_drain_timeout
+                time.sleep(2)  # longer than websocket_drain_timeout: that nothing happens shows in no other way
                 say(tabs, "after the drain")
                 proxy.site.write_text(proxy.site.read_text() + MORE)
                 operator.says(proxy, "reload()")

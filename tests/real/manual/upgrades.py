@@ -49,11 +49,7 @@ def main(upgrades: int) -> int:
             command = ["wrk", "-t1", "-c32", f"-d{upgrades * 12}s", f"http://127.0.0.1:{proxy.port}/"]
             wrk = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             for count in range(1, upgrades + 1):
-                os.kill(pid, signal.SIGUSR2)
-                eventually(lambda count=count: len(_TAKEN.findall(proxy.printed())) == count, proxy.story)  # type: ignore[misc]
-                before, pid = pid, int(_TAKEN.findall(proxy.printed())[-1])
-                eventually(lambda before=before: not is_alive(before), f"{before} has ended")  # type: ignore[misc]
-                print(f"{pid} has taken over from {before}", flush=True)
+                pid = _upgrade(proxy, pid, count)
             said = wrk.communicate()[0]
         finally:
             if pid != proxy.pid:
@@ -63,6 +59,16 @@ def main(upgrades: int) -> int:
     failed = re.findall(r"(?:Socket errors|Non-2xx).*", said)
     print(f"{re.findall(r'([0-9]+) requests in', said)[0]} requests, failed: {failed or 'none'}")
     return 1 if failed else 0
+
+
+def _upgrade(proxy: Proxy, pid: int, count: int) -> int:
+    """The *count*-th time another takes the place of process *pid*, which ends; returns the other one's."""
+    os.kill(pid, signal.SIGUSR2)
+    eventually(lambda: len(_TAKEN.findall(proxy.printed())) == count, proxy.story)
+    new = int(_TAKEN.findall(proxy.printed())[-1])
+    eventually(lambda: not is_alive(pid), f"{pid} has ended")
+    print(f"{new} has taken over from {pid}", flush=True)
+    return new
 
 
 if __name__ == "__main__":
