@@ -16,7 +16,7 @@ from tests.admin.test_operators import Gate
 from twistedproxy.addresses import Tcp
 from twistedproxy.admin.dashboard.assets import assets
 from twistedproxy.admin.dashboard.recorder import Recorder
-from twistedproxy.admin.status_site import StatusSite
+from twistedproxy.admin.status_site import StatusSite, make_status_service
 from twistedproxy.config.network import MAX_WEIGHT
 from twistedproxy.settings.operators import StatusSettings
 
@@ -42,9 +42,11 @@ class Stage:
         self.gate = Gate(directory)
         self.clock: HandClock = self.gate.clock
         self.live = live_site(self.clock)
-        object.__setattr__(self.live.settings, "status", StatusSettings(on=(Tcp("127.0.0.1", 8404),)))
+        settings = StatusSettings(on=(Tcp("127.0.0.1", 8404),), users=str(self.gate.file), protect=protect)
+        object.__setattr__(self.live.settings, "status", settings)
         self.recorder = Recorder(self.live, self.clock)
-        self.site: Any = StatusSite(self.live, self.recorder, self.clock, self.gate.operators, protect)
+        service = make_status_service(settings, self.live, self.recorder, self.gate.premises, self.clock)
+        self.site: Any = service._factory
 
     def ask(self, request: str, *fields: str, body: str = "") -> Answer:
         return Answer(self.raw(request, *fields, body=body).decode())

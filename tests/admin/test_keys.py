@@ -10,14 +10,19 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from twisted.conch.error import ValidPublicKey
+from twisted.conch.interfaces import IConchUser
 from twisted.conch.ssh.keys import Key
 from twisted.cred.credentials import SSHPrivateKey
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred
+from twisted.internet.testing import MemoryReactorClock
 
-from tests.admin.site import Log
+from tests.admin.site import Log, live_site
+from twistedproxy.addresses import Tcp
 from twistedproxy.admin.keys import AuthorizedKeys, fingerprint, host_key, read_authorized_keys
+from twistedproxy.admin.manhole import make_shell_service
 from twistedproxy.admin.roles import Role, Who
+from twistedproxy.settings.operators import ShellSettings
 
 ALICE = Key(Ed25519PrivateKey.generate())
 MALLORY = Key(Ed25519PrivateKey.generate())
@@ -102,6 +107,17 @@ def test_a_line_says_what_its_key_may_do(path: Path) -> None:
     path.write_text('role="observe" ' + line(ALICE) + "role=operate " + line(MALLORY, "mal lory"))
     assert login(path, ALICE).role is Role.OBSERVE
     assert (login(path, MALLORY).role, login(path, MALLORY).name) == (Role.OPERATE, "mal lory")
+
+
+def test_the_site_says_what_the_other_keys_may_do(path: Path) -> None:
+    path.write_text(line(ALICE) + "role=program " + line(MALLORY))
+    settings = ShellSettings(on=(Tcp("127.0.0.1", 6022),), authorized_keys=str(path), role="observe")
+    service: Any = make_shell_service(settings, str(path.parent), live_site(), MemoryReactorClock())
+    told: list[Role] = []
+    for key in (ALICE, MALLORY):
+        credentials = SSHPrivateKey(b"root", key.sshType(), key.public().blob(), b"message", key.sign(b"message"))
+        service._factory.portal.login(credentials, None, IConchUser).addCallback(lambda login: told.append(login[1].who.role))
+    assert told == [Role.OBSERVE, Role.PROGRAM]
 
 
 @pytest.mark.parametrize("option", ['role="root"', "role=", 'role="observe",from="x"', 'ROLE="', 'role="observe" from="x"'])

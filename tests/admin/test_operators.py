@@ -54,8 +54,8 @@ class Gate:
         self.file = directory / "users"
         self.file.write_text(f"ann:{hashed('sesame')}\nbob:{hashed('other')}\n")
         unused: Any = None
-        premises = Premises(self.clock, self.clock, self.threads, unused, b"secret")
-        self.operators = Operators(Passwords(str(self.file), premises), self.clock)
+        self.premises = Premises(self.clock, self.clock, self.threads, unused, b"secret")
+        self.operators = Operators(Passwords(str(self.file), self.premises), self.clock)
 
     def log_in(self, name: str = "ann", password: str = "sesame", address: str = "192.0.2.1") -> str | Refused:
         told: list[Any] = []

@@ -40,10 +40,10 @@ pool = app
 class Stage:
     """A site file, and the pools that run by it."""
 
-    def __init__(self, directory: Path, include: str = "saved*.ini") -> None:
+    def __init__(self, directory: Path, include: str = "saved*.ini", more: str = "") -> None:
         self.file = directory / "site.ini"
         self.saved = directory / "saved.ini"
-        self.file.write_text(SITE.format(include=include))
+        self.file.write_text(SITE.format(include=include) + more)
         self.live: Live = live_site(HandClock())
         self.live.file = str(self.file)
         self.run()
@@ -137,6 +137,15 @@ def test_changes_that_are_undone_leave_the_file_again(stage: Stage) -> None:
     stage.verbs["undo"](since=stage.live.journal.changes[-3].number)
     assert state(stage.live) != start  # the peer that was removed is gone for good only when the save is not undone
     assert repr(stage.verbs["history"]()).splitlines()[-1].endswith("no: undo what it holds, and save() again")
+
+
+def test_the_site_says_where_it_is_saved(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("")
+    stage = Stage(tmp_path, "mine*.ini", "[shell]\non = tcp:127.0.0.1:6022\nauthorized_keys = keys\nsave_to = mine.ini\n")
+    stage.verbs["drain"]("app", "app2:3000")
+    assert f"1 change is saved in {tmp_path / 'mine.ini'}" in repr(stage.verbs["save"]())
+    assert "app2:3000 drain" in (tmp_path / "mine.ini").read_text()
+    assert not stage.saved.exists()
 
 
 def test_the_effective_site_says_what_was_saved(stage: Stage) -> None:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import gzip
 import http.server
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
 
 from tests.real.client import fetch
 from tests.real.conftest import StartProxy
 from tests.real.origins import Origin, answering
 from tests.real.programs import eventually, free_ports
+from twistedproxy.settings.logs import TracingSettings
+from twistedproxy.spans.otlp import OtlpSender
+from twistedproxy.spans.records import SpanRecord
 
 SITE = """
 [listen http]
@@ -93,6 +98,21 @@ def collecting() -> Iterator[Collector]:
             collector.goes_on.set()
             collector.shutdown()
             thread.join()
+
+
+@pytest.mark.parametrize(("compression", "coding"), [("gzip", "gzip"), ("none", None)])
+def test_the_site_says_how_spans_are_sent_and_how_long_that_may_take(compression: str, coding: str | None) -> None:
+    record = SpanRecord("1" * 32, "1" * 16, "", False, "server", "GET", 0.0, 1.0, {}, (), None)
+    with collecting() as collector:
+        endpoint = f"http://127.0.0.1:{collector.server_port}/v1/traces"
+        sender = OtlpSender(TracingSettings(endpoint, compression=compression, timeout=0.3))
+        assert sender.send([record]) == ""
+        assert collector.requests[0][1].get("content-encoding") == coding
+        collector.goes_on.clear()
+        began = time.monotonic()
+        assert sender.send([record])
+        assert time.monotonic() - began < 4, "5 seconds are the default"
+        sender.stop()
 
 
 def test_a_collector_gets_the_spans_of_a_retried_request_and_holds_nobody_up(start_proxy: StartProxy) -> None:

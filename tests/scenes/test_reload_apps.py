@@ -63,7 +63,7 @@ def test_an_app_whose_lines_are_the_same_stays_and_one_that_has_gone_is_told() -
 def test_an_app_that_goes_before_it_is_ready_answers_those_who_wait_for_it() -> None:
     asgi_apps.begin()
     with ReloadingPlay("[listen http]\non = tcp:80\n[route /]\nasgi = tests.apps.asgi_apps:hesitant\n") as play:
-        client = asks(play, "/")
+        client = play.asks("/")
         play.reload(("asgi = tests.apps.asgi_apps:hesitant", "respond = 410"))
         asgi_apps.go.set()
         play.until(lambda: len(play.finished) == 1)

@@ -106,6 +106,32 @@ def test_the_site_says_whether_tokens_end_and_which_claim_is_the_user(tmp_path: 
         assert play.exchange().value("user") == "Anna"
 
 
+@pytest.mark.parametrize(
+    ("knobs", "claims", "counts"),
+    [
+        ("jwt_issuer = https://a https://b", {"iss": "https://b"}, True),
+        ("jwt_issuer = https://a https://b", {"iss": "https://c"}, False),
+        ("jwt_audience = me", {"aud": ["us", "me"]}, True),
+        ("jwt_audience = me", {"aud": "you"}, False),
+        ("", {"exp": START - 20}, True),
+        ("jwt_leeway = 10s", {"exp": START - 20}, False),
+        ("", {"exp": START - 40}, False),
+        ("jwt_leeway = 1m", {"exp": START - 40}, True),
+        ("jwt_algorithms = RS512 RS256", {}, True),
+        ("jwt_algorithms = RS512", {}, False),
+    ],
+)
+def test_the_site_says_which_tokens_count(tmp_path: Path, knobs: str, claims: dict[str, Any], counts: bool) -> None:
+    with site(tmp_path, knobs) as play:
+        client = play.client()
+        asks(client, f"Authorization: Bearer {token(**claims)}")
+        if counts:
+            passed(play, client)
+        else:
+            assert client.hears_message().status == 401
+            assert play.exchange().value("error") == "token_invalid"
+
+
 @pytest.mark.parametrize(("place", "field"), [("cookie session", "Cookie: a=b; session={}"), ("header X-Token", "X-Token: {}")])
 def test_the_token_may_be_elsewhere(tmp_path: Path, place: str, field: str) -> None:
     with site(tmp_path, f"jwt_from = {place}") as play:

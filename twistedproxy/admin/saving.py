@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.balance.membership import SHELL, SITE, Membership
-from twistedproxy.balance.peer import Peer, PeerState, will_by
+from twistedproxy.balance.peer import Peer, PeerState, counted, will_by
 from twistedproxy.config import network
 from twistedproxy.config.load import Loaded, load
 from twistedproxy.config.problems import ConfigError
@@ -61,10 +61,12 @@ def save(live: Live, path: str, who: str, when: str) -> str:
             difference.unsaid.append(f"pool {name}: the site file has no such pool any more")
         else:
             _compare(membership, settings.servers, added_before.get(name, ()), difference)
-    text = "\n".join([HEADER, f"; {when}, by {who}: {difference.number} changes.", "", *difference.sections])
+    text = "\n".join([HEADER, f"; {when}, by {who}: {counted(difference.number, 'change')}.", "", *difference.sections])
     _write(path, text)
     loaded = _checked(live, path, old)
-    lines = [f"{difference.number} changes are saved in {path}" if difference.number else f"nothing differs: {path} is empty"]
+    changes = counted(difference.number, "change")
+    are = "is" if difference.number == 1 else "are"
+    lines = [f"{changes} {are} saved in {path}" if difference.number else f"nothing differs: {path} is empty"]
     lines += [f"not saved: {text}" for text in difference.unsaid]
     if os.path.realpath(path) not in {os.path.realpath(file) for file in loaded.files}:
         below = os.path.relpath(path, os.path.dirname(os.path.abspath(live.file)))
