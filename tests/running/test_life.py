@@ -14,6 +14,7 @@ from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from tests.admin.site import Things
 from twistedproxy.addresses import Endpoint, Tcp, Unix
 from twistedproxy.admin.life import CannotBeDone, Reloaded, Stage
 from twistedproxy.config.plan import Plan
@@ -45,13 +46,6 @@ class HandReactor(Clock):
 
     def spawnProcess(self, protocol: Any, *arguments: Any, **more: Any) -> None:
         self.spawned.append((protocol, *arguments, more["childFDs"]))
-
-
-class Things:
-    """Any object, by its attributes."""
-
-    def __init__(self, **attributes: Any) -> None:
-        self.__dict__.update(attributes)
 
 
 class Listening(Notify):
