@@ -31,7 +31,7 @@ class Caddy:
             {"match": [{"path": ["/files/*"]}], "handle": [{"handler": "file_server", "root": site.documents()}]},
             {"handle": [_reverse_proxy(site.origin)]},
         ]
-        server = {"automatic_https": {"disable": True}, "protocols": ["h1"], "routes": routes}
+        server = {"automatic_https": {"disable": True}, "protocols": ["h1", "h2"], "routes": routes}
         configuration = {
             "admin": {"disabled": True, "config": {"persist": False}},
             "logging": {"logs": {"default": {"level": "ERROR"}}},

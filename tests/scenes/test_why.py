@@ -225,7 +225,8 @@ def test_what_is_remembered_holds_no_connection_and_no_body() -> None:
         (past,) = play.site.remembered
         assert Remembered(*past) == Remembered(*facts(play.finished[0]))
         assert Remembered(*past).bytes_received == 70_000
-        assert all(attempt.upstream is None for attempt in Remembered(*past).attempts)
+        (attempt,) = Remembered(*past).attempts
+        assert attempt.upstream is None
         held = [type(each).__name__ for each in past]
         assert set(held) <= {"int", "float", "str", "bytes", "bool", "list", "NoneType", "RequestHead", "Route", "Attempt"}
 
