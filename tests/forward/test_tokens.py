@@ -59,6 +59,11 @@ def test_a_token_that_names_no_key_is_tried_with_those_that_fit() -> None:
     assert why(data, keys=several) == ""
 
 
+def test_which_key_is_not_known_is_said() -> None:
+    named = read_keys(json.dumps({"keys": [RSA.as_dict(private=False)]}).encode(), JWT_PAIRS)
+    assert why(token(OTHER), keys=named) == "it is signed by a key that is not known, 'o'"
+
+
 def raw(head: dict[str, Any], claims: dict[str, Any], signature: bytes = b"") -> bytes:
     """A token as nobody would make it in good faith."""
     parts = [json.dumps(head).encode(), json.dumps(claims).encode(), signature]
