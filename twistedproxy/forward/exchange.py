@@ -456,31 +456,23 @@ class Exchange:
 
     def update_behind(self, cache: Cache, lookup: Lookup, nobody: Nobody) -> None:
         """Ask a peer for the same anew, for the cache alone: an exchange of its own, with *nobody* as its client."""
-        update = Exchange(self.site, nobody, update_head(self.head))
-        update.client, update.client_port, update.scheme = self.client, self.client_port, self.scheme
+        update = self._for_nobody(self.site, nobody, update_head(self.head))
         update.route = self.route
-        update.identity = self.identity
-        update.request_complete = True
         update.caching = Caching(update, cache, lookup)
         update.choose()
 
     def copied(self, nobody: Nobody) -> Exchange:
         """An exchange for *nobody* with the same request, to be begun; it is no entry of access logs."""
-        copy = Exchange(replace(self.site, finished=[], remembered=None), nobody, self.head)
-        copy.client, copy.client_port, copy.scheme = self.client, self.client_port, self.scheme
+        copy = self._for_nobody(replace(self.site, finished=[], remembered=None), nobody, self.head)
         # By what it is known to others, its copy is, too.
-        copy.noted, copy.identity = noted(self), self.identity
-        copy.request_complete = True
+        copy.noted = noted(self)
         return copy
 
     def go_on_behind(self, nobody: Nobody) -> Exchange:
         """The client has gone, but others wait for the answer: the exchange that goes on in place of this one, for *nobody*."""
-        heir = Exchange(self.site, nobody, self.head)
-        heir.client, heir.client_port, heir.scheme = self.client, self.client_port, self.scheme
+        heir = self._for_nobody(self.site, nobody, self.head)
         heir.started, heir.started_wall = self.started, self.started_wall
         heir.route = self.route
-        heir.identity = self.identity
-        heir.request_complete = True
         heir.verdicts = list(self.verdicts)
         heir.noted = self.noted
         heir.status, heir.cache_status = self.status, self.cache_status
@@ -491,6 +483,13 @@ class Exchange:
         if heir.attempt is not None:
             heir.attempt.exchange = heir
         return heir
+
+    def _for_nobody(self, site: Site, nobody: Nobody, head: RequestHead) -> Exchange:
+        """An exchange whose answer goes to *nobody*; to peers it is the same client's."""
+        other = Exchange(site, nobody, head)
+        other.client, other.client_port, other.scheme, other.identity = self.client, self.client_port, self.scheme, self.identity
+        other.request_complete = True
+        return other
 
     # receive
 
@@ -510,9 +509,7 @@ class Exchange:
         if rewritten is not None and rewritten[0] is route:
             out = rewritten[1]
         else:
-            out = rewrite.response_head(head, route.response_edits, self.site.clock.wall())
-            if b"date" in head.headers:
-                head.rewritten = (route, out)
+            out = self.outgoing(head)
         self.deliver(out, pieces, ended)
         if ended:
             attempt.succeeded(now)
@@ -743,14 +740,15 @@ class Exchange:
         self.reply(*(error_pages.paged(self, head) or (head, b"")))
 
     def outgoing(self, head: ResponseHead) -> ResponseHead:
-        """*head*, which has a Date, as the route lets it out; remembered with *head* for the next exchange."""
+        """*head* as the route lets it out; remembered with *head* unless it had no Date of its own."""
         route = self.route
         assert route is not None
         rewritten = head.rewritten
         if rewritten is not None and rewritten[0] is route:
             return rewritten[1]
         out = rewrite.response_head(head, route.response_edits, self.site.clock.wall())
-        head.rewritten = (route, out)
+        if b"date" in head.headers:
+            head.rewritten = (route, out)
         return out
 
     def take_over(self, other: Exchange) -> None:
