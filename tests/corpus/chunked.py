@@ -10,6 +10,7 @@ C = b"POST /<id> HTTP/1.1\r\nHost: corpus.example\r\nTransfer-Encoding: chunked\
 INNER = b"GET /<id>/smuggled HTTP/1.1\r\nHost: corpus.example\r\n\r\n"
 SIZE = "RFC 9112 §7.1: digits only, no overflow"
 LINE = "CVE-2025-22871, -55315, -58056: LF alone in chunk lines"
+GRAMMAR = "RFC 9112 §7.1.1: chunk-ext"
 EXTENSION = "RFC 9112 §7.1.1: unknown extensions are ignored, bounded"
 TRAILER = "RFC 9112 §7.1.2: trailers are never merged into the head"
 
@@ -47,6 +48,19 @@ BAD_SIZES: Final = {
     "nothing but an extension": b";a=b",
     "a comma": b"5,5",
     "digits without end": b"5" * 3000,
+}
+
+BAD_EXTENSIONS: Final = {
+    "nothing behind its semicolon": b";",
+    "nothing between two": b";;a",
+    "no name": b";=b",
+    "a name that is no token": b";bad[=x",
+    "no value behind =": b";a=",
+    "quotes that do not end": b';a="b',
+    "quotes in a token": b';a=b"c"',
+    "two words": b";a b",
+    "two values": b";a=b=c",
+    "a blank behind": b";a ",
 }
 
 CASES: Final[tuple[Case, ...]] = (
@@ -91,8 +105,10 @@ CASES: Final[tuple[Case, ...]] = (
     broken("a line of nothing between chunks", "RFC 9112 §7.1", b"5\r\nhello\r\n\r\n0\r\n\r\n"),
     passed("an extension", EXTENSION, C + b'5;a=b;c="d e";f\r\nhello\r\n0;z\r\n\r\n', body=b"hello"),
     passed("an extension behind blanks", "RFC 9112 §7.1.1: BWS", C + b"5 ; a\r\nhello\r\n0\r\n\r\n", body=b"hello"),
-    passed("an empty extension", EXTENSION, C + b"5;\r\nhello\r\n0;\r\n\r\n", body=b"hello"),
-    passed("quotes that do not end are characters", EXTENSION, C + b'5;a="\r\nhello\r\n0\r\n\r\n', body=b"hello"),
+    *(
+        broken(f"an extension that is none: {name}", GRAMMAR, b"5" + extension + b"\r\nhello\r\n0\r\n\r\n" + INNER)
+        for name, extension in BAD_EXTENSIONS.items()
+    ),
     broken("an extension without end", EXTENSION, b"5;" + b"a" * 20_000 + b"\r\nhello\r\n0\r\n\r\n"),
     broken(
         "extensions of many small chunks",

@@ -123,6 +123,17 @@ CASES: Final[tuple[Case, ...]] = (
         G + b"X_Forwarded_For: 6.6.6.6\r\n\r\n",
         unheard=(b"6.6.6.6",),
     ),
+    *(
+        passed(
+            f"{name}, which is no framing",
+            "smuggling: CGI sees no difference",
+            b"POST /<id> HTTP/1.1\r\nHost: corpus.example\r\nContent-Length: 5\r\n" + name.encode() + b": 0\r\n\r\nhello",
+            b"Content-Length: 5\r\n",
+            unheard=(name.encode(),),
+            body=b"hello",
+        )
+        for name in ("Content_Length", "Transfer_Encoding")
+    ),
     passed(
         "X-Forwarded_For of a stranger",
         TRUST + " (CGI sees no difference)",

@@ -292,6 +292,7 @@ def test_the_only_expectation_is_100_continue() -> None:
         pytest.param(b"GET / HTTP/1.1 ", errors.BAD_REQUEST_LINE, id="a space at the end"),
         pytest.param(b"GET /\xe9 H", errors.BAD_TARGET, id="a target beyond ASCII"),
         pytest.param(b"M" * 40, errors.METHOD_TOO_LONG, id="a word without end"),
+        pytest.param(b"M" * 4000, errors.METHOD_TOO_LONG, id="a word longer than any request line"),
         pytest.param(b"GET /" + b"a" * 400, errors.TARGET_TOO_LONG, id="a target without end"),
         pytest.param(b"GET / HTTP/3.0\r\n", errors.VERSION_UNSUPPORTED, id="another version"),
         pytest.param(b"GET / HTTP/1.1\r\nA: b\nC: d", errors.BARE_CR_OR_LF, id="a bare LF in the fields"),

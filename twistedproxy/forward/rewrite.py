@@ -73,8 +73,8 @@ def _disguises(name: bytes) -> set[bytes]:
     return variants - {name}
 
 
-#: Names that would be taken for forwarding fields: never passed on.
-_DISGUISED: Final = frozenset().union(*map(_disguises, FORWARDING))
+#: Names that would be taken for forwarding fields, or for those that say where a body ends: never passed on.
+_DISGUISED: Final = frozenset().union(*map(_disguises, (*FORWARDING, b"content-length", b"transfer-encoding")))
 #: Fields of a request that do not simply pass.  Proxy is no field of HTTP: CGI makes HTTP_PROXY of it (CVE-2016-5385).
 #: HTTP2-Settings belongs to an upgrade that is never passed on (RFC 7540 §3.2.1).
 _LOOKED_AT: Final = HOP_BY_HOP | FORWARDING | _DISGUISED | {b"host", b"content-length", b"via", b"proxy", b"http2-settings"}

@@ -51,10 +51,16 @@ HOST: Final = re.compile(rb"([0-9A-Za-z._~\-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?:
 # absolute-form = absolute-URI (RFC 9112 §3.2.2), of the schemes that a gateway serves; no userinfo (RFC 9110 §4.2.4).
 ABSOLUTE_FORM: Final = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?@]*)(/[^?]*)?(\?.*)?")
 
-# chunk-size [ chunk-ext ] CRLF (RFC 9112 §7.1); extensions are read over, so only their characters matter.
-CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*+;" + _TEXT + rb"*+)?\r\n")
+# quoted-string (RFC 9110 §5.6.4)
+_QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
 
-# Its beginning, as long as its end has not come.
+# chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] ) (RFC 9112 §7.1.1)
+_EXTENSION = rb"[ \t]*+;[ \t]*+" + _TCHAR + rb"++(?:[ \t]*+=[ \t]*+(?:" + _TCHAR + rb"++|" + _QUOTED + rb"))?"
+
+# chunk-size [ chunk-ext ] CRLF (RFC 9112 §7.1)
+CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})(?:" + _EXTENSION + rb")*+\r\n")
+
+# Its beginning, as long as its end has not come: of an extension the characters only.
 CHUNK_LINE_START: Final = re.compile(rb"(?:[0-9A-Fa-f]{1,16}(?:[ \t]*+(?:;" + _TEXT + rb"*+)?)\r?)?")
 
 #: What makes a path need a closer look before it is routed: escapes, parameters, backslashes, empty and dot segments.

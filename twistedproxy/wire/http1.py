@@ -245,10 +245,10 @@ def check_unfinished(head: bytes, limits: Limits) -> None:
     """
     end = head.find(b"\r\n")
     if end < 0:
-        if len(head) > limits.target + 64:
-            raise RequestError(errors.TARGET_TOO_LONG)
         if REQUEST_LINE_START.fullmatch(head) is None:
             raise _bad_request_line(head.removesuffix(b"\r"), limits)
+        if len(head) > limits.target + 64:
+            raise RequestError(errors.TARGET_TOO_LONG)
         return
     parse_request_line(head[:end], limits)
     if len(head) > limits.head:
