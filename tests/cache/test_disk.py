@@ -194,8 +194,8 @@ def test_files_that_are_not_ours_stay(tmp_path: Path) -> None:
 def test_leftovers_of_a_killed_process_go_and_those_of_a_living_one_stay(tmp_path: Path) -> None:
     aside = tmp_path / "aside"
     aside.mkdir()
-    token = "0123456789abcdef"
-    mine, dead, alive, old = (aside / f"{pid}-{token}.part" for pid in (os.getpid(), 2**22 + 5, os.getppid(), 1))
+    # Process 1 lives as long as any.
+    mine, dead, alive, old = (aside / f"{pid}-{n:016x}.part" for n, pid in enumerate((os.getpid(), 2**22 + 5, 1, 1)))
     for path in (mine, dead, alive, old):
         path.write_text("half")
     stage = Stage(tmp_path, scan=False)
