@@ -200,6 +200,19 @@ def test_a_site_that_does_not_include_the_file_is_told_how(tmp_path: Path) -> No
     assert f"nothing reads it yet: write include = saved.ini into [site] of {stage.file}" in repr(stage.verbs["save"]())
 
 
+def test_the_site_says_where_changes_are_saved(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("")
+    stage = Stage(tmp_path, "conf.d/*.ini")
+    shell = "[shell]\non = tcp:127.0.0.1:2222\nauthorized_keys = keys\nsave_to = conf.d/operators.ini\n"
+    stage.file.write_text(stage.file.read_text() + shell)
+    (tmp_path / "conf.d").mkdir()
+    stage.run()
+    stage.verbs["drain"]("app", "app1:3000")
+    stage.verbs["save"]()
+    assert "app1:3000 drain" in (tmp_path / "conf.d" / "operators.ini").read_text()
+    assert not stage.saved.exists()
+
+
 def test_a_file_of_somebody_else_is_left_as_it_is(stage: Stage) -> None:
     stage.saved.write_text("[limit mine]\nkey = {client}\nrate = 1r/s\n")
     stage.verbs["drain"]("app", "app1:3000")

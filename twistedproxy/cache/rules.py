@@ -8,9 +8,6 @@ from typing import Final
 from twistedproxy.message import Headers
 from twistedproxy.settings.caches import CacheValid
 
-#: What ``cache_ignore`` may name.
-IGNORABLE: Final = ("cache-control", "cdn-cache-control", "expires", "set-cookie", "vary")
-
 
 @dataclass(frozen=True, slots=True)
 class Rules:
