@@ -11,6 +11,7 @@ from twistedproxy.config.effective import effective
 from twistedproxy.config.load import Loaded, load
 from twistedproxy.config.problems import BadValue, ConfigError
 from twistedproxy.config.scalars import Context
+from twistedproxy.spelling import counted
 from twistedproxy.version import VERSION
 
 
@@ -126,7 +127,7 @@ def _test(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
-    print(f"{options.site}: {_count(len(wanted), 'test')}, {failed or 'none'} failed")
+    print(f"{options.site}: {counted(len(wanted), 'test')}, {failed or 'none'} failed")
     return 1 if failed else 0
 
 
@@ -174,7 +175,7 @@ def _loaded(site: str) -> Loaded | None:
         return load(site, os.environ)
     except ConfigError as error:
         print(error, file=sys.stderr)
-        print(f"{site}: {_count(len(error.errors), 'error')}", file=sys.stderr)
+        print(f"{site}: {counted(len(error.errors), 'error')}", file=sys.stderr)
         return None
 
 
@@ -199,7 +200,7 @@ def _ask(options: argparse.Namespace) -> int:
         done, said = ask(path_of(options.site, loaded.settings.site.state_dir), "plan" if options.plan else options.do)
     except ConfigError as error:
         print(error, file=sys.stderr)
-        print(f"{options.site}: {_count(len(error.errors), 'error')}; nothing was asked for", file=sys.stderr)
+        print(f"{options.site}: {counted(len(error.errors), 'error')}; nothing was asked for", file=sys.stderr)
         return 1
     except NobodyRuns as problem:
         print(problem, file=sys.stderr)
@@ -235,11 +236,7 @@ def _summary(site: str, loaded: Loaded) -> str:
         (len(settings.pools), "pool"),
         (len(loaded.warnings), "warning"),
     )
-    return f"{site}: OK, {', '.join(_count(number, what) for number, what in counts)}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{site}: OK, {', '.join(counted(number, what) for number, what in counts)}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Did you mean: the nearest known word to one that nobody knows."""
+"""Words for people: the nearest known one to one that nobody knows (did you mean), and nouns that are counted."""
 
 from __future__ import annotations
 
@@ -20,3 +20,8 @@ def choose_from(word: str, known: Iterable[str]) -> str:
     if suggestion is not None:
         return f"did you mean {suggestion}?"
     return f"known: {', '.join(words)}" if words else "there is none"
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 check``, ``3 checks``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -15,7 +15,7 @@ from twistedproxy.admin.roles import Role
 from twistedproxy.admin.saving import NAME, save
 from twistedproxy.admin.tables import Column, duration
 from twistedproxy.admin.verb import Listing, Said, Verb
-from twistedproxy.balance.peer import counted
+from twistedproxy.spelling import counted
 
 if TYPE_CHECKING:
     from twistedproxy.admin.live import Live

@@ -13,12 +13,13 @@ from twistedproxy.admin.roles import Role
 from twistedproxy.admin.tables import duration
 from twistedproxy.admin.verb import Said, Verb, known
 from twistedproxy.balance.membership import FoundByName, Membership
-from twistedproxy.balance.peer import Peer, PeerState, counted
+from twistedproxy.balance.peer import Peer, PeerState
 from twistedproxy.balance.pool import PeerExists, Pool
 from twistedproxy.config import network
 from twistedproxy.config.problems import BadValue
 from twistedproxy.config.scalars import Context
 from twistedproxy.settings.servers import ServerSettings, StandsFor
+from twistedproxy.spelling import counted
 
 if TYPE_CHECKING:
     from twistedproxy.admin.live import Live

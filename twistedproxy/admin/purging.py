@@ -8,10 +8,10 @@ from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.admin.live import Live
 from twistedproxy.admin.tables import count, printable
 from twistedproxy.admin.verb import Said
-from twistedproxy.balance.peer import counted
 from twistedproxy.cache.key import key_of_url
 from twistedproxy.cache.purge import PurgeKind
 from twistedproxy.cache.removals import Purged
+from twistedproxy.spelling import counted
 
 #: Seconds for which a preview may read files of one cache, while nothing else happens.
 _PREVIEW: Final = 0.2

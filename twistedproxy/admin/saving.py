@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.balance.membership import SHELL, SITE, Membership
-from twistedproxy.balance.peer import Peer, PeerState, counted, will_by
+from twistedproxy.balance.peer import Peer, PeerState, will_by
 from twistedproxy.config import network
 from twistedproxy.config.load import Loaded, load
 from twistedproxy.config.problems import ConfigError
@@ -17,6 +17,7 @@ from twistedproxy.config.reader import read, written
 from twistedproxy.config.saved_changes import KIND
 from twistedproxy.settings.knob import NEVER
 from twistedproxy.settings.servers import ServerSettings
+from twistedproxy.spelling import counted
 
 if TYPE_CHECKING:
     from twistedproxy.admin.live import Live

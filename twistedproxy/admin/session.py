@@ -25,7 +25,7 @@ from twistedproxy.admin.prompt import Prompt, Terminal
 from twistedproxy.admin.roles import Who
 from twistedproxy.admin.tables import duration
 from twistedproxy.admin.verbs import Verbs
-from twistedproxy.balance.peer import counted
+from twistedproxy.spelling import counted
 from twistedproxy.version import VERSION
 
 _MOST_PIPED_LINE = 256 * 1024

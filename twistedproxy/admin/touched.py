@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from twistedproxy.admin.live import Live
-from twistedproxy.balance.peer import counted
 from twistedproxy.config.plan import Change, Deed, Plan
+from twistedproxy.spelling import counted
 
 
 def touched(plan: Plan, live: Live) -> str:

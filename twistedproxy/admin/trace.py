@@ -8,9 +8,9 @@ from twistedproxy.admin.ongoing import Stage
 from twistedproxy.admin.recall import Recall
 from twistedproxy.admin.tables import duration, printable
 from twistedproxy.admin.watch import Watch
-from twistedproxy.balance.peer import counted
 from twistedproxy.forward.exchange import Exchange
 from twistedproxy.forward.remembered import Remembered, facts
+from twistedproxy.spelling import counted
 from twistedproxy.story.lines import written
 from twistedproxy.story.story import story
 from twistedproxy.story.tale import Tale

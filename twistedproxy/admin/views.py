@@ -11,7 +11,7 @@ from twistedproxy.admin.live import Live
 from twistedproxy.admin.tables import Column, count, duration, percent, size
 from twistedproxy.admin.verb import Listing
 from twistedproxy.balance.membership import SITE, Membership
-from twistedproxy.balance.peer import Peer, counted
+from twistedproxy.balance.peer import Peer
 from twistedproxy.balance.pool import Pool
 from twistedproxy.cache.cache import Cache
 from twistedproxy.cache.responses import Summary
@@ -22,6 +22,7 @@ from twistedproxy.downstream.stream_connection import StreamConnection
 from twistedproxy.forward.guards.limit import Limit
 from twistedproxy.forward.routes import Route
 from twistedproxy.settings.knob import NEVER
+from twistedproxy.spelling import counted
 
 #: Entries of a cache that are listed; it may hold millions.
 MOST_ENTRIES: Final = 100

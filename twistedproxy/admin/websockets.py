@@ -13,7 +13,7 @@ from twistedproxy.admin.interpreter import VerbError
 from twistedproxy.admin.roles import Role
 from twistedproxy.admin.tables import Column, count, duration, printable, size
 from twistedproxy.admin.verb import Listing, Said, Verb
-from twistedproxy.balance.peer import counted
+from twistedproxy.spelling import counted
 from twistedproxy.websocket.frames import BINARY, TEXT
 from twistedproxy.websocket.recording import Recording
 from twistedproxy.websocket.register import WebSocket

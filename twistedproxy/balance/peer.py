@@ -435,8 +435,3 @@ class Peer:
 def will_by(server: ServerSettings) -> PeerState:
     """What site.ini wants of a peer."""
     return PeerState.MAINTENANCE if server.down else PeerState.DRAINING if server.drain else PeerState.UP
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 check``, ``3 checks``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

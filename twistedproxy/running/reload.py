@@ -10,12 +10,12 @@ from twisted.internet.defer import Deferred, DeferredLock, inlineCallbacks
 from twisted.logger import Logger
 
 from twistedproxy.admin.life import Reloaded
-from twistedproxy.balance.peer import counted
 from twistedproxy.config.load import Loaded
 from twistedproxy.config.plan import Plan, plan
 from twistedproxy.config.problems import ConfigError
 from twistedproxy.memory import tidy_up
 from twistedproxy.running.running import NotReplaced, Running
+from twistedproxy.spelling import counted
 
 _log = Logger()
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from twistedproxy.balance.peer import Peer, PeerState, counted
+from twistedproxy.balance.peer import Peer, PeerState
 from twistedproxy.balance.pool import Pool
 from twistedproxy.errors import MAINTENANCE, NO_PEER, Reason, Whose
+from twistedproxy.spelling import counted
 from twistedproxy.verdicts import ChooseVerdict, RetryVerdict, Verdict
 
 #: Peers of a pool that are named.
