@@ -144,6 +144,23 @@ def test_a_check_that_hangs_fails_after_check_timeout_and_delays_nobody() -> Non
     assert (first.at, round(first.duration, 6)) == (1_800_000_000.0, 2.5)
 
 
+def test_each_check_that_hangs_has_its_own_time() -> None:
+    ward = Ward("a", "b", "c", check_interval=4.0, check_timeout=2.0)
+    ward.health.startService()
+    ward.origins.ill.update(dict.fromkeys("abc", Origins.HANGS))
+    ward.pass_time(4.0)
+    begun = {name: ward.origins.times(name)[1] for name in "abc"}
+    assert len(set(begun.values())) == 3
+    ward.origins.ill.clear()
+    ward.pass_time(4.0)
+    for name in "abc":
+        (late,) = (check for check in nick(ward.pool, name).last_checks if not check.passed)
+        assert (late.reason, round(late.at + late.duration - 1_800_000_000.0, 1)) == (
+            "timed out after 2 s",
+            round(begun[name] + 2, 1),
+        )
+
+
 def test_a_peer_that_hangs_and_recovers_is_up_again() -> None:
     ward = Ward("a", "b", check_interval=1.0, check_timeout=2.0, fall=1, rise=1)
     ward.origins.ill["a"] = Origins.HANGS

@@ -15,7 +15,7 @@ from zlib import crc32
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
@@ -34,12 +34,30 @@ JITTER: Final = 0.1
 _BEAT: Final = 0.05
 #: An interval has so many beats, at least.
 _BEATS: Final = 20
+#: Seconds by which a check may be given up early: clocks are not exact.
+_TICK: Final = 0.001
 #: ``check_fast_interval`` where site.ini does not say it, as a share of ``check_interval``.
 _FAST: Final = 1 / 3
 
 
-class CheckTimeout(Exception):
-    """A check took longer than ``check_timeout``."""
+class _Check:
+    """
+    One check, from the moment it is its turn.
+
+    :ivar at: when it began, seconds since 1970; *began*: monotonic time
+    :ivar done: fires when its result is known, and counts
+    :ivar late: it took longer than ``check_timeout``, and was given up
+    """
+
+    __slots__ = ("at", "began", "done", "late", "peer")
+
+    done: Deferred[None]
+
+    def __init__(self, peer: Peer, at: float, began: float) -> None:
+        self.peer = peer
+        self.at = at
+        self.began = began
+        self.late = False
 
 
 class Health(Service):
@@ -65,6 +83,9 @@ class Health(Service):
         self._begun: dict[Peer, Deferred[Any]] = {}
         self._under_way = 0
         self._waiting: deque[Deferred[None]] = deque()
+        #: Those that one timer looks after, the oldest first; some are over.
+        self._limited: deque[_Check] = deque()
+        self._timer: IDelayedCall | None = None
         #: Seconds from the first check of a peer to its second one.
         self._first: dict[Peer, float] = {}
 
@@ -75,6 +96,7 @@ class Health(Service):
         fast = settings.check_fast_interval
         self._fast = min(self._interval, self._interval * _FAST if fast is None else fast)
         self._at_once = settings.check_concurrency
+        self._timeout = settings.check_timeout
 
     def startService(self) -> None:
         """Check every peer now, and from now on."""
@@ -138,6 +160,10 @@ class Health(Service):
         self.pool.on_change.remove(self._changed)
         for peer in list(self._loops):
             self._end(peer)
+        self._limited.clear()
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
 
     def _check(self, peer: Peer) -> Deferred[Any] | None:
         """The turn of *peer*: one check, and when the next one is due."""
@@ -178,29 +204,47 @@ class Health(Service):
     def _ask(self, peer: Peer) -> Deferred[None]:
         """One check of *peer*, whose turn it is."""
         self._under_way += 1
-        at = self.pool.clock.wall()
-        began = self._reactor.seconds()
-        timeout = self.pool.settings.check_timeout
-        check = maybeDeferred(self._probe, peer)
+        check = _Check(peer, self.pool.clock.wall(), self._reactor.seconds())
+        done = check.done = maybeDeferred(self._probe, peer)
+        done.addBoth(self._ended, check)
+        if not done.called:
+            self._limited.append(check)
+            if self._timer is None:
+                self._timer = self._reactor.callLater(self._timeout, self._give_up)
+        return done
 
-        def timed_out(_result: object, _timeout: float) -> None:
-            raise CheckTimeout(f"timed out after {timeout:g} s")
-
-        def ended(result: Failure | None) -> None:
-            self._under_way -= 1
-            if not self.running:
+    def _give_up(self) -> None:
+        """The oldest check has had its time, if it is not over."""
+        now = self._reactor.seconds()
+        while self._limited:
+            check = self._limited[0]
+            left = check.began + self._timeout - now
+            if left > _TICK and not check.done.called:
+                self._timer = self._reactor.callLater(left, self._give_up)
                 return
-            if self._waiting:
-                self._waiting.popleft().callback(None)
-            if peer.state in (PeerState.MAINTENANCE, PeerState.REMOVED):
-                return
-            duration = self._reactor.seconds() - began
-            if isinstance(result, Failure):
-                reason = result.getErrorMessage() or cast(type, result.type).__name__
-                ours = isinstance(result.value, CheckFailed) and result.value.ours
-                peer.checked(CheckResult(at, duration, passed=False, reason=reason, counts=not ours))
-            else:
-                peer.checked(CheckResult(at, duration, passed=True))
+            self._limited.popleft()
+            if not check.done.called:
+                check.late = True
+                # Another one may have its turn by that.
+                check.done.cancel()
+        self._timer = None
 
-        check.addTimeout(timeout, self._reactor, onTimeoutCancel=timed_out)
-        return check.addBoth(ended)
+    def _ended(self, result: Failure | None, check: _Check) -> None:
+        self._under_way -= 1
+        if not self.running:
+            return
+        if self._waiting:
+            self._waiting.popleft().callback(None)
+        peer = check.peer
+        if peer.state in (PeerState.MAINTENANCE, PeerState.REMOVED):
+            return
+        duration = self._reactor.seconds() - check.began
+        if not isinstance(result, Failure):
+            peer.checked(CheckResult(check.at, duration, passed=True))
+            return
+        if check.late and result.check(CancelledError):
+            reason = f"timed out after {self._timeout:g} s"
+        else:
+            reason = result.getErrorMessage() or cast(type, result.type).__name__
+        ours = isinstance(result.value, CheckFailed) and result.value.ours
+        peer.checked(CheckResult(check.at, duration, passed=False, reason=reason, counts=not ours))

@@ -75,9 +75,10 @@ class Asked:
     A server as connections see a peer; what checks send and get is not counted with the peer's traffic.
 
     :param most_idle: connections to it that are kept from one check to the next
+    :ivar request: the head that it is sent by checks that ask
     """
 
-    __slots__ = ("__weakref__", "address", "bytes_received", "bytes_sent", "idle", "most_idle", "settings", "tls")
+    __slots__ = ("__weakref__", "address", "bytes_received", "bytes_sent", "idle", "most_idle", "request", "settings", "tls")
 
     def __init__(self, server: ServerSettings, address: Address, most_idle: int) -> None:
         self.settings = server
@@ -85,6 +86,7 @@ class Asked:
         self.tls = server.tls
         self.idle: list[Any] = []
         self.most_idle = most_idle
+        self.request = b""
         self.bytes_sent = self.bytes_received = 0
 
 
@@ -242,9 +244,12 @@ class HttpProbe(Probe):
         # RFC 9110 §8.6: where a body would mean something, its absence is said.
         return [*fields, ("Content-Length", "0")] if self.check.method in ("POST", "PUT", "PATCH") else fields
 
-    def head(self, server: ServerSettings) -> bytes:
-        """The request to *server*."""
-        return self._start + (self.settings.check_host or server.authority).encode("ascii") + self._rest
+    def asked(self, server: ServerSettings) -> Asked:
+        """As :meth:`Probe.asked`; what it is asked is made once."""
+        asked = super().asked(server)
+        if not asked.request:
+            asked.request = self._start + (self.settings.check_host or server.authority).encode("ascii") + self._rest
+        return asked
 
     def __call__(self, server: ServerSettings) -> Deferred[None]:
         """One check of *server*."""
@@ -274,7 +279,6 @@ class Asking:
 
     def __init__(self, probe: HttpProbe, server: ServerSettings) -> None:
         self._probe = probe
-        self._server = server
         self._problem = ""
         self._left = probe.body_size
         self._body = bytearray()
@@ -310,8 +314,7 @@ class Asking:
 
     def connected(self) -> None:
         """Ask."""
-        probe = self._probe
-        self.connection.send(self, probe.method, probe.head(self._server), (), True, 0, self.upgrades)
+        self.connection.send(self, self._probe.method, self._asked.request, (), True, 0, self.upgrades)
 
     def interim(self, head: ResponseHead) -> None:
         """Not yet the answer."""
