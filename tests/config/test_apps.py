@@ -59,6 +59,12 @@ def test_modules_are_looked_for_in_app_dir_first(tmp_path: Path) -> None:
     assert "give one of the two modules another name" in error
 
 
+def test_a_module_that_is_a_program_ends_nothing_but_its_import(tmp_path: Path) -> None:
+    (tmp_path / "a_program_of_a_test.py").write_text("import sys\nsys.exit('usage: program FILE')\n")
+    (error,) = errors("[route /]\nwsgi = a_program_of_a_test:app\napp_dir = .\n", tmp_path)
+    assert "a_program_of_a_test cannot be imported: SystemExit: usage: program FILE" in error
+
+
 def test_app_dir_must_be_a_directory() -> None:
     (error,) = errors("[route /]\npython = tests.apps.coroutines:hello\napp_dir = nowhere\n")
     assert "there is no directory /play/nowhere" in error

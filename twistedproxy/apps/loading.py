@@ -41,7 +41,7 @@ def named(app: HostedApp) -> Any:
         sys.path.insert(0, app.directory)
     try:
         thing: Any = importlib.import_module(module)
-    except Exception as error:  # whatever a module raises on import is a mistake of the site
+    except (Exception, SystemExit) as error:  # whatever a module raises on import is a mistake of the site
         where = "write app_dir = DIRECTORY if it is in none of Python's" if not app.directory else "correct the name or app_dir"
         raise CannotLoad(f"{module} cannot be imported: {type(error).__name__}: {error}", where) from error
     _check_place(module, thing, app.directory)
@@ -66,7 +66,7 @@ def loaded(app: HostedApp) -> Any:
         return thing
     try:
         return thing()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CannotLoad(f"{app.target} has failed: {type(error).__name__}: {error}", "correct what it calls") from error
 
 

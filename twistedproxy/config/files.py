@@ -128,7 +128,7 @@ def callable_named(text: str) -> Callable[..., Any]:
     module, _, attribute = text.partition(":")
     try:
         found: Any = importlib.import_module(module)
-    except Exception as error:  # whatever a module raises on import is a mistake of the site
+    except (Exception, SystemExit) as error:  # whatever a module raises on import is a mistake of the site
         raise BadValue(
             f"{module} cannot be imported: {type(error).__name__}: {error}", "install it, or correct the name"
         ) from None
