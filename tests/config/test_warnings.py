@@ -123,4 +123,13 @@ def test_one_thing_is_told_about_a_pool(text: str, line: str) -> None:
 
 def test_one_thing_is_told_about_a_cache() -> None:
     text = "[route /p]\npool = app\ncache = c\n[cache c]\ndirectory = c\nmax_size = 100m\nmax_entry = 1m\nmemory = 200m\n"
-    assert warnings(SMALL + text) == ["15 [cache c] memory: memory (200m) is larger than max_size (100m); make it smaller"]
+    assert warnings(SMALL + text) == [
+        "15 [cache c] memory: memory (200m) is larger than max_size (100m); write memory = 100m or less"
+    ]
+
+
+def test_a_cache_that_is_smaller_than_the_defaults_is_told_what_to_write() -> None:
+    text = "[route /p]\npool = app\ncache = c\n[cache c]\ndirectory = c\nmax_size = 100m\n"
+    assert warnings(SMALL + text) == [
+        "13 [cache c] max_size: max_entry (256m by default) is larger than max_size (100m); write max_entry = 100m or less"
+    ]

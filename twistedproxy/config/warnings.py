@@ -208,9 +208,12 @@ def _pool(section: Section, pool: PoolSettings) -> Iterator[Problem]:
 def _cache(section: Section, cache: CacheSettings) -> Iterator[Problem]:
     for key, value in (("memory", cache.memory), ("max_entry", cache.max_entry)):
         if value > cache.max_size:
-            shown = key if section.gives(key) else "max_size"
+            is_given = section.gives(key)
+            most = write_size(cache.max_size)
             yield section.problem(
-                shown, f"{key} ({write_size(value)}) is larger than max_size ({write_size(cache.max_size)})", "make it smaller"
+                key if is_given else "max_size",
+                f"{key} ({write_size(value)}{'' if is_given else ' by default'}) is larger than max_size ({most})",
+                f"write {key} = {most} or less",
             )
 
 

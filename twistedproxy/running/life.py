@@ -141,18 +141,18 @@ class Life(Service):
 
     def reload(self, who: str) -> Deferred[Reloaded]:
         """Let the file as it is now be the site.  Fails with ConfigError, NotReplaced or CannotBeDone: nothing has changed."""
-        if not self._may_reload():
+        if not self._is_serving():
             return fail(CannotBeDone(f"the proxy is {self.stage}"))
         self._outside.notify.reloading()
 
         def over(result: Any) -> Any:
-            if self.stage in (Stage.READY, Stage.DRAINING):
+            if self._is_serving():
                 self._outside.notify.ready(self._status)
             return result
 
-        return self._reload.reload(who, self._may_reload).addBoth(over)
+        return self._reload.reload(who, self._is_serving).addBoth(over)
 
-    def _may_reload(self) -> bool:
+    def _is_serving(self) -> bool:
         return self.stage in (Stage.READY, Stage.DRAINING)
 
     def _asked_to_reload(self) -> None:
