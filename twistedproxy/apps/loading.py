@@ -62,8 +62,15 @@ def loaded(app: HostedApp) -> Any:
     :raises CannotLoad: as :func:`named`, and when what is called fails
     """
     thing = named(app)
-    if not app.target.endswith("()"):
-        return thing
+    return made_by(thing, app) if app.target.endswith("()") else thing
+
+
+def made_by(thing: Any, app: HostedApp) -> Any:
+    """
+    What *thing*, which the target of *app* names, returns when it is called.
+
+    :raises CannotLoad: it fails
+    """
     try:
         return thing()
     except (Exception, SystemExit) as error:

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Session, Site
 
-from twistedproxy.apps.loading import CannotLoad, loaded
+from twistedproxy.apps.loading import CannotLoad, loaded, made_by
 from twistedproxy.apps.process import Process
 from twistedproxy.apps.request import origin_of
 from twistedproxy.settings.answers import HostedApp
@@ -43,10 +43,7 @@ class ResourceApp(Service):
         self.called = settings.name
         thing = loaded(settings)
         if not IResource.providedBy(thing) and callable(thing):
-            try:
-                thing = thing()
-            except Exception as problem:
-                raise CannotLoad(f"{settings.target} has failed: {problem}", "correct what it calls") from problem
+            thing = made_by(thing, settings)
         if not IResource.providedBy(thing):
             raise CannotLoad(f"{settings.target} is no IResource of twisted.web", "name one, or what returns one")
         self.site = _Site(thing, self.called, process.reactor)

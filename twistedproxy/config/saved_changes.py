@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from twistedproxy.config import network
 from twistedproxy.config.problems import BadValue, Problem
@@ -60,34 +60,48 @@ def _put_in(changes: Section, pool: Section, problems: list[Problem]) -> None:
     for key in changes.entries:
         if key not in _KEYS:
             problems.append(changes.problem(key, "is not known here", choose_from(key, _KEYS)))
+    lines = [_Line(item, _read(item, pool)) for item in servers.items]
     for key in _KEYS:
         entry = changes.entries.get(key)
         for item in entry.items if entry is not None else ():
             try:
-                servers.items = list(_applied(key, item, servers.items, pool, changes))
+                _apply(key, item, lines, pool, changes)
             except BadValue as bad:
                 problems.append(changes.problem(key, bad.reason, bad.remedy, item.line))
+    servers.items = [line.item for line in lines]
 
 
-def _applied(key: str, item: Item, lines: list[Item], pool: Section, changes: Section) -> list[Item]:
-    """The *lines* of servers with one change; raises BadValue."""
+class _Line(NamedTuple):
+    """A line of ``servers``; *server* is None when it cannot be read, which is told elsewhere."""
+
+    item: Item
+    server: ServerSettings | None
+
+    @property
+    def name(self) -> str:
+        """What the server is called."""
+        return self.server.name if self.server is not None else ""
+
+
+def _apply(key: str, item: Item, lines: list[_Line], pool: Section, changes: Section) -> None:
+    """Make one change of *lines*; raises BadValue."""
     if key == "add":
         # Paths stand in it as they are from the file that says them.
         server = network.server(item.text, _context(changes))
-        if server.name in _names(lines, pool):
+        if any(line.name == server.name for line in lines):
             raise BadValue(f"{server.name} is a server of the pool already", "remove the line, or let save() write anew")
-        return [*lines, Item(network.write_server(server), item.line)]
+        lines.append(_written(server, item.line))
+        return
     called, *words = item.text.split()
-    names = _names(lines, pool)
-    if called not in names:
-        nearest = choose_from(called, [name for name in names if name])
+    at, line = next(((at, line) for at, line in enumerate(lines) if line.name == called), (0, None))
+    if line is None or line.server is None:
+        nearest = choose_from(called, [line.name for line in lines if line.name])
         remedy = f"remove the line, or let save() of the shell write anew; {nearest}"
         raise BadValue(f"pool {pool.name} has no server {called!r}", remedy)
-    at = names.index(called)
     if key == "remove":
-        return [*lines[:at], *lines[at + 1 :]]
-    server = _changed(network.server(lines[at].text, _context(pool)), words)
-    return [*lines[:at], Item(network.write_server(server), lines[at].line), *lines[at + 1 :]]
+        del lines[at]
+    else:
+        lines[at] = _written(_changed(line.server, words), line.item.line)
 
 
 def _changed(server: ServerSettings, words: Sequence[str]) -> ServerSettings:
@@ -106,15 +120,15 @@ def _changed(server: ServerSettings, words: Sequence[str]) -> ServerSettings:
     return server
 
 
-def _names(lines: list[Item], pool: Section) -> list[str]:
-    """What the servers are called; empty for a line that cannot be read, which is told elsewhere."""
-    names = []
-    for line in lines:
-        try:
-            names.append(network.server(line.text, _context(pool)).name)
-        except BadValue:
-            names.append("")
-    return names
+def _written(server: ServerSettings, line: int) -> _Line:
+    return _Line(Item(network.write_server(server), line), server)
+
+
+def _read(item: Item, pool: Section) -> ServerSettings | None:
+    try:
+        return network.server(item.text, _context(pool))
+    except BadValue:
+        return None
 
 
 def _context(section: Section) -> Context:
