@@ -92,24 +92,24 @@ def test_only_the_first_is_called_and_only_once_until_the_queue_is_served() -> N
 
 def test_when_there_is_no_room_for_one_the_others_are_not_asked() -> None:
     desk = Desk()
-    desk.come("abc")
+    everybody = desk.come("abc")
     desk.queue.tell()
     desk.queue.serve()
     assert desk.asked == ["a"]
-    assert [waiter.name for waiter in desk.queue._waiters] == ["a", "b", "c"]  # type: ignore[attr-defined]
+    assert list(desk.queue._waiters) == everybody
 
 
 def test_who_is_particular_keeps_its_place_and_is_overtaken_by_those_who_are_not() -> None:
     desk = Desk()
-    desk.come("a", particular=True)
+    (a,) = desk.come("a", particular=True)
     desk.come("b")
-    desk.come("c", particular=True)
+    (c,) = desk.come("c", particular=True)
     desk.room = 1
     desk.queue.tell()
     desk.queue.serve()
     assert desk.served == ["b"]
     assert desk.asked == ["a", "b", "c"]
-    assert [waiter.name for waiter in desk.queue._waiters] == ["a", "c"]  # type: ignore[attr-defined]
+    assert list(desk.queue._waiters) == [a, c]
 
 
 def test_who_comes_takes_its_place_behind_those_who_wait_for_any_peer() -> None:

@@ -17,9 +17,9 @@ WEIGHTED = ("round_robin", "least_connections", "random_two")
 WEIGHTS = [(5, 3, 2), (1, 1, 1), (70, 30), (8, 1, 1, 4)]
 
 
-def pool_by(scheduler: str, *weights: int, clock: HandClock | None = None, seed: int = 1, **knobs: object) -> Pool:
+def pool_by(scheduler: str, *weights: int, clock: HandClock | None = None, seed: int = 1) -> Pool:
     servers = tuple(server(LETTERS[n], weight) for n, weight in enumerate(weights))
-    settings = PoolSettings("app", servers=servers, balance=BalanceSettings(scheduler), **knobs)  # type: ignore[arg-type]
+    settings = PoolSettings("app", servers=servers, balance=BalanceSettings(scheduler))
     return Pool(settings, clock or HandClock(), Random(seed))
 
 

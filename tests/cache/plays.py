@@ -20,6 +20,8 @@ from twistedproxy.message import Headers, RequestFields, RequestHead, ResponseHe
 from twistedproxy.settings.caches import CacheSettings, CacheValid
 
 START = 1_800_000_000.0
+#: What a cache is when nothing is said of it.
+USUAL = CacheSettings(name="play", directory="")
 
 
 @implementer(IReactorTime)
@@ -80,10 +82,28 @@ class Stage:
     :param at: seconds after START
     """
 
-    def __init__(self, directory: Path | str, *, scan: bool = True, at: float = 0.0, **settings: float) -> None:
+    def __init__(
+        self,
+        directory: Path | str,
+        *,
+        scan: bool = True,
+        at: float = 0.0,
+        max_size: int = USUAL.max_size,
+        memory: int = USUAL.memory,
+        max_entry: int = USUAL.max_entry,
+        inactive: float = USUAL.inactive,
+    ) -> None:
         self.clock = HandClock()
         self.clock.set_by = at
-        self.cache = Cache(CacheSettings(name="play", directory=str(directory), **settings), self.clock, self.clock)  # type: ignore[arg-type]
+        settings = CacheSettings(
+            name="play",
+            directory=str(directory),
+            max_size=max_size,
+            memory=memory,
+            max_entry=max_entry,
+            inactive=inactive,
+        )
+        self.cache = Cache(settings, self.clock, self.clock)
         self.cache.start()
         if scan:
             self.settle()
@@ -102,18 +122,20 @@ class Stage:
         return self.cache.lookup(asked or request(), b"http", self.clock.wall())
 
     def fetch(
-        self, fields: str = "Cache-Control: max-age=60", body: bytes = b"hello", asked: RequestHead | None = None, **more: object
+        self,
+        fields: str = "Cache-Control: max-age=60",
+        body: bytes = b"hello",
+        asked: RequestHead | None = None,
+        *,
+        status: int = 200,
+        cache_valid: CacheValid = (),
     ) -> StoreVerdict:
         """A request that goes to the peer, whose answer is offered to the cache: what became of it."""
         asked = asked or request()
-        status = more.pop("status", 200)
-        valid: CacheValid = more.pop("cache_valid", ())  # type: ignore[assignment]
-        rules: Rules = more.pop("rules", Rules(valid))  # type: ignore[assignment]
-        assert not more
-        assert isinstance(status, int)
         now = self.clock.wall()
         lookup = self.cache.lookup(asked, b"http", now)
-        admitted = self.cache.admit(lookup, asked, response(fields, status=status, length=len(body)), now, now, rules)
+        answer = response(fields, status=status, length=len(body))
+        admitted = self.cache.admit(lookup, asked, answer, now, now, Rules(cache_valid))
         if not isinstance(admitted, Fill):
             return admitted
         for start in range(0, len(body), 100_000):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.config.sites import SMALL, loaded, warnings
@@ -74,9 +76,9 @@ def test_what_is_safe_is_not_told(text: str) -> None:
         ("{status}", "not known before there is an answer"),
     ],
 )
-def test_templates_that_cannot_be_are_refused(read: object, text: str, reason: str) -> None:
+def test_templates_that_cannot_be_are_refused(read: Callable[[str, Context], str], text: str, reason: str) -> None:
     with pytest.raises(BadValue) as bad:
-        read(text, HERE)  # type: ignore[operator]
+        read(text, HERE)
     assert reason in f"{bad.value.reason} {bad.value.remedy}"
 
 

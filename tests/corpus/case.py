@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 
 class Client(Enum):
@@ -145,28 +146,28 @@ class Outcome:
 # The shapes that most cases have.
 
 
-def passed(name: str, covers: str, sends: bytes, *heard: bytes, unheard: tuple[bytes, ...] = (), **more: object) -> Case:
+def passed(name: str, covers: str, sends: bytes, *heard: bytes, unheard: tuple[bytes, ...] = (), **more: Any) -> Case:
     """One request that reaches the origin, is answered there, and leaves both connections in order."""
-    settings: dict[str, object] = {"statuses": (200,), "requests": 1, "kept": True, "peer_kept": True, **more}
-    return Case(name, covers, (sends,), heard=heard, unheard=unheard, **settings)  # type: ignore[arg-type]
+    settings: dict[str, Any] = {"statuses": (200,), "requests": 1, "kept": True, "peer_kept": True, **more}
+    return Case(name, covers, (sends,), heard=heard, unheard=unheard, **settings)
 
 
-def refused(name: str, covers: str, sends: bytes, status: Status = 400, **more: object) -> Case:
+def refused(name: str, covers: str, sends: bytes, status: Status = 400, **more: Any) -> Case:
     """What is no unambiguous request: one answer, the connection closed, nothing at the origin."""
-    settings: dict[str, object] = {"statuses": (status,), "requests": 0, "kept": False, **more}
-    return Case(name, covers, (sends,), **settings)  # type: ignore[arg-type]
+    settings: dict[str, Any] = {"statuses": (status,), "requests": 0, "kept": False, **more}
+    return Case(name, covers, (sends,), **settings)
 
 
 GET = b"GET /<id> HTTP/1.1\r\nHost: corpus.example\r\n\r\n"
 
 
-def hostile(name: str, covers: str, *says: bytes | Origin, status: Status = 502, **more: object) -> Case:
+def hostile(name: str, covers: str, *says: bytes | Origin, status: Status = 502, **more: Any) -> Case:
     """An origin that sends what it must not: the client is told, and the origin's connection is not used again."""
-    settings: dict[str, object] = {"kept": True, "peer_kept": False, "client": (GET,), "requests": 1, **more}
-    return Case(name, covers, statuses=(status,), origin=((Origin.BODY, *says),), **settings)  # type: ignore[arg-type]
+    settings: dict[str, Any] = {"kept": True, "peer_kept": False, "client": (GET,), "requests": 1, **more}
+    return Case(name, covers, statuses=(status,), origin=((Origin.BODY, *says),), **settings)
 
 
-def answered(name: str, covers: str, *says: bytes | Origin, status: Status = 200, **more: object) -> Case:
+def answered(name: str, covers: str, *says: bytes | Origin, status: Status = 200, **more: Any) -> Case:
     """An answer of the origin that is in order, if unusual: the client gets it, and both connections stay."""
-    settings: dict[str, object] = {"kept": True, "peer_kept": True, "client": (GET,), **more}
-    return Case(name, covers, statuses=(status,), requests=1, origin=((Origin.BODY, *says),), **settings)  # type: ignore[arg-type]
+    settings: dict[str, Any] = {"kept": True, "peer_kept": True, "client": (GET,), **more}
+    return Case(name, covers, statuses=(status,), requests=1, origin=((Origin.BODY, *says),), **settings)
