@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from tests.corpus.case import GET, Case, Client, Origin, answered, hostile
 
@@ -18,10 +18,10 @@ SURPLUS = "RFC 9112 §9.2: surplus bytes are never the next answer"
 HEAD = b"HEAD /<id> HTTP/1.1\r\nHost: corpus.example\r\n\r\n"
 
 
-def broken_chunk(name: str, says: bytes, **more: object) -> Case:
+def broken_chunk(name: str, says: bytes, **more: Any) -> Case:
     """An answer that breaks in mid-body: 502 when nothing went out yet, else it is cut."""
-    settings: dict[str, object] = {"status": 502, **more}
-    return hostile(name, CHUNK, C + says, Origin.SILENCE, **settings)  # type: ignore[arg-type]
+    settings: dict[str, Any] = {"status": 502, **more}
+    return hostile(name, CHUNK, C + says, Origin.SILENCE, **settings)
 
 
 def broken_later(name: str, says: bytes) -> Case:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from tests.corpus.case import Case, Client, Origin, hostile
 
@@ -44,10 +44,10 @@ def upload(name: str, sends: bytes, end: Client) -> Case:
     )
 
 
-def download(name: str, *says: bytes | Origin, **more: object) -> Case:
+def download(name: str, *says: bytes | Origin, **more: Any) -> Case:
     """An origin that stops in mid-answer: the client sees so."""
-    settings: dict[str, object] = {"status": 200, "kept": False, "cut": True, "peer_kept": None, **more}
-    return hostile(f"an answer cut {name}", CUT_DOWN, *says, **settings)  # type: ignore[arg-type]
+    settings: dict[str, Any] = {"status": 200, "kept": False, "cut": True, "peer_kept": None, **more}
+    return hostile(f"an answer cut {name}", CUT_DOWN, *says, **settings)
 
 
 OK_LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from tests.corpus.case import Case, Client, Origin, passed, refused
 
@@ -20,10 +20,10 @@ BEHIND = "RFC 6455 §4.1; Caddy 2.6 loses bytes right behind a handshake"
 INNER = b"GET /<id>/smuggled HTTP/1.1\r\nHost: corpus.example\r\n\r\n"
 
 
-def not_a_handshake(name: str, ask: bytes, status: int = 400, **more: object) -> Case:
+def not_a_handshake(name: str, ask: bytes, status: int = 400, **more: Any) -> Case:
     """A handshake that is none: refused, and what follows is no tunnel."""
-    settings: dict[str, object] = {"statuses": (status,), "kept": None, **more}
-    return Case(name, HANDSHAKE, (G + ask + b"\r\n",), requests=0, **settings)  # type: ignore[arg-type]
+    settings: dict[str, Any] = {"statuses": (status,), "kept": None, **more}
+    return Case(name, HANDSHAKE, (G + ask + b"\r\n",), requests=0, **settings)
 
 
 CASES: Final[tuple[Case, ...]] = (

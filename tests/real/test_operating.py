@@ -76,12 +76,16 @@ class Keyboard:
         ends = time.monotonic() + PATIENCE
         while text not in self.text:
             assert time.monotonic() < ends, f"{text!r} did not come: {self.text!r}"
-            if select.select([self._terminal], [], [], 0.5)[0]:
-                try:
-                    self.text += os.read(self._terminal, 65536).decode("utf-8", "replace")
-                except OSError:
-                    pytest.fail(f"the session ended before {text!r} came: {self.text!r}")
+            self.look(0.5)
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.text)
+
+    def look(self, seconds: float) -> None:
+        """Take in what is shown, if anything is within *seconds*."""
+        if select.select([self._terminal], [], [], seconds)[0]:
+            try:
+                self.text += os.read(self._terminal, 65536).decode("utf-8", "replace")
+            except OSError:
+                pytest.fail(f"the session has ended: {self.text!r}")
 
     def hang_up(self) -> None:
         """The connection dies."""
@@ -146,11 +150,16 @@ def test_an_operator_drains_undoes_tries_dry_and_saves(tmp_path: Path, start_pro
     screen.type("top()\r", until="requests/s")
     screen.type("q", until=">>> ")
     screen.type("tail(\"starts(uri, '/watched')\")\r", until="\n")
-    time.sleep(0.3)
-    fetch(site.proxy.port, "/not")
-    fetch(site.proxy.port, "/watched?x=1")
-    shown = screen.wait_for("/watched")
-    assert "/not" not in shown
+
+    def is_shown() -> bool:
+        # From what moment on it looks is not told.
+        for path in ("/not", "/watched?x=1"):
+            fetch(site.proxy.port, path)
+        screen.look(0.1)
+        return "/watched?x=1" in screen.text
+
+    eventually(is_shown, lambda: f"the tail shows nothing: {screen.text!r}")
+    assert "/not" not in screen.text
     screen.type("q", until=">>> ")
     # A change that cuts the operator off reverts itself.
     screen.type("commit_confirmed(2)\r", until="unless you say confirm()")
